@@ -1,7 +1,7 @@
 //! The one way data moves: a [`Source`] pours bounded [`Batch`]es into a [`Sink`].
 //!
-//! The source drives, the sink holds back: `accept` returns when the sink has room for more. A batch is
-//! bounded by [`crate::limits::FRAME_RAW_BYTES`], so memory is bounded by construction.
+//! The source drives, the sink holds back: `accept` returns when the sink has room for more. A
+//! batch is bounded by [`crate::limits::FRAME_RAW_BYTES`], so memory is bounded by construction.
 
 use std::error::Error;
 use std::future::Future;
@@ -21,7 +21,7 @@ pub trait Source: Send {
 /// Takes data in.
 pub trait Sink: Send {
     /// Takes one batch; returns when there is room for the next.
-    fn accept<'a>(&'a mut self, batch: Batch) -> Flow<'a>;
+    fn accept(&mut self, batch: Batch) -> Flow<'_>;
 }
 
 /// A bounded handful of data.
@@ -43,6 +43,9 @@ pub struct Records {
     pub lines: Vec<u8>,
     /// How many lines.
     pub count: u64,
+    /// Tables the lines hold rows of, and how many rows of each; empty for records that are no
+    /// rows.
+    pub rows: Vec<(String, u64)>,
 }
 
 /// One piece of a blob, in order (`docs/src/format.md` §5).

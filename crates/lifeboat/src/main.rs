@@ -1,2 +1,97 @@
-//! The `lifeboat` command.
-fn main() {}
+//! The `lifeboat` command: reads the command line, asks the engine, shows what came of it.
+//!
+//! Time, chance, the environment and signals enter here and travel on as values. Nothing is decided
+//! here: every verb is the engine's.
+
+mod commands;
+mod screen;
+mod secrets;
+mod signals;
+mod size;
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::Parser;
+use lifeboat_engine::context::{Context, Stop};
+use lifeboat_engine::failure::Failure;
+use rustix::process::{Resource, Rlimit, setrlimit};
+use tokio::runtime::{Builder, Runtime};
+use tokio::sync::watch;
+
+use commands::{Command, CommandLine, Ended, Session};
+use screen::Screen;
+
+fn main() -> ExitCode {
+    refuse_core_dumps();
+    let line = match CommandLine::try_parse() {
+        Ok(line) => line,
+        Err(refusal) => return screen::show_usage(&refusal, std::env::args_os().skip(1)),
+    };
+    let screen = Arc::new(Screen::new(line.look));
+    match run(line.command, &screen) {
+        Ok(ended) => screen.show_end(&ended),
+        Err(failure) => screen.show_failure(&failure),
+    }
+}
+
+fn run(command: Command, screen: &Arc<Screen>) -> Result<Ended, Failure> {
+    match command {
+        Command::Keygen(flags) => commands::keygen::run(&flags, screen),
+        Command::Completions(flags) => commands::manual::complete(&flags, screen),
+        Command::Man(flags) => commands::manual::pages(&flags),
+        verb => {
+            let runtime = runtime()?;
+            let ended = runtime.block_on(async {
+                let session = session(screen)?;
+                match verb {
+                    Command::Export(flags) => commands::export::run(&session, flags).await,
+                    Command::Import(flags) => commands::import::run(&session, flags).await,
+                    Command::Inspect(flags) => commands::inspect::run(&session, flags).await,
+                    Command::Unpack(flags) => commands::unpack::run(&session, flags).await,
+                    Command::Verify(flags) => commands::verify::run(&session, flags).await,
+                    Command::Keygen(_) | Command::Completions(_) | Command::Man(_) => {
+                        unreachable!("the match above has taken these")
+                    }
+                }
+            });
+            // The verb is over; what still blocks a thread is of no use to anybody.
+            runtime.shutdown_background();
+            ended
+        }
+    }
+}
+
+fn runtime() -> Result<Runtime, Failure> {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    Builder::new_multi_thread().worker_threads(cores.max(2)).enable_all().build().map_err(|e| {
+        Failure::failed("cannot start threads", "check the limits of this process").because(e)
+    })
+}
+
+/// Everything a verb takes from the world around it.
+fn session(screen: &Arc<Screen>) -> Result<Session, Failure> {
+    let (sender, stop) = watch::channel(Stop::Go);
+    signals::listen(sender, Arc::clone(screen))
+        .map_err(|e| Failure::failed("cannot listen to signals", "").because(e))?;
+    let shown = Arc::clone(screen);
+    let context = Context {
+        report: Box::new(move |event| shown.show_event(event)),
+        stop,
+        now: || jiff::Timestamp::now().as_second(),
+        entropy: |buffer| {
+            aws_lc_rs::rand::fill(buffer).expect("the operating system gives random bytes");
+        },
+        generator: concat!("lifeboat ", env!("CARGO_PKG_VERSION")).to_owned(),
+    };
+    // What is not UTF-8 cannot be a setting of ours.
+    let environment = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+    Ok(Session { context, environment: environment.collect() })
+}
+
+/// Keys are in memory; a crash must not write them to disk.
+fn refuse_core_dumps() {
+    // Where the system does not let us, nothing is lost but this care.
+    setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) }).ok();
+}

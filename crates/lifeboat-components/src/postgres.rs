@@ -1,0 +1,106 @@
+//! The one way we talk to a component's database: connect, cut, stream out, load.
+//!
+//! Reading happens in one exported `REPEATABLE READ` snapshot that any number of lanes share, so that
+//! everything read is of one instant.
+
+pub mod columns;
+pub mod connect;
+pub mod copy_in;
+pub mod copy_out;
+pub mod cut;
+pub mod members;
+pub mod record;
+
+use thiserror::Error;
+
+/// What can go wrong between us and a PostgreSQL server.
+#[derive(Debug, Error)]
+pub enum PostgresError {
+    /// No connection could be made.
+    #[error("cannot connect to database {database} at {place}; is it running, and do user and password fit?")]
+    Connect {
+        /// Database name.
+        database: String,
+        /// Host and port, or socket folder.
+        place: String,
+        /// Cause.
+        source: tokio_postgres::Error,
+    },
+    /// The connection was lost or the server ended it.
+    #[error("the connection to the database was lost while we {doing}; run the same command again to go on")]
+    Lost {
+        /// What was being done, as a verb phrase in the past.
+        doing: String,
+        /// Cause.
+        source: tokio_postgres::Error,
+    },
+    /// The server refused a statement.
+    #[error("the database refused: {message} (SQLSTATE {code}) while we {doing}{hint}")]
+    Refused {
+        /// What was being done.
+        doing: String,
+        /// The server's words.
+        message: String,
+        /// SQLSTATE.
+        code: String,
+        /// What to do, with a leading separator, or empty.
+        hint: String,
+    },
+    /// TLS was asked for and cannot be set up.
+    #[error("cannot set up TLS to the database: {detail}")]
+    Tls {
+        /// What is wrong.
+        detail: String,
+    },
+    /// The bytes of a `COPY` stream are not what the protocol says.
+    #[error("the database sent a malformed COPY stream for {table}: {detail}")]
+    Malformed {
+        /// Table or query label.
+        table: String,
+        /// What is wrong.
+        detail: &'static str,
+    },
+}
+
+impl PostgresError {
+    /// Sorts a driver error into lost connection or refusal.
+    pub fn sorted(doing: impl Into<String>, source: tokio_postgres::Error) -> Self {
+        let doing = doing.into();
+        let Some(db) = source.as_db_error() else {
+            return Self::Lost { doing, source };
+        };
+        let code = db.code().code();
+        if matches!(code, "57P01" | "57P02" | "57P03" | "57P05" | "08006" | "08003") {
+            return Self::Lost { doing, source };
+        }
+        let hint = hint_for(code).map_or_else(String::new, |hint| format!("; {hint}"));
+        Self::Refused { doing, message: db.message().to_owned(), code: code.to_owned(), hint }
+    }
+
+    /// Whether running the same command again can succeed without changing anything else.
+    pub fn is_transient(&self) -> bool {
+        matches!(self, Self::Lost { .. } | Self::Connect { .. })
+    }
+
+    /// The SQLSTATE, where the server gave one.
+    pub fn code(&self) -> Option<&str> {
+        match self {
+            Self::Refused { code, .. } => Some(code),
+            Self::Connect { source, .. } | Self::Lost { source, .. } => {
+                source.code().map(tokio_postgres::error::SqlState::code)
+            }
+            Self::Tls { .. } | Self::Malformed { .. } => None,
+        }
+    }
+}
+
+/// Remedies for the refusals an operator can act on (PostgreSQL documentation, appendix A).
+fn hint_for(code: &str) -> Option<&'static str> {
+    Some(match code {
+        "42501" => "grant the role SELECT on all tables and sequences (see the guide, least privilege)",
+        "53100" => "the database server's disk is full; free space and run the same command again",
+        "53300" => "too many connections; use fewer --lanes or raise max_connections",
+        "55P03" => "another session holds a lock; try again when it is done",
+        _ => return None,
+    })
+}

@@ -1,0 +1,75 @@
+//! A cut: one exported snapshot of one database, which any number of lanes can read.
+
+use tokio_postgres::Client;
+
+use super::PostgresError;
+use super::connect::Connector;
+
+/// Settings every reading session gets, so that text forms never depend on the server's configuration.
+const SESSION: &str = "SET standard_conforming_strings = on; SET bytea_output = 'hex'; SET datestyle = 'ISO, YMD';
+    SET timezone = 'UTC'; SET extra_float_digits = 1; SET intervalstyle = 'postgres';
+    SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0; SET lock_timeout = '60s';
+    SET xmloption = 'content'; SET row_security = off; SET jit = off; SET synchronize_seqscans = off;";
+
+/// An open snapshot. It lasts as long as this value.
+pub struct Cut {
+    anchor: Client,
+    connector: Connector,
+    /// The name `pg_export_snapshot` gave.
+    pub snapshot: String,
+    /// When it was opened, by the database's clock, RFC 3339 in UTC.
+    pub opened_at: String,
+}
+
+impl Cut {
+    /// Opens a read-only `REPEATABLE READ` transaction and exports its snapshot.
+    ///
+    /// # Errors
+    /// [`PostgresError`] when the server cannot be reached or refuses.
+    pub async fn open(connector: &Connector) -> Result<Self, PostgresError> {
+        let anchor = connector.connect().await?;
+        let doing = |e| PostgresError::sorted("opened a snapshot", e);
+        anchor.batch_execute(SESSION).await.map_err(doing)?;
+        anchor
+            .batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+            .await
+            .map_err(doing)?;
+        let row = anchor
+            .query_one(
+                "SELECT pg_export_snapshot(),
+                        to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"')",
+                &[],
+            )
+            .await
+            .map_err(doing)?;
+        Ok(Self {
+            anchor,
+            connector: connector.clone(),
+            snapshot: row.get(0),
+            opened_at: row.get(1),
+        })
+    }
+
+    /// The session that holds the snapshot, for small questions about it.
+    pub fn anchor(&self) -> &Client {
+        &self.anchor
+    }
+
+    /// Another session on the same snapshot.
+    ///
+    /// # Errors
+    /// [`PostgresError`] when the server cannot be reached or the snapshot is gone.
+    pub async fn lane(&self) -> Result<Client, PostgresError> {
+        let client = self.connector.connect().await?;
+        let doing = |e| PostgresError::sorted("joined the snapshot", e);
+        client.batch_execute(SESSION).await.map_err(doing)?;
+        client
+            .batch_execute(&format!(
+                "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET TRANSACTION SNAPSHOT '{}'",
+                self.snapshot.replace('\'', "''")
+            ))
+            .await
+            .map_err(doing)?;
+        Ok(client)
+    }
+}

@@ -1,0 +1,10 @@
+//! Synapse: its configuration, its database, its media store.
+
+pub mod catalogue;
+pub mod config;
+pub mod facts;
+pub mod layout;
+pub mod media_path;
+pub mod plan;
+pub mod read;
+pub mod schema;

@@ -1,0 +1,301 @@
+//! Media: the files that the database's rows name, checked against the rows, each content once.
+//!
+//! Files are write-once and are read after the cut, so a row without its file is a fault to name, and a file
+//! without a row is no part of the cut.
+
+use std::collections::HashSet;
+use std::path::Path;
+use std::sync::Mutex;
+
+use lifeboat_package::digest::{Digest, Hasher};
+use lifeboat_package::flow::{Batch, BlobPiece, FlowError, Gap, Sink};
+use lifeboat_package::limits::ENTRY_BYTES;
+use serde::{Deserialize, Serialize};
+use tokio_postgres::Client;
+
+use super::frames::Frames;
+use super::{ReadError, Reading};
+use crate::postgres::PostgresError;
+use crate::postgres::columns::literal;
+use crate::synapse::media_path::{MediaFile, local_thumbnail, remote_thumbnail};
+use crate::synapse::plan::{KeyRange, MediaOrigin};
+
+/// A file of the media store in the package's index (`docs/src/format.md` §7.4).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MediaRecord {
+    /// Path below the media store.
+    pub path: String,
+    /// `local`, `local_thumbnail`, `remote`, `remote_thumbnail`, `url_cache`, `url_cache_thumbnail`.
+    pub kind: String,
+    /// The content's address.
+    pub mxc: String,
+    /// SHA-256 of the file, hexadecimal.
+    pub sha256: String,
+    /// Bytes.
+    pub length: u64,
+}
+
+/// The blobs that are in the package, or on their way into it.
+#[derive(Default)]
+pub struct BlobSet(Mutex<HashSet<[u8; 32]>>);
+
+impl BlobSet {
+    /// Adds blobs that an earlier run finished.
+    pub fn know(&self, blobs: impl IntoIterator<Item = [u8; 32]>) {
+        if let Ok(mut set) = self.0.lock() {
+            set.extend(blobs);
+        }
+    }
+
+    /// Whether the caller is the first to bring this blob.
+    fn claim(&self, sha256: [u8; 32]) -> bool {
+        self.0.lock().is_ok_and(|mut set| set.insert(sha256))
+    }
+}
+
+/// Pours the index and the bytes of the media of a range.
+///
+/// # Errors
+/// [`ReadError`] inside, or the sink's.
+pub async fn pour_range(
+    lane: &Client,
+    reading: &Reading,
+    (origin, range): (MediaOrigin, &KeyRange),
+    sink: &mut dyn Sink,
+) -> Result<(), FlowError> {
+    let files = match origin {
+        MediaOrigin::Local => local_files(lane, reading, range).await,
+        MediaOrigin::Remote => remote_files(lane, range).await,
+    }
+    .map_err(FlowError::new)?;
+    let mut frames = Frames::new("index");
+    for file in files {
+        let path = reading.media_store.join(&file.path);
+        match pour_file(&path, &file, reading, sink).await? {
+            Poured::Whole { sha256, length } => {
+                let sha256 = Digest::from_bytes(sha256).to_string();
+                let MediaFile { path, kind, mxc, .. } = file;
+                let record = MediaRecord { path, kind: kind.to_owned(), mxc, sha256, length };
+                frames.serialize(&record, sink).await?;
+            }
+            Poured::Nothing(gap) => sink.accept(Batch::Gap(gap)).await?,
+        }
+    }
+    frames.finish(sink).await
+}
+
+enum Poured {
+    Whole { sha256: [u8; 32], length: u64 },
+    Nothing(Gap),
+}
+
+async fn pour_file(
+    path: &Path,
+    file: &MediaFile,
+    reading: &Reading,
+    sink: &mut dyn Sink,
+) -> Result<Poured, FlowError> {
+    let fail = |source| FlowError::new(ReadError::Media { path: path.to_owned(), source });
+    let length = match std::fs::symlink_metadata(path) {
+        Ok(meta) if meta.is_file() => meta.len(),
+        Ok(_) => return Ok(Poured::Nothing(missing(file, "it is not a regular file"))),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+            return Ok(Poured::Nothing(missing(file, "the row is there, the file is not")));
+        }
+        Err(e) => return Ok(Poured::Nothing(missing(file, &format!("it cannot be read: {e}")))),
+    };
+    let (sha256, length) = if length <= ENTRY_BYTES as u64 {
+        let bytes = match std::fs::read(path) {
+            Ok(bytes) => bytes,
+            Err(e) => return Ok(Poured::Nothing(missing(file, &format!("cannot be read: {e}")))),
+        };
+        let sha256 = *Digest::of(&bytes).as_bytes();
+        let length = bytes.len() as u64;
+        if reading.blobs.claim(sha256) {
+            sink.accept(Batch::Blob(BlobPiece { sha256, piece: None, bytes })).await?;
+        }
+        (sha256, length)
+    } else {
+        let (sha256, length) = hash_file(path).map_err(fail)?;
+        if reading.blobs.claim(sha256) && !pour_pieces(path, sha256, sink).await? {
+            return Ok(Poured::Nothing(missing(file, "it changed while it was read")));
+        }
+        (sha256, length)
+    };
+    if let Some(gap) = damaged(file, length, &sha256) {
+        sink.accept(Batch::Gap(gap)).await?;
+    }
+    Ok(Poured::Whole { sha256, length })
+}
+
+/// Sends a large file in pieces; false when its bytes are not those that were hashed.
+async fn pour_pieces(
+    path: &Path,
+    sha256: [u8; 32],
+    sink: &mut dyn Sink,
+) -> Result<bool, FlowError> {
+    let fail = |source| FlowError::new(ReadError::Media { path: path.to_owned(), source });
+    let mut from = std::fs::File::open(path).map_err(fail)?;
+    let mut hasher = Hasher::new();
+    for piece in 1.. {
+        let mut bytes = Vec::with_capacity(ENTRY_BYTES);
+        let limit = ENTRY_BYTES as u64;
+        std::io::Read::read_to_end(&mut std::io::Read::take(&mut from, limit), &mut bytes)
+            .map_err(fail)?;
+        if bytes.is_empty() {
+            break;
+        }
+        hasher.update(&bytes);
+        sink.accept(Batch::Blob(BlobPiece { sha256, piece: Some(piece), bytes })).await?;
+    }
+    Ok(*hasher.finish().as_bytes() == sha256)
+}
+
+fn hash_file(path: &Path) -> std::io::Result<([u8; 32], u64)> {
+    let mut from = std::fs::File::open(path)?;
+    let mut hasher = Hasher::new();
+    let mut buffer = vec![0; 1 << 20];
+    let mut length = 0;
+    loop {
+        let read = std::io::Read::read(&mut from, &mut buffer)?;
+        if read == 0 {
+            return Ok((*hasher.finish().as_bytes(), length));
+        }
+        hasher.update(buffer.get(..read).unwrap_or_default());
+        length += read as u64;
+    }
+}
+
+fn missing(file: &MediaFile, detail: &str) -> Gap {
+    Gap {
+        kind: format!("media-{}", if file.kind.ends_with("thumbnail") { "thumbnail-missing" } else { "missing" }),
+        object: file.path.clone(),
+        detail: format!("{} ({detail})", file.mxc),
+        remedy: "look for the file in other backups or in the media storage provider".to_owned(),
+    }
+}
+
+fn damaged(file: &MediaFile, length: u64, sha256: &[u8; 32]) -> Option<Gap> {
+    let detail = match (&file.length, &file.sha256) {
+        (Some(expected), _) if *expected != length => {
+            format!("{}: {length} bytes, the database says {expected}", file.mxc)
+        }
+        (_, Some(expected)) if *expected != Digest::from_bytes(*sha256).to_string() => {
+            format!("{}: its SHA-256 is not the one in the database", file.mxc)
+        }
+        _ => return None,
+    };
+    Some(Gap {
+        kind: "media-damaged".to_owned(),
+        object: file.path.clone(),
+        detail,
+        remedy: "the file was exported as it is; look for a better copy".to_owned(),
+    })
+}
+
+async fn local_files(
+    lane: &Client,
+    reading: &Reading,
+    range: &KeyRange,
+) -> Result<Vec<MediaFile>, PostgresError> {
+    let doing = |e| PostgresError::sorted("read the list of media", e);
+    let of_range = super::rooms::in_range("media_id", range);
+    // A row without a length was created and never uploaded: there is no file to miss.
+    let query = format!(
+        "SELECT media_id, media_length::bigint, url_cache IS NOT NULL, {} FROM local_media_repository
+         WHERE media_length IS NOT NULL AND {of_range} ORDER BY media_id",
+        sha256_column(lane, "local_media_repository").await?
+    );
+    let server = reading.config.server_name.as_str();
+    let mut files = Vec::new();
+    let mut previews = HashSet::new();
+    for row in lane.query(query.as_str(), &[]).await.map_err(doing)? {
+        let (id, preview): (&str, bool) = (row.get(0), row.get(2));
+        if preview {
+            previews.insert(id.to_owned());
+        }
+        let length = row.get::<_, Option<i64>>(1).map(i64::unsigned_abs);
+        files.push(MediaFile::local(server, id, preview).expecting(length, row.get(3)));
+    }
+    let query = format!(
+        "SELECT media_id, thumbnail_width, thumbnail_height, thumbnail_type, thumbnail_method,
+                thumbnail_length::bigint
+         FROM local_media_repository_thumbnails WHERE {of_range}
+         ORDER BY media_id, thumbnail_width, thumbnail_height"
+    );
+    for row in lane.query(query.as_str(), &[]).await.map_err(doing)? {
+        let id: &str = row.get(0);
+        let file = local_thumbnail(server, id, previews.contains(id), &thumbnail_name(&row, 1));
+        let length = row.get::<_, Option<i64>>(5).map(i64::unsigned_abs);
+        files.push(file.expecting(length, None));
+    }
+    Ok(files)
+}
+
+async fn remote_files(lane: &Client, range: &KeyRange) -> Result<Vec<MediaFile>, PostgresError> {
+    let doing = |e| PostgresError::sorted("read the list of remote media", e);
+    let of_range = in_pair_range(range);
+    let query = format!(
+        "SELECT media_origin, media_id, filesystem_id, media_length::bigint, {}
+         FROM remote_media_cache WHERE {of_range} ORDER BY media_origin, media_id",
+        sha256_column(lane, "remote_media_cache").await?
+    );
+    let mut files = Vec::new();
+    for row in lane.query(query.as_str(), &[]).await.map_err(doing)? {
+        let length = row.get::<_, Option<i64>>(3).map(i64::unsigned_abs);
+        let file = MediaFile::remote(row.get(0), row.get(1), row.get(2));
+        files.push(file.expecting(length, row.get(4)));
+    }
+    let query = format!(
+        "SELECT media_origin, media_id, thumbnail_width, thumbnail_height, thumbnail_type,
+                thumbnail_method, thumbnail_length::bigint, filesystem_id
+         FROM remote_media_cache_thumbnails WHERE {of_range}
+         ORDER BY media_origin, media_id, thumbnail_width, thumbnail_height"
+    );
+    for row in lane.query(query.as_str(), &[]).await.map_err(doing)? {
+        let name = thumbnail_name(&row, 2);
+        let file = remote_thumbnail(row.get(0), row.get(1), row.get(7), &name);
+        let length = row.get::<_, Option<i64>>(6).map(i64::unsigned_abs);
+        files.push(file.expecting(length, None));
+    }
+    Ok(files)
+}
+
+/// The condition that origin and media id lie in a range of `origin/id` keys: a comparison of rows, which the
+/// unique index of the pair serves.
+fn in_pair_range(range: &KeyRange) -> String {
+    let side = |key: &Option<String>, operator: &str| {
+        let (origin, id) = key.as_ref()?.split_once('/')?;
+        let (origin, id) = (literal(origin), literal(id));
+        Some(format!("(media_origin, media_id) {operator} ({origin}, {id})"))
+    };
+    let sides = [side(&range.from, ">="), side(&range.to, "<")];
+    let sides: Vec<String> = sides.into_iter().flatten().collect();
+    if sides.is_empty() { "true".to_owned() } else { sides.join(" AND ") }
+}
+
+/// Before schema 91 the table has no hash.
+async fn sha256_column(lane: &Client, table: &str) -> Result<&'static str, PostgresError> {
+    let has = lane
+        .query_one(
+            "SELECT EXISTS (SELECT FROM pg_attribute WHERE attrelid = to_regclass($1)
+             AND attname = 'sha256' AND NOT attisdropped)",
+            &[&table],
+        )
+        .await
+        .map_err(|e| PostgresError::sorted("read the columns of the media tables", e))?;
+    Ok(if has.get(0) { "sha256" } else { "NULL::text" })
+}
+
+/// `<width>-<height>-<type>-<method>`, as Synapse names a thumbnail's file.
+fn thumbnail_name(row: &tokio_postgres::Row, at: usize) -> String {
+    let (width, height): (Option<i32>, Option<i32>) = (row.get(at), row.get(at + 1));
+    let (kind, method): (Option<&str>, Option<&str>) = (row.get(at + 2), row.get(at + 3));
+    format!(
+        "{}-{}-{}-{}",
+        width.unwrap_or_default(),
+        height.unwrap_or_default(),
+        kind.unwrap_or_default().replace('/', "-"),
+        method.unwrap_or_default()
+    )
+}

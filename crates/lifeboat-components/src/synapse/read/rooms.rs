@@ -1,0 +1,158 @@
+//! Rooms: every row of a range of room ids, and the rows that no room reaches.
+
+use lifeboat_package::flow::{FlowError, Sink};
+use tokio_postgres::Client;
+
+use super::Lane;
+use super::frames::Frames;
+use super::summary;
+use super::tables::{pour_query, selected};
+use crate::postgres::columns::{Carrier, Column, literal, quoted};
+use crate::postgres::copy_out::RowStream;
+use crate::postgres::record::Shape;
+use crate::synapse::catalogue::Path;
+use crate::synapse::layout::{Layout, Pour, StoredTable};
+use crate::synapse::plan::KeyRange;
+
+/// Pours everything of the rooms in `range`.
+///
+/// # Errors
+/// [`super::ReadError`] inside, or the sink's.
+pub async fn pour_range(
+    lane: Lane<'_>,
+    layout: &Layout,
+    range: &KeyRange,
+    sink: &mut dyn Sink,
+) -> Result<(), FlowError> {
+    summary::pour(lane.main, range, sink).await?;
+    if let (Some(events), Some(contents)) = (layout.table("events"), layout.table("event_json")) {
+        pour_events(lane.main, (events, contents), range, sink).await?;
+    }
+    for table in layout.tables() {
+        let Pour::ByRoom(path) = table.pour else { continue };
+        if matches!(table.name.as_str(), "events" | "event_json") {
+            continue;
+        }
+        let query = range_query(table, path, range);
+        pour_query(lane.of(&table.name), table, &query, sink).await?;
+    }
+    Ok(())
+}
+
+/// Pours the rows that no range of rooms reaches.
+///
+/// # Errors
+/// [`super::ReadError`] inside, or the sink's.
+pub async fn pour_strays(
+    lane: Lane<'_>,
+    layout: &Layout,
+    sink: &mut dyn Sink,
+) -> Result<(), FlowError> {
+    for table in layout.tables().iter().filter(|table| table.strays) {
+        let Pour::ByRoom(path) = table.pour else { continue };
+        let Some(condition) = stray_condition(path) else { continue };
+        let columns = selected(&table.columns, "t");
+        let name = quoted(&table.name);
+        let query = format!("SELECT {columns} FROM ONLY {name} t WHERE {condition}");
+        pour_query(lane.of(&table.name), table, &query, sink).await?;
+    }
+    Ok(())
+}
+
+/// The condition that `column` lies in `range`.
+pub(super) fn in_range(column: &str, range: &KeyRange) -> String {
+    let mut conditions = Vec::new();
+    if let Some(from) = &range.from {
+        conditions.push(format!("{column} >= {}", literal(from)));
+    }
+    if let Some(to) = &range.to {
+        conditions.push(format!("{column} < {}", literal(to)));
+    }
+    if conditions.is_empty() { "true".to_owned() } else { conditions.join(" AND ") }
+}
+
+fn range_query(table: &StoredTable, path: Path, range: &KeyRange) -> String {
+    let columns = selected(&table.columns, "t");
+    let name = quoted(&table.name);
+    let select = |from: &str, condition: &str| {
+        format!("SELECT {columns} FROM {from} WHERE {condition}")
+    };
+    match path {
+        Path::Event => select(
+            &format!("events e JOIN {name} t ON t.event_id = e.event_id"),
+            &in_range("e.room_id", range),
+        ),
+        Path::StateGroup => select(
+            &format!("state_groups g JOIN {name} t ON t.state_group = g.id"),
+            &in_range("g.room_id", range),
+        ),
+        Path::Chain => select(
+            &format!("{name} t"),
+            &format!(
+                "t.origin_chain_id IN (SELECT c.chain_id FROM event_auth_chains c
+                 JOIN events e ON e.event_id = c.event_id WHERE {})",
+                in_range("e.room_id", range)
+            ),
+        ),
+        Path::RoomId | Path::Alias | Path::Media | Path::User(_) | Path::Whole => {
+            select(&format!("{name} t"), &in_range("t.room_id", range))
+        }
+    }
+}
+
+fn stray_condition(path: Path) -> Option<&'static str> {
+    match path {
+        Path::RoomId => Some("t.room_id IS NULL"),
+        Path::Event => {
+            Some("NOT EXISTS (SELECT FROM events e WHERE e.event_id = t.event_id)")
+        }
+        Path::StateGroup => {
+            Some("NOT EXISTS (SELECT FROM state_groups g WHERE g.id = t.state_group)")
+        }
+        Path::Chain => Some(
+            "NOT EXISTS (SELECT FROM event_auth_chains c
+             JOIN events e ON e.event_id = c.event_id
+             WHERE c.chain_id = t.origin_chain_id)",
+        ),
+        Path::Alias | Path::Media | Path::User(_) | Path::Whole => None,
+    }
+}
+
+/// Events with their content in one record (`docs/src/format.md` §7.3).
+async fn pour_events(
+    lane: &Client,
+    (events, contents): (&StoredTable, &StoredTable),
+    range: &KeyRange,
+    sink: &mut dyn Sink,
+) -> Result<(), FlowError> {
+    let others = |table: &StoredTable, left_out: &[&str]| -> Vec<Column> {
+        let keep = |column: &&Column| !left_out.contains(&column.name.as_str());
+        table.columns.iter().filter(keep).cloned().collect()
+    };
+    let event_columns = others(events, &["event_id"]);
+    let content_columns = others(contents, &["event_id", "json"]);
+    let mut shape = Shape::default();
+    shape.member("event_id", Carrier::Text);
+    shape.member("room_id", Carrier::Text);
+    shape.member("room_version", Carrier::Text);
+    shape.member("stream_ordering", Carrier::Int8);
+    shape.nested("events", &event_columns);
+    shape.nested("event_json", &content_columns);
+    shape.document("pdu");
+    let query = format!(
+        "SELECT e.event_id, e.room_id, r.room_version, e.stream_ordering, true, {}, j.event_id, {}, j.json
+         FROM events e
+         LEFT JOIN event_json j ON j.event_id = e.event_id
+         LEFT JOIN rooms r ON r.room_id = e.room_id
+         WHERE {}
+         ORDER BY e.room_id, e.stream_ordering",
+        selected(&event_columns, "e"),
+        selected(&content_columns, "j"),
+        in_range("e.room_id", range)
+    );
+    let mut rows = RowStream::start(lane, "events", &query).await.map_err(FlowError::new)?;
+    let mut frames = Frames::of_table("events");
+    frames.also_counts("event_json", 5 + event_columns.len());
+    frames.stream(&mut rows, &shape, sink).await?;
+    frames.finish(sink).await
+}

@@ -1,0 +1,59 @@
+//! Tables that are poured whole, or in slices of pages.
+
+use lifeboat_package::flow::{FlowError, Sink};
+use tokio_postgres::Client;
+
+use super::frames::Frames;
+use crate::postgres::columns::{Column, quoted};
+use crate::postgres::copy_out::RowStream;
+use crate::postgres::record::Shape;
+use crate::synapse::layout::StoredTable;
+
+/// A run of pages of a table's main fork.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pages {
+    /// First page.
+    pub from: u64,
+    /// Page after the last, or open.
+    pub to: Option<u64>,
+}
+
+/// Pours a table, or those rows of it that lie in `pages`.
+///
+/// # Errors
+/// [`super::ReadError`] inside, or the sink's.
+pub async fn pour_table(
+    lane: &Client,
+    table: &StoredTable,
+    pages: Option<Pages>,
+    sink: &mut dyn Sink,
+) -> Result<(), FlowError> {
+    let mut query =
+        format!("SELECT {} FROM ONLY {} t", selected(&table.columns, "t"), quoted(&table.name));
+    if let Some(Pages { from, to }) = pages {
+        query.push_str(&format!(" WHERE t.ctid >= '({from},0)'::tid"));
+        if let Some(to) = to {
+            query.push_str(&format!(" AND t.ctid < '({to},0)'::tid"));
+        }
+    }
+    pour_query(lane, table, &query, sink).await
+}
+
+/// Pours the rows of `query`, which selects the columns of `table` in order.
+pub(super) async fn pour_query(
+    lane: &Client,
+    table: &StoredTable,
+    query: &str,
+    sink: &mut dyn Sink,
+) -> Result<(), FlowError> {
+    let mut rows = RowStream::start(lane, &table.name, query).await.map_err(FlowError::new)?;
+    let mut frames = Frames::of_table(&table.name);
+    frames.stream(&mut rows, &Shape::flat(&table.columns), sink).await?;
+    frames.finish(sink).await
+}
+
+/// The select list of `columns` of `alias`.
+pub(super) fn selected(columns: &[Column], alias: &str) -> String {
+    let columns: Vec<String> = columns.iter().map(|column| column.selected(alias)).collect();
+    columns.join(", ")
+}

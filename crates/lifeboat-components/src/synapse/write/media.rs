@@ -1,0 +1,152 @@
+//! Media files into the media store: never over a file that differs, never half-written.
+
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::{Component, Path, PathBuf};
+
+use lifeboat_package::digest::{Digest, Hasher};
+
+/// What became of one file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Placed {
+    /// It was written.
+    Written,
+    /// It was there already, byte for byte.
+    Equal,
+    /// Another file is in its place; it was left alone.
+    Differs,
+}
+
+/// A media store that files are written to.
+pub struct MediaStore {
+    root: PathBuf,
+    /// Owner and group of the store, which its files get where we may.
+    owner: Option<(u32, u32)>,
+}
+
+impl MediaStore {
+    /// Opens the store at `root`, making it when it is not there.
+    ///
+    /// # Errors
+    /// The system's, when the folder cannot be made.
+    pub fn open(root: &Path) -> io::Result<Self> {
+        fs::create_dir_all(root)?;
+        let about = fs::metadata(root)?;
+        let owner = is_root().then_some((about.uid(), about.gid()));
+        Ok(Self { root: root.to_owned(), owner })
+    }
+
+    /// Where the file at `path` of a media record lies; `None` for a path that leaves the store.
+    pub fn place(&self, path: &str) -> Option<PathBuf> {
+        let relative = Path::new(path);
+        let plain = relative.components().all(|part| matches!(part, Component::Normal(_)));
+        (plain && !path.is_empty()).then(|| self.root.join(relative))
+    }
+
+    /// Writes `pieces` to `place`, unless a file is there.
+    ///
+    /// # Errors
+    /// The system's; no half-written file stays under the final name.
+    pub fn write(&self, place: &Path, sha256: &Digest, pieces: &[&[u8]]) -> io::Result<Placed> {
+        if let Some(found) = compare(place, sha256)? {
+            return Ok(found);
+        }
+        let partial = self.begin(place)?;
+        let written = pieces.iter().try_for_each(|piece| append(&partial, piece));
+        written.and_then(|()| self.finish(&partial, place)).inspect_err(|_| {
+            fs::remove_file(&partial).ok();
+        })?;
+        Ok(Placed::Written)
+    }
+
+    /// Begins a large file; add to it with [`append`], end with [`Self::finish`].
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn begin(&self, place: &Path) -> io::Result<PathBuf> {
+        if let Some(folder) = place.parent() {
+            self.make_folders(folder)?;
+        }
+        let mut name = place.file_name().unwrap_or_default().to_owned();
+        name.push(".lifeboat-partial");
+        let partial = place.with_file_name(name);
+        let mut how = OpenOptions::new();
+        how.write(true).create(true).truncate(true).mode(0o640);
+        how.open(&partial)?;
+        Ok(partial)
+    }
+
+    /// Gives a finished file its owner and its name.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn finish(&self, partial: &Path, place: &Path) -> io::Result<()> {
+        self.own(partial)?;
+        fs::hard_link(partial, place)?;
+        fs::remove_file(partial)
+    }
+
+    fn make_folders(&self, folder: &Path) -> io::Result<()> {
+        if folder.is_dir() {
+            return Ok(());
+        }
+        if let Some(parent) = folder.parent() {
+            self.make_folders(parent)?;
+        }
+        match fs::create_dir(folder) {
+            Ok(()) => self.own(folder),
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+            Err(e) => Err(e),
+        }
+    }
+
+    fn own(&self, path: &Path) -> io::Result<()> {
+        match self.owner {
+            Some((uid, gid)) => std::os::unix::fs::chown(path, Some(uid), Some(gid)),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Adds bytes to a file that was begun.
+///
+/// # Errors
+/// The system's.
+pub fn append(partial: &Path, bytes: &[u8]) -> io::Result<()> {
+    OpenOptions::new().append(true).open(partial)?.write_all(bytes)
+}
+
+/// Compares the file at `place`, if there is one, with what is to be there.
+///
+/// # Errors
+/// The system's, when the file is there and cannot be read.
+pub fn compare(place: &Path, sha256: &Digest) -> io::Result<Option<Placed>> {
+    match hash(place) {
+        Ok(found) if found == *sha256 => Ok(Some(Placed::Equal)),
+        Ok(_) => Ok(Some(Placed::Differs)),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(e) => Err(e),
+    }
+}
+
+/// SHA-256 of a file.
+///
+/// # Errors
+/// The system's.
+pub fn hash(place: &Path) -> io::Result<Digest> {
+    let mut from = fs::File::open(place)?;
+    let mut hasher = Hasher::new();
+    let mut buffer = vec![0; 256 << 10];
+    loop {
+        match io::Read::read(&mut from, &mut buffer)? {
+            0 => return Ok(hasher.finish()),
+            read => hasher.update(buffer.get(..read).unwrap_or_default()),
+        }
+    }
+}
+
+/// Only root can give files to another user; `/proc/self` belongs to whom we run as.
+fn is_root() -> bool {
+    fs::metadata("/proc/self").is_ok_and(|about| about.uid() == 0)
+}

@@ -1,0 +1,207 @@
+//! The target database: is it fit, is it empty, is it half-filled; and the step that makes it a server.
+
+use serde::{Deserialize, Serialize};
+use tokio_postgres::Client;
+
+use crate::postgres::PostgresError;
+use crate::postgres::columns::quoted;
+use crate::postgres::connect::Connector;
+use crate::synapse::schema::SchemaStatement;
+
+/// Settings of every writing session.
+const SESSION: &str = "SET standard_conforming_strings = on; SET bytea_output = 'hex'; SET datestyle = 'ISO, YMD';
+    SET timezone = 'UTC'; SET statement_timeout = 0; SET lock_timeout = '60s';
+    SET idle_in_transaction_session_timeout = 0; SET synchronous_commit = off; SET client_min_messages = warning;
+    SET maintenance_work_mem = '256MB'; SET check_function_bodies = off; SET row_security = off;";
+
+/// The table whose absence keeps Synapse from starting on a half-filled database.
+pub const LAST_TABLE: &str = "schema_version";
+
+/// The schema that holds our note of an import under way.
+const NOTE_SCHEMA: &str = "lifeboat";
+
+/// What is in the target.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum State {
+    /// Nothing.
+    Empty,
+    /// What an import of this package left when it was cut short.
+    HalfFilled {
+        /// The package.
+        package: String,
+    },
+    /// A finished import of this package.
+    Imported {
+        /// The package.
+        package: String,
+    },
+    /// Something else: its tables, the first few.
+    Foreign(Vec<String>),
+}
+
+/// A fit or unfit target.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fitness {
+    /// PostgreSQL version number, for example 150018.
+    pub server_version: i32,
+    /// Encoding.
+    pub encoding: String,
+    /// Collation.
+    pub collation: String,
+    /// Character type.
+    pub ctype: String,
+    /// Whether the role may make objects in the current schema.
+    pub may_create: bool,
+    /// What is there.
+    pub state: State,
+}
+
+/// Opens a writing session.
+///
+/// # Errors
+/// [`PostgresError`].
+pub async fn session(connector: &Connector) -> Result<Client, PostgresError> {
+    let client = connector.connect().await?;
+    let doing = |e| PostgresError::sorted("prepared a session", e);
+    client.batch_execute(SESSION).await.map_err(doing)?;
+    Ok(client)
+}
+
+/// Makes the database, as Synapse wants it, through the server's maintenance database.
+///
+/// # Errors
+/// [`PostgresError`] when the role may not.
+pub async fn create_database(connector: &Connector) -> Result<(), PostgresError> {
+    let client = connector.to_database("postgres").connect().await?;
+    let sql = format!(
+        "CREATE DATABASE {} TEMPLATE template0 ENCODING 'UTF8' LC_COLLATE 'C' LC_CTYPE 'C'",
+        quoted(&connector.database())
+    );
+    let doing = |e| PostgresError::sorted("made the database", e);
+    client.batch_execute(&sql).await.map_err(doing)
+}
+
+/// Looks at the target.
+///
+/// # Errors
+/// [`PostgresError`].
+pub async fn fitness(client: &Client) -> Result<Fitness, PostgresError> {
+    let doing = |e| PostgresError::sorted("looked at the target database", e);
+    let row = client
+        .query_one(
+            "SELECT current_setting('server_version_num')::int4,
+                    pg_encoding_to_char(d.encoding)::text, d.datcollate::text, d.datctype::text,
+                    coalesce(has_schema_privilege(current_schema(), 'CREATE'), false),
+                    to_regclass('lifeboat.import') IS NOT NULL,
+                    ARRAY(SELECT c.relname::text FROM pg_class c
+                          WHERE c.relnamespace = current_schema()::regnamespace
+                            AND c.relkind IN ('r', 'p', 'v', 'm', 'S', 'f')
+                          ORDER BY 1 LIMIT 5)
+             FROM pg_database d WHERE d.datname = current_database()",
+            &[],
+        )
+        .await
+        .map_err(doing)?;
+    let (noted, tables): (bool, Vec<String>) = (row.get(5), row.get(6));
+    let mut state = if tables.is_empty() { State::Empty } else { State::Foreign(tables) };
+    if noted {
+        let note = "SELECT package, finished FROM lifeboat.import ORDER BY began DESC LIMIT 1";
+        if let Some(note) = client.query_opt(note, &[]).await.map_err(doing)? {
+            let package: String = note.get(0);
+            state = match (note.get(1), state) {
+                (true, State::Foreign(_)) => State::Imported { package },
+                (true, state) => state,
+                (false, _) => State::HalfFilled { package },
+            };
+        }
+    }
+    Ok(Fitness {
+        server_version: row.get(0),
+        encoding: row.get(1),
+        collation: row.get(2),
+        ctype: row.get(3),
+        may_create: row.get(4),
+        state,
+    })
+}
+
+/// Notes that an import begins. From here on the database is ours to clear.
+///
+/// # Errors
+/// [`PostgresError`].
+pub async fn note_begin(client: &Client, package: &str) -> Result<(), PostgresError> {
+    let doing = |e| PostgresError::sorted("noted the import in the target database", e);
+    client
+        .batch_execute(&format!(
+            "CREATE SCHEMA IF NOT EXISTS {NOTE_SCHEMA};
+             CREATE TABLE IF NOT EXISTS {NOTE_SCHEMA}.import (
+                 package text NOT NULL,
+                 began timestamptz NOT NULL DEFAULT clock_timestamp(),
+                 finished boolean NOT NULL DEFAULT false)"
+        ))
+        .await
+        .map_err(doing)?;
+    client
+        .execute("INSERT INTO lifeboat.import (package) VALUES ($1)", &[&package])
+        .await
+        .map_err(doing)?;
+    Ok(())
+}
+
+/// Clears away what an import that was cut short left: everything in the current schema.
+///
+/// # Errors
+/// [`PostgresError`].
+pub async fn clear(client: &Client) -> Result<(), PostgresError> {
+    let doing = |e| PostgresError::sorted("cleared what an earlier import left", e);
+    let rows = client
+        .query(
+            "SELECT CASE c.relkind WHEN 'S' THEN 'SEQUENCE' ELSE 'TABLE' END, c.oid::regclass::text
+             FROM pg_class c
+             WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind IN ('r', 'S')
+             ORDER BY c.relkind <> 'r'",
+            &[],
+        )
+        .await
+        .map_err(doing)?;
+    for row in &rows {
+        let (kind, name): (&str, &str) = (row.get(0), row.get(1));
+        let drop = format!("DROP {kind} IF EXISTS {name} CASCADE");
+        client.batch_execute(&drop).await.map_err(doing)?;
+    }
+    let functions = client
+        .query(
+            "SELECT p.oid::regprocedure::text FROM pg_proc p
+             WHERE p.pronamespace = current_schema()::regnamespace
+               AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.objid = p.oid AND d.deptype = 'e')",
+            &[],
+        )
+        .await
+        .map_err(doing)?;
+    for row in &functions {
+        let drop = format!("DROP FUNCTION IF EXISTS {} CASCADE", row.get::<_, &str>(0));
+        client.batch_execute(&drop).await.map_err(doing)?;
+    }
+    Ok(())
+}
+
+/// Runs one statement of the schema.
+///
+/// # Errors
+/// [`PostgresError`].
+pub async fn run(client: &Client, statement: &SchemaStatement) -> Result<(), PostgresError> {
+    let doing = |e| PostgresError::sorted(format!("made {}", statement.name), e);
+    client.batch_execute(&statement.sql).await.map_err(doing)
+}
+
+/// Notes, inside the caller's last transaction, that the import is whole.
+///
+/// # Errors
+/// [`PostgresError`].
+pub async fn note_finished(client: &Client) -> Result<(), PostgresError> {
+    let doing = |e| PostgresError::sorted("noted the end of the import", e);
+    client
+        .batch_execute("UPDATE lifeboat.import SET finished = true WHERE NOT finished")
+        .await
+        .map_err(doing)
+}

@@ -1,0 +1,98 @@
+//! The last transaction: sequences, the rules that keep people's messages, and the table that makes it a server.
+
+use lifeboat_components::synapse::schema::{SequenceState, Stage};
+use lifeboat_components::synapse::write::fixups::{self, FixupFacts};
+use lifeboat_components::synapse::write::rows::TableSink;
+use lifeboat_components::synapse::write::sequences;
+use lifeboat_components::synapse::write::target::{self, LAST_TABLE};
+use lifeboat_package::flow::Source;
+use lifeboat_package::selection::MediaScope;
+use tokio_postgres::Client;
+
+use super::check::{Checked, Contents, database_fault};
+use super::load::Prepared;
+use super::place::Present;
+use super::{ImportOutcome, ImportRequest};
+use crate::context::{Context, Unit};
+use crate::failure::Failure;
+use crate::reader::part::RecordSource;
+use crate::reader::damaged;
+
+/// Applies the rules and makes the database one that Synapse starts on. All or nothing.
+///
+/// # Errors
+/// [`Failure`] when the database refuses; nothing is activated then.
+pub async fn activate(
+    cx: &Context,
+    request: &ImportRequest,
+    (checked, contents): (&Checked, &Contents),
+    (prepared, present): (&Prepared, Present),
+    outcome: &mut ImportOutcome,
+) -> Result<(), Failure> {
+    cx.stage("rules and activation", 0, Unit::Items);
+    let session = &prepared.session;
+    let transaction = |sql: &'static str| async move {
+        let done = session.batch_execute(sql).await;
+        done.map_err(|e| {
+            database_fault(lifeboat_components::postgres::PostgresError::sorted("activated", e))
+        })
+    };
+    transaction("BEGIN").await?;
+    let saved = saved_sequences(checked, contents).await?;
+    let raised = sequences::restore(session, &saved, request.margin).await;
+    outcome.fixups.extend(raised.map_err(database_fault)?.into_iter().map(Into::into));
+    let facts = FixupFacts {
+        media_paths: present,
+        remote_media: checked.package.manifest.selection.media == MediaScope::All,
+        ..FixupFacts::default()
+    };
+    outcome.fixups.extend(fixups::apply(session, &facts).await.map_err(database_fault)?);
+    last_table(checked, contents, prepared, session).await?;
+    target::note_finished(session).await.map_err(database_fault)?;
+    transaction("COMMIT").await
+}
+
+async fn saved_sequences(
+    checked: &Checked,
+    contents: &Contents,
+) -> Result<Vec<SequenceState>, Failure> {
+    let mut saved = Vec::new();
+    for entry in contents.named("sequences") {
+        let lines = checked.package.content(entry).await?;
+        for line in lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+            let sequence = serde_json::from_slice(line)
+                .map_err(|e| damaged(entry.record.path.as_str()).because(e))?;
+            saved.push(sequence);
+        }
+    }
+    Ok(saved)
+}
+
+async fn last_table(
+    checked: &Checked,
+    contents: &Contents,
+    prepared: &Prepared,
+    session: &Client,
+) -> Result<(), Failure> {
+    let run = |stage| {
+        let statements = prepared.last.iter().filter(move |statement| statement.stage == stage);
+        async move {
+            for statement in statements {
+                target::run(session, statement).await.map_err(database_fault)?;
+            }
+            Ok::<_, Failure>(())
+        }
+    };
+    run(Stage::BeforeRows).await?;
+    let entries: Vec<_> = contents.named(LAST_TABLE).cloned().collect();
+    let fault = |e: &dyn std::error::Error| {
+        Failure::failed("cannot activate the server", "run the command again").because(e.to_string())
+    };
+    let mut sink = TableSink::start(session, LAST_TABLE, &contents.columns)
+        .await
+        .map_err(|e| fault(&e))?;
+    let mut source = RecordSource { package: &checked.package, name: LAST_TABLE, entries: &entries };
+    source.pour(&mut sink).await.map_err(|e| fault(&e))?;
+    sink.finish().await.map_err(|e| fault(&e))?;
+    run(Stage::AfterRows).await
+}

@@ -1,0 +1,287 @@
+//! The database: schema, rows in parallel, then keys, indexes and constraints.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Mutex;
+
+use futures_util::future::try_join_all;
+use lifeboat_components::synapse::schema::{Kind, SchemaStatement, Stage};
+use lifeboat_components::synapse::write::fixups;
+use lifeboat_components::synapse::write::rows::{EventSink, JOINED, TableSink};
+use lifeboat_components::synapse::write::target::{self, LAST_TABLE};
+use lifeboat_package::flow::{FlowError, Source};
+use tokio_postgres::Client;
+
+use super::check::{Checked, Contents, database_fault, is_half_filled};
+use super::{ImportOutcome, ImportRequest};
+use crate::context::{Context, Unit};
+use crate::failure::Failure;
+use crate::reader::part::RecordSource;
+use crate::reader::{EntryPlace, damaged};
+
+/// Raw bytes of records that one `COPY` loads.
+const UNIT_BYTES: u64 = 32 << 20;
+
+/// The schema, and the session that made its first half.
+pub struct Prepared {
+    /// Statements, [`LAST_TABLE`]'s left out.
+    pub statements: Vec<SchemaStatement>,
+    /// Those of [`LAST_TABLE`].
+    pub last: Vec<SchemaStatement>,
+    /// The session.
+    pub session: Client,
+}
+
+/// Rows loaded, by table.
+pub type Loaded = BTreeMap<String, u64>;
+
+/// Makes or clears the database, and makes everything that must be there before the rows.
+///
+/// # Errors
+/// [`Failure`] when the database refuses.
+pub async fn prepare(checked: &Checked, contents: &Contents) -> Result<Prepared, Failure> {
+    if checked.fitness.is_none() {
+        target::create_database(&checked.opened.main).await.map_err(|e| {
+            let what = format!("database {} is not there", checked.opened.main.database());
+            let remedy = "make it: CREATE DATABASE … TEMPLATE template0 ENCODING 'UTF8' \
+                          LC_COLLATE 'C' LC_CTYPE 'C', owned by the role Synapse uses";
+            Failure::failed(what, remedy).because(e)
+        })?;
+    }
+    let session = target::session(&checked.opened.main).await.map_err(database_fault)?;
+    if checked.fitness.as_ref().is_some_and(is_half_filled) {
+        target::clear(&session).await.map_err(database_fault)?;
+    }
+    let package = checked.package.manifest.package.to_string();
+    target::note_begin(&session, &package).await.map_err(database_fault)?;
+    let statements = read_schema(checked, contents).await?;
+    let is_last = |s: &SchemaStatement| {
+        s.name == LAST_TABLE || s.table.as_deref() == Some(LAST_TABLE)
+    };
+    let (last, statements): (Vec<_>, Vec<_>) = statements.into_iter().partition(is_last);
+    for statement in statements.iter().filter(|s| s.stage == Stage::BeforeRows) {
+        target::run(&session, statement).await.map_err(database_fault)?;
+    }
+    Ok(Prepared { statements, last, session })
+}
+
+async fn read_schema(
+    checked: &Checked,
+    contents: &Contents,
+) -> Result<Vec<SchemaStatement>, Failure> {
+    let mut statements = Vec::new();
+    for entry in contents.named("schema") {
+        let lines = checked.package.content(entry).await?;
+        for line in lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+            let statement = serde_json::from_slice(line)
+                .map_err(|e| damaged(entry.record.path.as_str()).because(e))?;
+            statements.push(statement);
+        }
+    }
+    if statements.is_empty() {
+        return Err(Failure::failed(
+            "the package holds no database schema",
+            "only a full export can be imported into an empty database",
+        ));
+    }
+    Ok(statements)
+}
+
+/// Loads all rows but [`LAST_TABLE`]'s, in parallel.
+///
+/// # Errors
+/// [`Failure`] when an entry is damaged, a record does not fit, or the counts are not the manifest's.
+pub async fn rows(
+    cx: &Context,
+    request: &ImportRequest,
+    checked: &Checked,
+    contents: &Contents,
+) -> Result<Loaded, Failure> {
+    let tables = contents.tables(LAST_TABLE);
+    let total = tables.values().flatten().map(|entry| entry.record.raw).sum();
+    cx.stage("rows", total, Unit::Bytes);
+    let queue = Mutex::new(units(&tables));
+    let loaded = Mutex::new(Loaded::new());
+    let lanes = (0..request.lanes.max(1)).map(|_| lane(cx, checked, contents, (&queue, &loaded)));
+    try_join_all(lanes).await?;
+    let loaded = loaded.into_inner().unwrap_or_default();
+    for table in &checked.package.manifest.tables {
+        let expected = if super::check::stays_empty(&table.name) { 0 } else { table.rows };
+        let found = loaded.get(&table.name).copied().unwrap_or_default();
+        if table.name != LAST_TABLE && found != expected {
+            return Err(Failure::not_valid(
+                format!("table {}: {found} rows, the manifest says {expected}", table.name),
+                "verify the package; look for another copy",
+            ));
+        }
+    }
+    Ok(loaded)
+}
+
+/// One `COPY`: some entries of one name.
+struct LoadUnit {
+    name: String,
+    entries: Vec<EntryPlace>,
+    bytes: u64,
+}
+
+/// The largest first, so that no lane is left with one at the end.
+fn units(tables: &BTreeMap<&str, Vec<&EntryPlace>>) -> VecDeque<LoadUnit> {
+    let mut units: Vec<LoadUnit> = Vec::new();
+    for (name, entries) in tables {
+        let mut open: Option<LoadUnit> = None;
+        for entry in entries {
+            let unit = open.get_or_insert_with(|| LoadUnit {
+                name: (*name).to_owned(),
+                entries: Vec::new(),
+                bytes: 0,
+            });
+            unit.entries.push((*entry).clone());
+            unit.bytes += entry.record.raw;
+            if unit.bytes >= UNIT_BYTES {
+                units.extend(open.take());
+            }
+        }
+        units.extend(open);
+    }
+    units.sort_by_key(|unit| std::cmp::Reverse(unit.bytes));
+    units.into()
+}
+
+async fn lane(
+    cx: &Context,
+    checked: &Checked,
+    contents: &Contents,
+    (queue, loaded): (&Mutex<VecDeque<LoadUnit>>, &Mutex<Loaded>),
+) -> Result<(), Failure> {
+    let sessions = (
+        target::session(&checked.opened.main).await.map_err(database_fault)?,
+        target::session(&checked.opened.main).await.map_err(database_fault)?,
+    );
+    let next = || queue.lock().ok().and_then(|mut queue| queue.pop_front());
+    while let Some(unit) = next() {
+        let rows = load(checked, contents, (&sessions.0, &sessions.1), &unit).await?;
+        if let Ok(mut loaded) = loaded.lock() {
+            for (table, count) in rows {
+                *loaded.entry(table).or_insert(0) += count;
+            }
+        }
+        cx.advance(unit.bytes);
+    }
+    Ok(())
+}
+
+async fn load(
+    checked: &Checked,
+    contents: &Contents,
+    sessions: (&Client, &Client),
+    unit: &LoadUnit,
+) -> Result<Vec<(String, u64)>, Failure> {
+    let fault = |e: FlowError| {
+        let remedy = "run the same command again: it clears away what is there and begins anew";
+        Failure::failed(format!("cannot load {}", unit.name), remedy).because(e)
+    };
+    let flow = |e| fault(FlowError::new(e));
+    let (name, entries) = (unit.name.as_str(), unit.entries.as_slice());
+    let mut source = RecordSource { package: &checked.package, name, entries };
+    if name == JOINED {
+        let mut sink = EventSink::start(sessions, &contents.columns).await.map_err(flow)?;
+        source.pour(&mut sink).await.map_err(fault)?;
+        return Ok(sink.finish().await.map_err(flow)?.to_vec());
+    }
+    let mut sink = TableSink::start(sessions.0, name, &contents.columns).await.map_err(flow)?;
+    source.pour(&mut sink).await.map_err(fault)?;
+    Ok(vec![(name.to_owned(), sink.finish().await.map_err(flow)?)])
+}
+
+/// Makes keys and indexes in parallel, then what checks rows, then what watches them.
+///
+/// # Errors
+/// [`Failure`] when the database refuses.
+pub async fn after_rows(
+    cx: &Context,
+    request: &ImportRequest,
+    checked: &Checked,
+    prepared: &Prepared,
+    outcome: &mut ImportOutcome,
+) -> Result<(), Failure> {
+    let after: Vec<&SchemaStatement> =
+        prepared.statements.iter().filter(|s| s.stage == Stage::AfterRows).collect();
+    cx.stage("keys, indexes, constraints", after.len() as u64, Unit::Items);
+    let rows: BTreeMap<&str, u64> = checked
+        .package
+        .manifest
+        .tables
+        .iter()
+        .map(|table| (table.name.as_str(), table.rows))
+        .collect();
+    let size = |s: &SchemaStatement| s.table.as_deref().and_then(|t| rows.get(t)).copied();
+    for kind in [Kind::Key, Kind::Index] {
+        let mut wanted: Vec<&SchemaStatement> =
+            after.iter().copied().filter(|s| s.kind == kind).collect();
+        wanted.sort_by_key(|s| std::cmp::Reverse(size(s)));
+        let queue = Mutex::new(chains(&wanted, kind));
+        let lanes = (0..request.lanes.max(1)).map(|_| run_chains(cx, checked, &queue));
+        try_join_all(lanes).await?;
+    }
+    let rest = after.iter().filter(|s| !matches!(s.kind, Kind::Key | Kind::Index));
+    for statement in rest {
+        one_by_one(checked, prepared, statement, outcome).await?;
+        cx.advance(1);
+    }
+    Ok(())
+}
+
+/// Keys of one table wait for each other; indexes do not.
+fn chains<'a>(wanted: &[&'a SchemaStatement], kind: Kind) -> VecDeque<Vec<&'a SchemaStatement>> {
+    let mut chains: VecDeque<Vec<&SchemaStatement>> = VecDeque::new();
+    for statement in wanted {
+        let same = chains.iter_mut().find(|chain| {
+            kind == Kind::Key && chain.first().is_some_and(|first| first.table == statement.table)
+        });
+        match same {
+            Some(chain) => chain.push(statement),
+            None => chains.push_back(vec![statement]),
+        }
+    }
+    chains
+}
+
+async fn run_chains(
+    cx: &Context,
+    checked: &Checked,
+    queue: &Mutex<VecDeque<Vec<&SchemaStatement>>>,
+) -> Result<(), Failure> {
+    let session = target::session(&checked.opened.main).await.map_err(database_fault)?;
+    let next = || queue.lock().ok().and_then(|mut queue| queue.pop_front());
+    while let Some(chain) = next() {
+        for statement in chain {
+            target::run(&session, statement).await.map_err(database_fault)?;
+            cx.advance(1);
+        }
+    }
+    Ok(())
+}
+
+/// Rows of two cuts may refer to what the other cut no longer or not yet had: those go, and are told.
+async fn one_by_one(
+    checked: &Checked,
+    prepared: &Prepared,
+    statement: &SchemaStatement,
+    outcome: &mut ImportOutcome,
+) -> Result<(), Failure> {
+    let failed = match target::run(&prepared.session, statement).await {
+        Ok(()) => return Ok(()),
+        Err(failed) => failed,
+    };
+    let is_torn = checked.package.manifest.cuts.len() > 1;
+    if !is_torn || statement.kind != Kind::ForeignKey || failed.code() != Some("23503") {
+        return Err(database_fault(failed));
+    }
+    let dropped = fixups::drop_dangling(&prepared.session, statement).await.map_err(database_fault)?;
+    outcome.warnings.push(format!(
+        "{}: {dropped} rows referred to rows of another cut and were dropped",
+        statement.table.as_deref().unwrap_or(&statement.name)
+    ));
+    outcome.gaps += 1;
+    target::run(&prepared.session, statement).await.map_err(database_fault)
+}

@@ -1,0 +1,135 @@
+//! Files to their places: configuration first, then media; never over a file that differs.
+
+use std::collections::BTreeSet;
+
+use futures_util::{StreamExt, TryStreamExt, stream};
+use lifeboat_components::synapse::config::place::{PlaceAction, place_config_files};
+use lifeboat_components::synapse::read::media::MediaRecord;
+use lifeboat_components::synapse::write::media::{MediaStore, Placed, append, compare};
+use lifeboat_package::digest::Digest;
+use lifeboat_package::id::Section;
+
+use super::check::{Checked, Contents};
+use super::{ImportOutcome, ImportRequest};
+use crate::context::{Context, Unit};
+use crate::failure::Failure;
+use crate::reader::blobs::BlobPlaces;
+use crate::reader::damaged;
+
+
+/// Which media files of the package are now in the media store, by path.
+pub type Present = BTreeSet<String>;
+
+/// Writes the configuration files that the target names and lacks.
+///
+/// # Errors
+/// [`Failure`] at the first that cannot be written.
+pub fn config(checked: &Checked, outcome: &mut ImportOutcome) -> Result<(), Failure> {
+    let gaps = place_config_files(&checked.placements, &checked.config).map_err(|e| {
+        Failure::failed("cannot write a configuration file", "see the cause").because(e)
+    })?;
+    outcome.gaps += gaps.len() as u64;
+    outcome.warnings.extend(gaps.iter().map(|gap| format!("{}: {}", gap.object, gap.detail)));
+    for placement in &checked.placements {
+        let path = placement.target.as_ref().map(|path| path.display().to_string());
+        match (&placement.action, path) {
+            (PlaceAction::Write, Some(path)) => outcome.config_written.push(path),
+            (PlaceAction::Differs, Some(path)) => outcome.warnings.push(format!(
+                "{path} differs from the packaged {}; it was left alone",
+                placement.setting
+            )),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// Writes the media files, in parallel; returns those that are there afterwards.
+///
+/// # Errors
+/// [`Failure`] when an entry is damaged or the media store cannot be written.
+pub async fn media(
+    cx: &Context,
+    request: &ImportRequest,
+    checked: &Checked,
+    contents: &Contents,
+    outcome: &mut ImportOutcome,
+) -> Result<Present, Failure> {
+    let root = &checked.opened.media_store;
+    let of_media = contents.parts.iter().filter(|(part, _)| part.section == Section::Media);
+    let index: Vec<_> = of_media.filter_map(|(_, names)| names.get("index")).flatten().collect();
+    let mut present = Present::new();
+    if index.is_empty() {
+        return Ok(present);
+    }
+    let store = MediaStore::open(root).map_err(|e| cannot_write(&root.display().to_string(), e))?;
+    let blobs = BlobPlaces::of(&checked.package).await?;
+    let bytes = checked.package.manifest.volumes.iter().map(|volume| volume.size).sum();
+    cx.stage("media", bytes, Unit::Bytes);
+    for entry in index {
+        let lines = checked.package.content(entry).await?;
+        let records = lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+        let records = records.map(|line| {
+            serde_json::from_slice::<MediaRecord>(line)
+                .map_err(|e| damaged(entry.record.path.as_str()).because(e))
+        });
+        let placing = stream::iter(records.map(|record| {
+            let (store, blobs) = (&store, &blobs);
+            async move {
+                let record = record?;
+                let placed = place_one(cx, checked, (store, blobs), &record).await?;
+                Ok::<_, Failure>((record, placed))
+            }
+        }));
+        let mut placing = placing.buffer_unordered(request.lanes.max(1));
+        while let Some((record, placed)) = placing.try_next().await? {
+            match placed {
+                Placed::Written => outcome.media_written += 1,
+                Placed::Equal => outcome.media_equal += 1,
+                Placed::Differs => {
+                    outcome.gaps += 1;
+                    let path = &record.path;
+                    let warning = format!("media {path}: another file is there; it was left alone");
+                    outcome.warnings.push(warning);
+                }
+            }
+            present.insert(record.path);
+        }
+    }
+    Ok(present)
+}
+
+async fn place_one(
+    cx: &Context,
+    checked: &Checked,
+    (store, blobs): (&MediaStore, &BlobPlaces),
+    record: &MediaRecord,
+) -> Result<Placed, Failure> {
+    let place = store.place(&record.path).ok_or_else(|| damaged(&record.path))?;
+    let sha256: Digest = record.sha256.parse().map_err(|_| damaged(&record.path))?;
+    let pieces = blobs.pieces(&sha256).ok_or_else(|| damaged(&record.path))?;
+    let fail = |e| cannot_write(&record.path, e);
+    cx.advance(record.length);
+    if let [piece] = pieces {
+        let bytes = checked.package.content(piece).await?;
+        return store.write(&place, &sha256, &[&bytes]).map_err(fail);
+    }
+    if let Some(found) = compare(&place, &sha256).map_err(fail)? {
+        return Ok(found);
+    }
+    let partial = store.begin(&place).map_err(fail)?;
+    for piece in pieces {
+        let bytes = checked.package.content(piece).await?;
+        append(&partial, &bytes).map_err(fail)?;
+    }
+    store.finish(&partial, &place).map_err(fail)?;
+    Ok(Placed::Written)
+}
+
+fn cannot_write(path: &str, error: std::io::Error) -> Failure {
+    Failure::failed(
+        format!("cannot write media {path}"),
+        "see that there is space and that we may write there, then run the command again",
+    )
+    .because(error)
+}

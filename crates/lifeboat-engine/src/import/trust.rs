@@ -1,0 +1,95 @@
+//! Who made this package? Encryption to a public key says nothing about it; a signature does.
+
+use lifeboat_components::matrix::{self, PublicKeys};
+use lifeboat_components::synapse::config::SynapseConfig;
+use serde_json::{Map, Value};
+
+use super::ImportRequest;
+use crate::failure::Failure;
+use crate::inspect::signers;
+use crate::reader::{Package, damaged};
+
+/// Demands that the manifest is signed by the target's own key, a pinned key, or one that is accepted by name.
+/// Returns why it is trusted, in words.
+///
+/// # Errors
+/// [`Failure`] for a package that is not to be trusted.
+pub fn demand(
+    package: &Package,
+    target: &SynapseConfig,
+    request: &ImportRequest,
+) -> Result<String, Failure> {
+    let server = package.manifest.metadata.server_id.as_str();
+    let signers = signers(&package.manifest);
+    if signers.is_empty() {
+        if request.accept_unsigned {
+            return Ok("not signed; accepted by --accept-unsigned".to_owned());
+        }
+        return Err(Failure::not_valid(
+            "the package is not signed: nobody knows who made it",
+            "if you made it yourself, run again with --accept-unsigned",
+        ));
+    }
+    let object: Map<String, Value> = serde_json::from_slice(&package.manifest_json)
+        .map_err(|e| damaged("manifest.sealed").because(e))?;
+    let check = |keys: &PublicKeys| matrix::verify_json(&object, server, keys);
+    let mut own = PublicKeys::new();
+    for key in target.signing_keys().unwrap_or_default() {
+        own.insert_own(server, &key);
+    }
+    if let Ok(key) = check(&own) {
+        return Ok(format!("signed with {key}, the target's own key"));
+    }
+    if let Ok(key) = check(&pinned(request)?) {
+        return Ok(format!("signed with {key}, which --trust-key pins"));
+    }
+    accepted(package, request, &signers, check)
+}
+
+/// The signature is checked against the key the package names itself, and the operator says that it is theirs.
+fn accepted(
+    package: &Package,
+    request: &ImportRequest,
+    signers: &[String],
+    check: impl Fn(&PublicKeys) -> Result<String, matrix::VerifyJsonError>,
+) -> Result<String, Failure> {
+    let server = package.manifest.metadata.server_id.as_str();
+    let named = package.manifest.metadata.source.get("signing_key").map(String::as_str);
+    let (id, public) = named.and_then(|named| named.split_once(' ')).unwrap_or_default();
+    let mut keys = PublicKeys::new();
+    let is_key = keys.insert(server, id, public).is_ok();
+    if !is_key || check(&keys).is_err() {
+        return Err(Failure::not_valid(
+            format!("the signature of the package ({}) is wrong", signers.join(", ")),
+            "do not import it; look for another copy",
+        ));
+    }
+    match request.accept_signer.as_deref() {
+        Some(accepted) if [server, id, public].contains(&accepted) => {
+            Ok(format!("signed with {id} {public}; accepted by --accept-signer"))
+        }
+        _ => Err(Failure::not_valid(
+            format!("the package is signed by {server} with {id} {public}, which is not trusted here"),
+            format!(
+                "compare the key with your server's (GET /_matrix/key/v2/server, or signing_key_path); \
+                 if it is yours, run again with --accept-signer {public}"
+            ),
+        )),
+    }
+}
+
+fn pinned(request: &ImportRequest) -> Result<PublicKeys, Failure> {
+    let mut keys = PublicKeys::new();
+    for line in &request.trusted_keys {
+        let words: Vec<&str> = line.split_ascii_whitespace().collect();
+        let wrong = || {
+            Failure::usage(
+                "a trusted key is not `<server> <key id> <base64>`",
+                "write it as `example.org ed25519:a_abcd base64`",
+            )
+        };
+        let [server, id, public] = words[..] else { return Err(wrong()) };
+        keys.insert(server, id, public).map_err(|e| wrong().because(e))?;
+    }
+    Ok(keys)
+}

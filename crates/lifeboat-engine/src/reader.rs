@@ -1,0 +1,213 @@
+//! Reading a package: what is in the clear, and with an identity everything, whole or by range.
+
+pub mod blobs;
+pub mod part;
+
+use std::collections::BTreeMap;
+
+use lifeboat_package::contents::{CONTENTS_NAME, Contents};
+use lifeboat_package::header::{HEADER_NAME, Header, KEY_NAME};
+use lifeboat_package::id::{PartPath, parse_volume_name};
+use lifeboat_package::index::IndexRecord;
+use lifeboat_package::key::PackageKey;
+use lifeboat_package::limits::{KEY_FILE_BYTES, MANIFEST_RAW_BYTES};
+use lifeboat_package::manifest::{MANIFEST_NAME, Manifest, Volume};
+use lifeboat_package::seal::{HEAD, RangeKey, SealedRange, open_bytes};
+use lifeboat_storage::Access;
+use serde::Serialize;
+
+use crate::failure::Failure;
+use crate::files::{PackageFiles, storage};
+use crate::keyring::{self, Identities};
+
+/// Which package, and what opens it.
+pub struct PackageRequest {
+    /// File, folder or bucket.
+    pub package: String,
+    /// Without: the clear part only.
+    pub identities: Option<Identities>,
+    /// The process' environment.
+    pub environment: Vec<(String, String)>,
+}
+
+/// The clear part of a package.
+pub struct Clear {
+    /// The files.
+    pub files: PackageFiles,
+    /// `header.json`.
+    pub header: Header,
+    /// `seal.json`.
+    pub contents: Contents,
+}
+
+/// An open package.
+pub struct Package {
+    /// The clear part.
+    pub clear: Clear,
+    /// The key.
+    pub key: PackageKey,
+    /// What it holds.
+    pub manifest: Manifest,
+    /// The manifest's canonical JSON, as it was signed.
+    pub manifest_json: Vec<u8>,
+}
+
+/// Where an entry is.
+#[derive(Debug, Clone)]
+pub struct EntryPlace {
+    /// Index of the volume in the manifest.
+    pub volume: usize,
+    /// What the volume's index says.
+    pub record: IndexRecord,
+}
+
+/// The record entries of the parts that count: by part, then by name, in order of sequence.
+pub type PartEntries = BTreeMap<PartPath, BTreeMap<String, Vec<EntryPlace>>>;
+
+/// A package in a few words.
+#[derive(Debug, Clone, Serialize)]
+pub struct Named {
+    /// Package id.
+    pub package: String,
+    /// Format version.
+    pub version: String,
+}
+
+/// Opens the clear part.
+///
+/// # Errors
+/// [`Failure`] when there is no package, or its clear part is damaged.
+pub async fn open_clear(location: &str, access: &Access) -> Result<Clear, Failure> {
+    let files = PackageFiles::open(location, access).await?;
+    let header = clear_file(&files, HEADER_NAME, MANIFEST_RAW_BYTES as u64).await?;
+    let header = Header::parse(&header).map_err(|e| damaged(HEADER_NAME).because(e))?;
+    let contents = clear_file(&files, CONTENTS_NAME, MANIFEST_RAW_BYTES as u64).await?;
+    let contents = Contents::parse(&contents).map_err(|e| damaged(CONTENTS_NAME).because(e))?;
+    if contents.package != *header.package() {
+        return Err(damaged("seal.json: it belongs to another package, so it"));
+    }
+    Ok(Clear { files, header, contents })
+}
+
+impl Clear {
+    /// Opens the package with an identity.
+    ///
+    /// # Errors
+    /// [`Failure`] when no identity fits, or key, manifest or seal do not belong together.
+    pub async fn open(self, identities: &Identities) -> Result<Package, Failure> {
+        let id = *self.header.package();
+        let key_age = clear_file(&self.files, KEY_NAME, KEY_FILE_BYTES as u64).await?;
+        let key = keyring::unwrap(identities, &key_age, &id)?;
+        self.header.check_key(&key).map_err(|e| damaged(HEADER_NAME).because(e))?;
+        let sealed = clear_file(&self.files, MANIFEST_NAME, 2 * MANIFEST_RAW_BYTES as u64).await?;
+        let frame = open_bytes(&key, &id, MANIFEST_NAME, &sealed)
+            .map_err(|e| damaged(MANIFEST_NAME).because(e))?;
+        let (manifest, manifest_json) =
+            Manifest::from_frame(&frame).map_err(|e| damaged(MANIFEST_NAME).because(e))?;
+        manifest
+            .check_against(&self.header, &self.contents)
+            .map_err(|e| damaged(CONTENTS_NAME).because(e))?;
+        Ok(Package { clear: self, key, manifest, manifest_json })
+    }
+}
+
+impl Package {
+    /// Opens a package with an identity.
+    ///
+    /// # Errors
+    /// [`Failure`]; see [`open_clear`] and [`Clear::open`].
+    pub async fn open(
+        location: &str,
+        identities: &Identities,
+        access: &Access,
+    ) -> Result<Self, Failure> {
+        open_clear(location, access).await?.open(identities).await
+    }
+
+    /// The index of a volume, checked against the manifest.
+    ///
+    /// # Errors
+    /// [`Failure`] when it cannot be read or is damaged.
+    pub async fn index(&self, volume: &Volume) -> Result<Vec<IndexRecord>, Failure> {
+        let place = &volume.index;
+        let bytes = self.read(volume, place.offset, place.length).await?;
+        if lifeboat_package::digest::Digest::of(&bytes) != place.sha256 {
+            return Err(damaged(&volume.name));
+        }
+        let parsed = lifeboat_package::index::parse_index(&bytes);
+        parsed.map_err(|e| damaged(&volume.name).because(e))
+    }
+
+    /// The record entries of all parts that the manifest names.
+    ///
+    /// # Errors
+    /// [`Failure`] when an index is damaged.
+    pub async fn part_entries(&self) -> Result<PartEntries, Failure> {
+        let mut parts: PartEntries =
+            self.manifest.sections.all().map(|part| (part.part, BTreeMap::new())).collect();
+        for (at, volume) in self.manifest.volumes.iter().enumerate() {
+            for record in self.index(volume).await? {
+                let Some((part, name, _)) = record.path.record() else { continue };
+                let Some(names) = parts.get_mut(&part) else { continue };
+                let name = name.to_owned();
+                names.entry(name).or_default().push(EntryPlace { volume: at, record });
+            }
+        }
+        for entries in parts.values_mut().flat_map(BTreeMap::values_mut) {
+            entries.sort_by_key(|entry| entry.record.path.record().map(|(_, _, n)| n));
+        }
+        Ok(parts)
+    }
+
+    /// The content of an entry (decompressed, for records), checked.
+    ///
+    /// # Errors
+    /// [`Failure`] when it cannot be read or is damaged.
+    pub async fn content(&self, entry: &EntryPlace) -> Result<Vec<u8>, Failure> {
+        let IndexRecord { offset, length, path, .. } = &entry.record;
+        let Some(volume) = self.manifest.volumes.get(entry.volume) else {
+            return Err(damaged(path.as_str()));
+        };
+        let stored = self.read(volume, *offset, *length).await?;
+        entry.record.verify(stored).map_err(|e| damaged(&volume.name).because(e))
+    }
+
+    /// Plaintext bytes of a volume.
+    async fn read(&self, volume: &Volume, offset: u64, length: u64) -> Result<Vec<u8>, Failure> {
+        let unreadable = || Failure::failed(format!("cannot read {}", volume.name), "");
+        let range = SealedRange::of(volume.size, offset, length)
+            .map_err(|e| damaged(&volume.name).because(e))?;
+        let head = self.clear.files.read(&volume.name, 0..HEAD as u64).await;
+        let head = head.map_err(|e| storage(unreadable(), e))?;
+        let id = &self.manifest.package;
+        let key = RangeKey::new(&self.key, id, &volume.name, &head)
+            .map_err(|e| damaged(&volume.name).because(e))?;
+        let sealed = self.clear.files.read(&volume.name, range.bytes()).await;
+        let sealed = sealed.map_err(|e| storage(unreadable(), e))?;
+        range.open(&key, &sealed).map_err(|e| damaged(&volume.name).because(e))
+    }
+}
+
+/// The number of a volume, 0 for a name that is none.
+pub(crate) fn volume_number(volume: &Volume) -> u32 {
+    parse_volume_name(&volume.name).unwrap_or_default()
+}
+
+async fn clear_file(files: &PackageFiles, name: &str, limit: u64) -> Result<Vec<u8>, Failure> {
+    let read = files.read_whole(name, limit).await.map_err(|e| {
+        storage(Failure::failed(format!("cannot read {name}"), ""), e)
+    })?;
+    let missing = || {
+        let damage = files.damage().map_or_else(String::new, |damage| format!(" ({damage})"));
+        Failure::not_valid(
+            format!("this is no whole package: {name} is missing or too large{damage}"),
+            "if the export was cut short, run it again; else look for another copy",
+        )
+    };
+    read.map(|bytes| bytes.to_vec()).ok_or_else(missing)
+}
+
+/// An object of the package is damaged.
+pub(crate) fn damaged(object: &str) -> Failure {
+    Failure::not_valid(format!("{object} is damaged"), "look for another copy of the package")
+}

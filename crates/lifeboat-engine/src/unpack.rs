@@ -1,0 +1,177 @@
+//! Unpack: plain folders, JSON Lines and media files, for people and other programs.
+//!
+//! `DIR/<section>/<name>.jsonl` holds all records of a name, `DIR/media/files/…` the media as they lie in the
+//! media store, `DIR/manifest.json` the signed manifest.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, BufWriter, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use lifeboat_components::synapse::read::media::MediaRecord;
+use lifeboat_components::synapse::write::media::{MediaStore, append};
+use lifeboat_package::digest::Digest;
+use lifeboat_package::id::{PartPath, Section};
+use lifeboat_storage::Access;
+use serde::Serialize;
+
+use crate::context::{Context, Unit};
+use crate::failure::Failure;
+use crate::keyring::Identities;
+use crate::reader::blobs::BlobPlaces;
+use crate::reader::{EntryPlace, Package, damaged};
+
+/// What was written.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct UnpackOutcome {
+    /// Package id.
+    pub package: String,
+    /// Where.
+    pub folder: String,
+    /// Record files.
+    pub record_files: u64,
+    /// Records in them.
+    pub records: u64,
+    /// Media files.
+    pub media_files: u64,
+    /// Bytes of both.
+    pub bytes: u64,
+    /// Gaps the export named.
+    pub gaps: u64,
+}
+
+/// Unpacks a package into a new or empty folder.
+///
+/// # Errors
+/// [`Failure`] when the package is damaged or the folder cannot be written.
+pub async fn unpack(
+    cx: &Context,
+    location: &str,
+    identities: &Identities,
+    folder: &Path,
+    access: &Access,
+) -> Result<UnpackOutcome, Failure> {
+    let package = Package::open(location, identities, access).await?;
+    make_empty(folder)?;
+    let mut outcome = UnpackOutcome {
+        package: package.manifest.package.to_string(),
+        folder: folder.display().to_string(),
+        gaps: package.manifest.gaps.total,
+        ..UnpackOutcome::default()
+    };
+    let json = &package.manifest_json;
+    create(&folder.join("manifest.json"))
+        .and_then(|mut file| file.write_all(json))
+        .map_err(|e| cannot_write(folder, e))?;
+    let entries = package.part_entries().await?;
+    let total = package.manifest.sections.all().map(|part| part.bytes).sum();
+    cx.stage("unpack records", total, Unit::Bytes);
+    let mut files: BTreeMap<PathBuf, BufWriter<File>> = BTreeMap::new();
+    for (part, names) in &entries {
+        for (name, places) in names {
+            let path = record_path(folder, *part, name);
+            for place in places {
+                records(cx, &package, place, (&path, &mut files), &mut outcome).await?;
+            }
+        }
+    }
+    for (path, mut file) in files {
+        file.flush().map_err(|e| cannot_write(&path, e))?;
+        outcome.record_files += 1;
+    }
+    media(cx, &package, &entries, folder, &mut outcome).await?;
+    Ok(outcome)
+}
+
+/// `<section>/<name>.jsonl`.
+fn record_path(folder: &Path, part: PartPath, name: &str) -> PathBuf {
+    folder.join(part.section.as_str()).join(format!("{name}.jsonl"))
+}
+
+async fn records(
+    cx: &Context,
+    package: &Package,
+    place: &EntryPlace,
+    (path, files): (&Path, &mut BTreeMap<PathBuf, BufWriter<File>>),
+    outcome: &mut UnpackOutcome,
+) -> Result<(), Failure> {
+    let lines = package.content(place).await?;
+    let file = match files.get_mut(path) {
+        Some(file) => file,
+        None => {
+            let file = create(path).map_err(|e| cannot_write(path, e))?;
+            files.entry(path.to_owned()).or_insert(BufWriter::new(file))
+        }
+    };
+    file.write_all(&lines).map_err(|e| cannot_write(path, e))?;
+    outcome.records += place.record.records;
+    outcome.bytes += lines.len() as u64;
+    cx.advance(lines.len() as u64);
+    Ok(())
+}
+
+async fn media(
+    cx: &Context,
+    package: &Package,
+    entries: &crate::reader::PartEntries,
+    folder: &Path,
+    outcome: &mut UnpackOutcome,
+) -> Result<(), Failure> {
+    let root = folder.join("media").join("files");
+    let store = MediaStore::open(&root).map_err(|e| cannot_write(&root, e))?;
+    let blobs = BlobPlaces::of(package).await?;
+    let mut seen = BTreeSet::new();
+    let of_media = entries.iter().filter(|(part, _)| part.section == Section::Media);
+    for place in of_media.filter_map(|(_, names)| names.get("index")).flatten() {
+        let lines = package.content(place).await?;
+        for line in lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+            let record: MediaRecord = serde_json::from_slice(line)
+                .map_err(|e| damaged(place.record.path.as_str()).because(e))?;
+            if !seen.insert(record.path.clone()) {
+                continue;
+            }
+            let path = store.place(&record.path).ok_or_else(|| damaged(&record.path))?;
+            let sha256: Digest = record.sha256.parse().map_err(|_| damaged(&record.path))?;
+            let partial = store.begin(&path).map_err(|e| cannot_write(&path, e))?;
+            for piece in blobs.pieces(&sha256).ok_or_else(|| damaged(&record.path))? {
+                let bytes = package.content(piece).await?;
+                append(&partial, &bytes).map_err(|e| cannot_write(&path, e))?;
+                cx.advance(bytes.len() as u64);
+            }
+            store.finish(&partial, &path).map_err(|e| cannot_write(&path, e))?;
+            outcome.media_files += 1;
+            outcome.bytes += record.length;
+        }
+    }
+    Ok(())
+}
+
+/// The folder, new or empty, for its owner alone: it will hold every secret of the server.
+fn make_empty(folder: &Path) -> Result<(), Failure> {
+    let occupied = fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_some());
+    if occupied {
+        return Err(Failure::usage(
+            format!("{} is not empty", folder.display()),
+            "name a new or empty folder; nothing was changed",
+        ));
+    }
+    let mut how = fs::DirBuilder::new();
+    how.recursive(true).mode(0o700);
+    how.create(folder).map_err(|e| cannot_write(folder, e))
+}
+
+fn create(path: &Path) -> io::Result<File> {
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder)?;
+    }
+    OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)
+}
+
+fn cannot_write(path: &Path, error: io::Error) -> Failure {
+    Failure::failed(
+        format!("cannot write {}", path.display()),
+        "see that there is space and that we may write there",
+    )
+    .because(error)
+}

@@ -1,0 +1,151 @@
+//! The package writer: any number of lanes pour parts, one task packs, seals and stores.
+//!
+//! Lanes compress; the one writer takes finished entries (each at most 16 MiB), puts them into the current
+//! volume and streams its ciphertext to the target. So nothing is staged, a file has one writer, and what a
+//! crash can cost is the volume in the making.
+
+pub mod sink;
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use lifeboat_package::frame::Count;
+use lifeboat_package::id::{EntryPath, PackageId, volume_name};
+use lifeboat_package::key::PackageKey;
+use lifeboat_package::manifest::Volume;
+use lifeboat_package::pack::VolumePacker;
+use lifeboat_package::seal::FreshSeal;
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
+
+use crate::context::Context;
+use crate::failure::Failure;
+use crate::files::{Target, storage};
+use crate::journal::{ClearFile, Journal, PartDone};
+
+/// Ciphertext that gathers before it goes to the target.
+const WRITE_BYTES: usize = 1 << 20;
+/// Entries that wait for the writer; their bytes are bounded by [`sink::PENDING_BYTES`].
+pub const WAITING_ENTRIES: usize = 256;
+
+/// What lanes tell the writer.
+pub enum ToWriter {
+    /// An entry.
+    Entry {
+        /// Path.
+        path: EntryPath,
+        /// Bytes as stored.
+        bytes: Vec<u8>,
+        /// Records and raw bytes.
+        count: Count,
+        /// Gives the bytes' share of memory back when dropped.
+        permit: OwnedSemaphorePermit,
+    },
+    /// All entries of this part were sent.
+    Done(PartDone),
+}
+
+/// What the writer works with.
+pub struct Writer {
+    /// Package id.
+    pub package: PackageId,
+    /// Package key.
+    pub key: Arc<PackageKey>,
+    /// Where to.
+    pub target: Target,
+    /// What a resume needs.
+    pub journal: Journal,
+    /// The files in the clear, written already.
+    pub clear_files: Vec<ClearFile>,
+    /// Volumes that are finished.
+    pub volumes: Vec<Volume>,
+    /// Parts that lie in them whole.
+    pub parts: Vec<PartDone>,
+    /// Bytes at which the next volume is begun.
+    pub volume_bytes: u64,
+}
+
+impl Writer {
+    /// Takes entries until the lanes are gone; returns itself with all volumes finished.
+    ///
+    /// # Errors
+    /// [`Failure`] when the target or the journal cannot be written.
+    pub async fn run(
+        mut self,
+        cx: &Context,
+        mut from: mpsc::Receiver<ToWriter>,
+    ) -> Result<Self, Failure> {
+        let mut open: Option<VolumePacker> = None;
+        let mut whole: Vec<PartDone> = Vec::new();
+        let mut out = Vec::with_capacity(2 * WRITE_BYTES);
+        while let Some(message) = from.recv().await {
+            let (path, bytes, count, permit) = match message {
+                ToWriter::Done(part) => {
+                    whole.push(part);
+                    continue;
+                }
+                ToWriter::Entry { path, bytes, count, permit } => (path, bytes, count, permit),
+            };
+            let mut volume = match open.take() {
+                Some(volume) => volume,
+                None => self.begin(cx, &mut out).await?,
+            };
+            volume.add(&path, &bytes, count, &mut out).map_err(pack_fault)?;
+            drop((bytes, permit));
+            self.store(&mut out, WRITE_BYTES).await?;
+            if volume.sealed_bytes() < self.volume_bytes {
+                open = Some(volume);
+            } else {
+                self.finish(volume, &mut out, std::mem::take(&mut whole)).await?;
+            }
+        }
+        // An export without any entry still is one: its parts are done, there is nothing to hold them.
+        if open.is_some() || !whole.is_empty() {
+            let volume = match open {
+                Some(volume) => volume,
+                None => self.begin(cx, &mut out).await?,
+            };
+            self.finish(volume, &mut out, whole).await?;
+        }
+        Ok(self)
+    }
+
+    async fn begin(&mut self, cx: &Context, out: &mut Vec<u8>) -> Result<VolumePacker, Failure> {
+        let number = u32::try_from(self.volumes.len() + 1).unwrap_or(u32::MAX);
+        self.target.begin(&volume_name(number)).await.map_err(target_fault)?;
+        let fresh = FreshSeal { salt: cx.random(), prefix: cx.random() };
+        Ok(VolumePacker::begin(&self.key, &self.package, number, &fresh, out))
+    }
+
+    async fn finish(
+        &mut self,
+        volume: VolumePacker,
+        out: &mut Vec<u8>,
+        whole: Vec<PartDone>,
+    ) -> Result<(), Failure> {
+        let volume = volume.finish(out).map_err(pack_fault)?;
+        self.store(out, 1).await?;
+        self.target.finish().await.map_err(target_fault)?;
+        self.journal.volume(&volume, whole.clone(), self.target.archive_bytes())?;
+        self.volumes.push(volume);
+        self.parts.extend(whole);
+        Ok(())
+    }
+
+    /// Sends what has gathered when it is at least `enough` bytes.
+    async fn store(&mut self, out: &mut Vec<u8>, enough: usize) -> Result<(), Failure> {
+        if out.len() < enough {
+            return Ok(());
+        }
+        let bytes = std::mem::replace(out, Vec::with_capacity(2 * WRITE_BYTES));
+        self.target.write(Bytes::from(bytes)).await.map_err(target_fault)
+    }
+}
+
+/// A target that could not be written.
+pub(crate) fn target_fault(error: lifeboat_storage::StorageError) -> Failure {
+    storage(Failure::failed("cannot write the package", ""), error)
+}
+
+fn pack_fault(error: lifeboat_package::pack::PackError) -> Failure {
+    Failure::failed("cannot pack an entry", "this is a fault of ours; please report it").because(error)
+}

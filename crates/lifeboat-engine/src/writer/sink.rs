@@ -1,0 +1,174 @@
+//! The sink a part is poured into: compresses records, names entries, counts.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use lifeboat_package::flow::{Batch, BlobPiece, Flow, FlowError, Records, Sink};
+use lifeboat_package::frame::{CompressError, Count, compress};
+use lifeboat_package::id::{EntryPath, PartPath, blob_path};
+use thiserror::Error;
+use tokio::sync::{Semaphore, mpsc};
+use tokio::task::JoinHandle;
+
+use super::ToWriter;
+use crate::context::Context;
+use crate::journal::PartDone;
+
+/// Bytes of entries that may wait for the writer, all lanes together.
+pub const PENDING_BYTES: usize = 48 << 20;
+/// Gaps that share a frame.
+const GAPS_A_FRAME: usize = 10_000;
+/// Frames of one lane that are being compressed at a time.
+const COMPRESSING: usize = 3;
+
+/// Why a part could not be handed to the writer.
+#[derive(Debug, Error)]
+pub enum SinkError {
+    /// The writer stopped; its own error says why.
+    #[error("the package writer has stopped")]
+    WriterGone,
+    /// A frame could not be compressed.
+    #[error("records cannot be compressed")]
+    Compress(#[source] CompressError),
+    /// A gap cannot be written down.
+    #[error("a gap cannot be written down")]
+    Gap(#[source] serde_json::Error),
+    /// An entry's name breaks the format.
+    #[error("{0} is no entry path")]
+    Path(String),
+}
+
+/// What all lanes share.
+#[derive(Clone)]
+pub struct ToPackage {
+    /// To the writer.
+    pub writer: mpsc::Sender<ToWriter>,
+    /// Bounds the bytes under way.
+    pub pending: Arc<Semaphore>,
+    /// zstd level.
+    pub level: i32,
+}
+
+/// Takes one part's batches.
+pub struct PartSink<'a> {
+    to: ToPackage,
+    cx: &'a Context,
+    folder: PartPath,
+    frames: VecDeque<(EntryPath, Count, JoinHandle<Result<Vec<u8>, CompressError>>)>,
+    sequences: BTreeMap<String, u32>,
+    done: PartDone,
+    rows: BTreeMap<String, u64>,
+}
+
+impl<'a> PartSink<'a> {
+    /// A sink for the part in `folder`, number `number` of the plan, read under `cut`.
+    pub fn new(cx: &'a Context, to: &ToPackage, folder: PartPath, (number, cut): (u32, u32)) -> Self {
+        let done = PartDone {
+            folder: folder.to_string(),
+            number,
+            cut,
+            records: 0,
+            bytes: 0,
+            rows: Vec::new(),
+            gaps: Vec::new(),
+        };
+        Self {
+            to: to.clone(),
+            cx,
+            folder,
+            frames: VecDeque::new(),
+            sequences: BTreeMap::new(),
+            done,
+            rows: BTreeMap::new(),
+        }
+    }
+
+    /// Sends what is under way and tells the writer that the part is whole.
+    ///
+    /// # Errors
+    /// [`SinkError`].
+    pub async fn finish(mut self) -> Result<(), SinkError> {
+        self.list_gaps().await?;
+        while !self.frames.is_empty() {
+            self.send_oldest().await?;
+        }
+        self.done.rows = self.rows.into_iter().collect();
+        self.to.writer.send(ToWriter::Done(self.done)).await.map_err(|_| SinkError::WriterGone)
+    }
+
+    /// The part's gaps go into the package as records too, all of them.
+    async fn list_gaps(&mut self) -> Result<(), SinkError> {
+        for gaps in self.done.gaps.clone().chunks(GAPS_A_FRAME) {
+            let mut lines = Vec::new();
+            for gap in gaps {
+                serde_json::to_writer(&mut lines, gap).map_err(SinkError::Gap)?;
+                lines.push(b'\n');
+            }
+            let (name, count) = ("gaps".to_owned(), gaps.len() as u64);
+            self.records(Records { name, lines, count, rows: Vec::new() }).await?;
+        }
+        Ok(())
+    }
+
+    async fn records(&mut self, records: Records) -> Result<(), SinkError> {
+        let sequence = self.sequences.entry(records.name.clone()).or_insert(0);
+        *sequence += 1;
+        let name = format!("{}/{}.{sequence:04}.jsonl.zst", self.folder, records.name);
+        let path = EntryPath::parse(&name).map_err(|_| SinkError::Path(name))?;
+        let raw = records.lines.len() as u64;
+        self.done.records += records.count;
+        self.done.bytes += raw;
+        for (table, rows) in records.rows {
+            *self.rows.entry(table).or_insert(0) += rows;
+        }
+        let count = Count { records: records.count, raw };
+        let level = self.to.level;
+        let frame = tokio::task::spawn_blocking(move || compress(&records.lines, level));
+        self.frames.push_back((path, count, frame));
+        self.cx.advance(raw);
+        if self.frames.len() > COMPRESSING { self.send_oldest().await } else { Ok(()) }
+    }
+
+    async fn send_oldest(&mut self) -> Result<(), SinkError> {
+        let Some((path, count, frame)) = self.frames.pop_front() else { return Ok(()) };
+        let bytes = match frame.await {
+            Ok(frame) => frame.map_err(SinkError::Compress)?,
+            Err(_) => return Err(SinkError::WriterGone),
+        };
+        self.entry(path, bytes, count).await
+    }
+
+    async fn blob(&mut self, blob: BlobPiece) -> Result<(), SinkError> {
+        let path = blob_path(&blob.sha256, blob.piece);
+        self.cx.advance(blob.bytes.len() as u64);
+        self.entry(path, blob.bytes, Count { records: 0, raw: 0 }).await
+    }
+
+    async fn entry(
+        &mut self,
+        path: EntryPath,
+        bytes: Vec<u8>,
+        count: Count,
+    ) -> Result<(), SinkError> {
+        let share = u32::try_from(bytes.len().clamp(1, PENDING_BYTES)).unwrap_or(1);
+        let permit = self.to.pending.clone().acquire_many_owned(share).await;
+        let permit = permit.map_err(|_| SinkError::WriterGone)?;
+        let entry = ToWriter::Entry { path, bytes, count, permit };
+        self.to.writer.send(entry).await.map_err(|_| SinkError::WriterGone)
+    }
+}
+
+impl Sink for PartSink<'_> {
+    fn accept<'a>(&'a mut self, batch: Batch) -> Flow<'a> {
+        Box::pin(async move {
+            match batch {
+                Batch::Records(records) => self.records(records).await.map_err(FlowError::new),
+                Batch::Blob(blob) => self.blob(blob).await.map_err(FlowError::new),
+                Batch::Gap(gap) => {
+                    self.done.gaps.push(gap);
+                    Ok(())
+                }
+            }
+        })
+    }
+}

@@ -1,0 +1,235 @@
+//! A place that is a folder.
+//!
+//! A file appears under its name only when it is whole and on the disk: it is written as `NAME.partial`, synced,
+//! renamed, and the folder is synced. Files have mode 0600, folders we make 0700.
+
+use std::fs;
+use std::io;
+use std::ops::Range;
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::{Path, PathBuf};
+
+use bytes::Bytes;
+
+use crate::error::{At, StorageError};
+use crate::file::{LocalFile, blocking};
+use crate::pieces::Pieces;
+use crate::place::{Entry, LIST_NAMES};
+
+/// Ends the name of a file that is being written.
+pub(crate) const PARTIAL: &str = ".partial";
+
+/// Mode of the folders we make.
+const FOLDER_MODE: u32 = 0o700;
+
+/// Folders inside folders that a listing follows.
+const LIST_DEPTH: usize = 16;
+
+/// Bytes gathered before they go to the file: writing small pieces one by one would cost a hop each.
+const GATHER_BYTES: usize = 1 << 20;
+
+/// A folder of this machine.
+#[derive(Debug, Clone)]
+pub(crate) struct Directory {
+    root: PathBuf,
+}
+
+impl Directory {
+    pub(crate) fn new(root: PathBuf) -> Self {
+        Self { root }
+    }
+
+    fn at(&self, verb: &'static str, name: &str) -> At {
+        At::new(verb, name, &self.root.display().to_string())
+    }
+
+    pub(crate) async fn put(&self, name: &str, bytes: Bytes) -> Result<(), StorageError> {
+        let mut upload = self.upload(name).await?;
+        match upload.write(bytes).await {
+            Ok(()) => upload.finish().await,
+            Err(error) => {
+                // The first trouble is the one to tell; a leftover is found by `delete_partials`.
+                drop(upload.abort().await);
+                Err(error)
+            }
+        }
+    }
+
+    pub(crate) async fn upload(&self, name: &str) -> Result<DirectoryUpload, StorageError> {
+        let at = self.at("write", name);
+        let path = self.root.join(name);
+        let partial = with_suffix(&path, PARTIAL);
+        let leftover = partial.clone();
+        blocking(at.clone(), move || {
+            make_folders(leftover.parent().unwrap_or(Path::new("/")))?;
+            ignore_absent(fs::remove_file(&leftover))
+        })
+        .await?;
+        let file = LocalFile::create(&partial).await?;
+        Ok(DirectoryUpload { file, path, at, gathered: Vec::new(), gathered_bytes: 0 })
+    }
+
+    pub(crate) async fn list(&self) -> Result<Vec<Entry>, StorageError> {
+        let root = self.root.clone();
+        let found = blocking(self.at("list", ""), move || {
+            let mut found = Vec::new();
+            walk(&root, "", 0, &mut found)?;
+            Ok(found)
+        });
+        let mut entries = found.await?;
+        entries.retain(|entry| !entry.name.ends_with(PARTIAL));
+        entries.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(entries)
+    }
+
+    pub(crate) async fn size(&self, name: &str) -> Result<u64, StorageError> {
+        let path = self.root.join(name);
+        blocking(self.at("look at", name), move || match fs::metadata(path)? {
+            about if about.is_file() => Ok(about.len()),
+            _ => Err(io::ErrorKind::NotFound.into()),
+        })
+        .await
+    }
+
+    pub(crate) async fn read(&self, name: &str, range: Range<u64>) -> Result<Bytes, StorageError> {
+        LocalFile::open(&self.root.join(name)).await?.read_at(range).await
+    }
+
+    pub(crate) async fn stream(
+        &self,
+        name: &str,
+        range: Option<Range<u64>>,
+    ) -> Result<Pieces, StorageError> {
+        let file = LocalFile::open(&self.root.join(name)).await?;
+        let whole = 0..file.len();
+        file.stream(range.unwrap_or(whole))
+    }
+
+    pub(crate) async fn delete(&self, name: &str) -> Result<(), StorageError> {
+        let path = self.root.join(name);
+        blocking(self.at("delete", name), move || ignore_absent(fs::remove_file(path))).await
+    }
+
+    pub(crate) async fn delete_partials(&self) -> Result<u64, StorageError> {
+        let root = self.root.clone();
+        blocking(self.at("delete leftovers of", ""), move || {
+            let mut found = Vec::new();
+            walk(&root, "", 0, &mut found)?;
+            let mut count = 0;
+            for entry in found.iter().filter(|entry| entry.name.ends_with(PARTIAL)) {
+                ignore_absent(fs::remove_file(root.join(&entry.name)))?;
+                count += 1;
+            }
+            Ok(count)
+        })
+        .await
+    }
+}
+
+/// A file on its way into the folder.
+#[derive(Debug)]
+pub(crate) struct DirectoryUpload {
+    file: LocalFile,
+    path: PathBuf,
+    at: At,
+    gathered: Vec<Bytes>,
+    gathered_bytes: usize,
+}
+
+impl DirectoryUpload {
+    pub(crate) async fn write(&mut self, bytes: Bytes) -> Result<(), StorageError> {
+        self.gathered_bytes += bytes.len();
+        self.gathered.push(bytes);
+        if self.gathered_bytes >= GATHER_BYTES { self.flush().await } else { Ok(()) }
+    }
+
+    async fn flush(&mut self) -> Result<(), StorageError> {
+        self.gathered_bytes = 0;
+        let pieces = std::mem::take(&mut self.gathered);
+        self.file.write_all_at(self.file.len(), pieces).await
+    }
+
+    pub(crate) async fn finish(mut self) -> Result<(), StorageError> {
+        let done = async {
+            self.flush().await?;
+            self.file.sync().await?;
+            let (from, to) = (self.file.path().to_owned(), self.path.clone());
+            blocking(self.at.clone(), move || {
+                fs::rename(from, &to)?;
+                sync_folder(&to)
+            })
+            .await
+        }
+        .await;
+        if done.is_err() {
+            drop(self.file.remove().await);
+        }
+        done
+    }
+
+    pub(crate) async fn abort(self) -> Result<(), StorageError> {
+        self.file.remove().await
+    }
+}
+
+/// Makes the changed name itself last: syncs the folder that holds `path`.
+pub(crate) fn sync_folder(path: &Path) -> io::Result<()> {
+    let folder = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    fs::File::open(folder)?.sync_all()
+}
+
+fn make_folders(folder: &Path) -> io::Result<()> {
+    if folder.as_os_str().is_empty() || folder.is_dir() {
+        return Ok(());
+    }
+    if let Some(parent) = folder.parent() {
+        make_folders(parent)?;
+    }
+    match fs::DirBuilder::new().mode(FOLDER_MODE).create(folder) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+        Ok(()) | Err(_) => sync_folder(folder),
+    }
+}
+
+fn walk(root: &Path, under: &str, depth: usize, found: &mut Vec<Entry>) -> io::Result<()> {
+    let listing = match fs::read_dir(root.join(under)) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound && depth == 0 => return Ok(()),
+        other => other?,
+    };
+    for entry in listing {
+        let entry = entry?;
+        let slash = if under.is_empty() { "" } else { "/" };
+        let name = format!("{under}{slash}{}", entry.file_name().to_string_lossy());
+        // A link to a folder is not followed: it could lead in a circle.
+        if entry.file_type()?.is_dir() {
+            if depth >= LIST_DEPTH {
+                return Err(io::Error::other("the folders are too deep"));
+            }
+            walk(root, &name, depth + 1, found)?;
+        } else if let Ok(about) = fs::metadata(entry.path())
+            && about.is_file()
+        {
+            if found.len() >= LIST_NAMES {
+                return Err(io::Error::other("too many files"));
+            }
+            found.push(Entry { name, size: about.len() });
+        }
+    }
+    Ok(())
+}
+
+fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    PathBuf::from(name)
+}
+
+fn ignore_absent(result: io::Result<()>) -> io::Result<()> {
+    match result {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}

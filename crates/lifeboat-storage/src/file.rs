@@ -1,0 +1,282 @@
+//! One local file that is written at its end and patched at offsets: a package in a single file.
+//!
+//! Every call does one piece of blocking work off the runtime's threads, so callers hand over big pieces (a
+//! segment, not a line). Nothing is flushed to the disk before [`LocalFile::sync`] or [`LocalFile::persist_as`].
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io;
+use std::ops::Range;
+use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::directory::sync_folder;
+use crate::error::{At, StorageError};
+use crate::pieces::Pieces;
+
+/// Mode of every file this crate makes: packages and journals are for their owner only.
+pub(crate) const FILE_MODE: u32 = 0o600;
+
+/// Bytes one `read_at` may ask for: a bound on what a damaged offset can make us allocate.
+const READ_BYTES: u64 = 256 << 20;
+
+/// An open local file.
+#[derive(Debug)]
+pub struct LocalFile {
+    file: Arc<File>,
+    path: PathBuf,
+    len: u64,
+}
+
+impl LocalFile {
+    /// Makes a new file with mode 0600 and locks it against a second writer.
+    ///
+    /// # Errors
+    /// [`StorageError::Exists`] when the name is taken.
+    pub async fn create(path: &Path) -> Result<Self, StorageError> {
+        let mut how = OpenOptions::new();
+        how.read(true).write(true).create_new(true).mode(FILE_MODE);
+        Self::open_with(path, "create", how).await
+    }
+
+    /// Opens a file for reading.
+    ///
+    /// # Errors
+    /// [`StorageError::NotFound`] when there is none.
+    pub async fn open(path: &Path) -> Result<Self, StorageError> {
+        let mut how = OpenOptions::new();
+        how.read(true);
+        Self::open_with(path, "open", how).await
+    }
+
+    /// Opens a file to go on writing it and locks it against a second writer.
+    ///
+    /// # Errors
+    /// [`StorageError::NotFound`] when there is none, [`StorageError::Busy`] when another process writes it.
+    pub async fn open_writable(path: &Path) -> Result<Self, StorageError> {
+        let mut how = OpenOptions::new();
+        how.read(true).write(true);
+        Self::open_with(path, "open for writing", how).await
+    }
+
+    async fn open_with(
+        path: &Path,
+        verb: &'static str,
+        how: OpenOptions,
+    ) -> Result<Self, StorageError> {
+        let opened = path.to_owned();
+        let writing = verb != "open";
+        let (file, len) = blocking(at(verb, path), move || {
+            let file = how.open(opened)?;
+            let about = file.metadata()?;
+            if !about.is_file() {
+                return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
+            }
+            if writing {
+                lock(&file)?;
+            }
+            Ok((file, about.len()))
+        })
+        .await?;
+        Ok(Self { file: Arc::new(file), path: path.to_owned(), len })
+    }
+
+    /// Bytes of the file.
+    pub fn len(&self) -> u64 {
+        self.len
+    }
+
+    /// Whether the file has no bytes.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// The file's name as it is now.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Adds `bytes` at the end.
+    ///
+    /// # Errors
+    /// [`StorageError::Full`] when the disk is; some of the bytes may then be there.
+    pub async fn append(&mut self, bytes: Bytes) -> Result<(), StorageError> {
+        self.write_at(self.len, bytes).await
+    }
+
+    /// Writes `bytes` at `offset`.
+    ///
+    /// # Errors
+    /// [`StorageError::Full`] when the disk is; some of the bytes may then be there.
+    pub async fn write_at(&mut self, offset: u64, bytes: Bytes) -> Result<(), StorageError> {
+        self.write_all_at(offset, vec![bytes]).await
+    }
+
+    /// Writes several pieces, one after the other, with one hop off the runtime.
+    pub(crate) async fn write_all_at(
+        &mut self,
+        offset: u64,
+        pieces: Vec<Bytes>,
+    ) -> Result<(), StorageError> {
+        let file = Arc::clone(&self.file);
+        let end = blocking(at("write", &self.path), move || {
+            let mut offset = offset;
+            for piece in &pieces {
+                file.write_all_at(piece, offset)?;
+                offset += piece.len() as u64;
+            }
+            Ok(offset)
+        })
+        .await?;
+        self.len = self.len.max(end);
+        Ok(())
+    }
+
+    /// Reads exactly the bytes of `range`.
+    ///
+    /// # Errors
+    /// [`StorageError::Damaged`] when the file ends before the range does.
+    pub async fn read_at(&self, range: Range<u64>) -> Result<Bytes, StorageError> {
+        read_exact(Arc::clone(&self.file), range, at("read", &self.path)).await
+    }
+
+    /// Streams `range` in pieces of at most 1 MiB.
+    ///
+    /// # Errors
+    /// [`StorageError::Damaged`] when the file ends before the range does.
+    pub fn stream(&self, range: Range<u64>) -> Result<Pieces, StorageError> {
+        let at = at("read", &self.path);
+        if range.start > range.end || range.end > self.len {
+            return Err(too_short(at, &range, self.len));
+        }
+        Ok(Pieces::of_file(Arc::clone(&self.file), range, at))
+    }
+
+    /// Cuts the file to `len` bytes (or extends it with zeros).
+    ///
+    /// # Errors
+    /// What the file system answers.
+    pub async fn truncate(&mut self, len: u64) -> Result<(), StorageError> {
+        let file = Arc::clone(&self.file);
+        blocking(at("truncate", &self.path), move || file.set_len(len)).await?;
+        self.len = len;
+        Ok(())
+    }
+
+    /// Returns when all bytes are on the disk.
+    ///
+    /// # Errors
+    /// What the file system answers; afterwards the content is not to be trusted.
+    pub async fn sync(&self) -> Result<(), StorageError> {
+        let file = Arc::clone(&self.file);
+        blocking(at("write to disk", &self.path), move || file.sync_all()).await
+    }
+
+    /// Syncs the file and gives it its final name in the same file system, never over an existing file.
+    ///
+    /// The new name is a second link before the first goes, because a plain rename would replace silently; a
+    /// crash between the two leaves both names on the one complete file.
+    ///
+    /// # Errors
+    /// [`StorageError::Exists`] when the name is taken.
+    pub async fn persist_as(&mut self, path: &Path) -> Result<(), StorageError> {
+        self.sync().await?;
+        let (from, to) = (self.path.clone(), path.to_owned());
+        blocking(at("rename to", path), move || {
+            link_without_replacing(&from, &to)?;
+            sync_folder(&to)
+        })
+        .await?;
+        path.clone_into(&mut self.path);
+        Ok(())
+    }
+
+    /// Closes the file and removes its name.
+    ///
+    /// # Errors
+    /// What the file system answers.
+    pub async fn remove(self) -> Result<(), StorageError> {
+        let path = self.path.clone();
+        blocking(at("remove", &self.path), move || {
+            std::fs::remove_file(&path)?;
+            sync_folder(&path)
+        })
+        .await
+    }
+}
+
+fn at(verb: &'static str, path: &Path) -> At {
+    At::new(verb, "", &path.display().to_string())
+}
+
+/// File systems that cannot lock are taken as they are: the lock only guards against a careless second start.
+fn lock(file: &File) -> io::Result<()> {
+    match file.try_lock() {
+        Err(TryLockError::WouldBlock) => Err(io::ErrorKind::WouldBlock.into()),
+        Ok(()) | Err(TryLockError::Error(_)) => Ok(()),
+    }
+}
+
+fn link_without_replacing(from: &Path, to: &Path) -> io::Result<()> {
+    match std::fs::hard_link(from, to) {
+        Ok(()) => std::fs::remove_file(from),
+        // A file system without links (FAT, some network shares): the check is then the best there is.
+        Err(error)
+            if matches!(
+                error.kind(),
+                io::ErrorKind::Unsupported | io::ErrorKind::PermissionDenied
+            ) && matches!(std::fs::symlink_metadata(to), Err(e) if e.kind() == io::ErrorKind::NotFound) =>
+        {
+            std::fs::rename(from, to)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Reads exactly `range`, one hop off the runtime.
+pub(crate) async fn read_exact(
+    file: Arc<File>,
+    range: Range<u64>,
+    at: At,
+) -> Result<Bytes, StorageError> {
+    let length = range.end.saturating_sub(range.start);
+    if length > READ_BYTES {
+        return Err(StorageError::Refused { at, detail: format!("{length} bytes at once") });
+    }
+    let place = at.clone();
+    let read = blocking(at, move || {
+        let have = file.metadata()?.len();
+        if range.end > have {
+            return Ok(Err(too_short(place, &range, have)));
+        }
+        let mut bytes = vec![0; usize::try_from(length).unwrap_or(usize::MAX)];
+        file.read_exact_at(&mut bytes, range.start)?;
+        Ok(Ok(Bytes::from(bytes)))
+    });
+    read.await?
+}
+
+pub(crate) fn too_short(at: At, range: &Range<u64>, have: u64) -> StorageError {
+    let Range { start, end } = range;
+    StorageError::Damaged { at, detail: format!("bytes {start}..{end} are asked, it has {have}") }
+}
+
+/// Does blocking work off the runtime's threads.
+pub(crate) async fn blocking<T: Send + 'static>(
+    at: At,
+    work: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> Result<T, StorageError> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(Ok(value)) => Ok(value),
+        Ok(Err(error)) if error.kind() == io::ErrorKind::WouldBlock => {
+            Err(StorageError::Busy { at })
+        }
+        Ok(Err(error)) => Err(StorageError::from_io(at, error)),
+        Err(error) => Err(StorageError::Other { at, cause: Box::new(error) }),
+    }
+}
+
+#[cfg(test)]
+mod tests;

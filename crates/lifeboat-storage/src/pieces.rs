@@ -1,0 +1,58 @@
+//! An object read piece by piece.
+
+use std::fs::File;
+use std::ops::Range;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::error::{At, StorageError};
+use crate::file::read_exact;
+use crate::objects::ObjectPieces;
+
+/// Bytes of a piece; only the last is smaller. One segment of a sealed file.
+pub const PIECE_BYTES: u64 = 1 << 20;
+
+/// The bytes of an object, or of a range of it, in order. Holds at most one piece.
+#[must_use]
+pub struct Pieces(Kind);
+
+enum Kind {
+    File { file: Arc<File>, range: Range<u64>, at: At },
+    Objects(Box<ObjectPieces>),
+}
+
+impl Pieces {
+    pub(crate) fn of_file(file: Arc<File>, range: Range<u64>, at: At) -> Self {
+        Self(Kind::File { file, range, at })
+    }
+
+    pub(crate) fn of_object(pieces: ObjectPieces) -> Self {
+        Self(Kind::Objects(Box::new(pieces)))
+    }
+
+    /// Bytes that are still to come.
+    pub fn remaining(&self) -> u64 {
+        match &self.0 {
+            Kind::File { range, .. } => range.end - range.start,
+            Kind::Objects(pieces) => pieces.remaining(),
+        }
+    }
+
+    /// The next piece, `None` at the end. A connection that is lost is taken up again where it broke.
+    ///
+    /// # Errors
+    /// [`StorageError::Damaged`] when the object has changed or ends too early.
+    pub async fn next(&mut self) -> Result<Option<Bytes>, StorageError> {
+        match &mut self.0 {
+            Kind::File { range, .. } if range.is_empty() => Ok(None),
+            Kind::File { file, range, at } => {
+                let end = range.end.min(range.start + PIECE_BYTES);
+                let piece = read_exact(Arc::clone(file), range.start..end, at.clone()).await?;
+                range.start = end;
+                Ok(Some(piece))
+            }
+            Kind::Objects(pieces) => pieces.next().await,
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! Seeded worlds that are kept, stopped, for the next process.
+
+use std::fs;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::path::{Path, PathBuf};
+
+use super::{Size, copy_tree, planted, seeded_server};
+use crate::install::{Say, lock};
+use crate::{Cluster, Role, Scratch, Tools, WorldError, postgres, script};
+
+/// What the seeding wrote down: users, tokens, rooms, media.
+pub(super) const STATE: &str = "state.json";
+const KEPT: [&str; 3] = ["pgdata", "server", STATE];
+
+/// Puts the files of a seeded, stopped world into `target`, seeding one first when none is kept.
+pub(super) fn copy_into(
+    target: &Path,
+    tools: &Tools,
+    size: Size,
+    say: Say<'_>,
+) -> Result<(), WorldError> {
+    let folder = tools.root().join("worlds");
+    fs::create_dir_all(&folder).map_err(WorldError::io(format!("make {}", folder.display())))?;
+    let name = format!("{}-{:016x}", size.name(), recipe(tools)?);
+    let kept = folder.join(&name);
+    let _turn = lock(&folder.join(format!("{}.lock", size.name())))?;
+    if !kept.exists() {
+        say(&format!("filling a new Synapse ({} community)", size.name()));
+        forget_older(&folder, size)?;
+        let fresh = build(tools, size)?;
+        let part = folder.join(format!("{name}.part"));
+        fs::create_dir_all(&part).map_err(WorldError::io("make the kept world's folder"))?;
+        move_files(fresh.path(), &part)?;
+        fs::rename(&part, &kept).map_err(WorldError::io("keep the seeded world"))?;
+    }
+    move_files(&kept, target)
+}
+
+/// Seeds a world in a scratch folder and stops its servers.
+fn build(tools: &Tools, size: Size) -> Result<Scratch, WorldError> {
+    let scratch = Scratch::new("seed")?;
+    let cluster = Cluster::start(scratch.path())?;
+    let role = Role::named(super::DATABASE);
+    cluster.create_role(&role, false)?;
+    cluster.create_database(super::DATABASE, &role)?;
+    let mut server = seeded_server(tools, scratch.path(), &cluster)?;
+    server.make_signing_key()?;
+    server.start()?;
+    script::seed(tools, &server, size, &scratch.path().join(STATE))?;
+    server.stop();
+    planted::plant(&cluster, &server.media_store())?;
+    cluster.psql("postgres", "CHECKPOINT")?;
+    cluster.stop();
+    Ok(scratch)
+}
+
+fn move_files(from: &Path, to: &Path) -> Result<(), WorldError> {
+    KEPT.iter().try_for_each(|name| copy_tree(&from.join(name), &to.join(name)))
+}
+
+/// Removes what older recipes of this size left. The caller holds the size's lock, so nobody reads.
+fn forget_older(folder: &Path, size: Size) -> Result<(), WorldError> {
+    let prefix = format!("{}-", size.name());
+    for entry in fs::read_dir(folder).map_err(WorldError::io("list kept worlds"))?.flatten() {
+        if entry.file_name().to_string_lossy().starts_with(&prefix) {
+            fs::remove_dir_all(entry.path()).map_err(WorldError::io("remove an older world"))?;
+        }
+    }
+    Ok(())
+}
+
+/// A number for everything that a seeded world depends on.
+fn recipe(tools: &Tools) -> Result<u64, WorldError> {
+    let mut hasher = DefaultHasher::new();
+    include_str!("../synapse/settings.rs").hash(&mut hasher);
+    include_str!("../postgres.rs").hash(&mut hasher);
+    include_str!("planted.rs").hash(&mut hasher);
+    tools.synapse_version()?.hash(&mut hasher);
+    postgres::newest_programs()?.hash(&mut hasher);
+    for program in programs_of_seeding()? {
+        let text =
+            fs::read(&program).map_err(WorldError::io(format!("read {}", program.display())))?;
+        text.hash(&mut hasher);
+    }
+    Ok(hasher.finish())
+}
+
+/// `seed.py` and the modules it is made of, in a fixed order.
+fn programs_of_seeding() -> Result<Vec<PathBuf>, WorldError> {
+    let folder = script::folder().join("community");
+    let entries = fs::read_dir(&folder)
+        .map_err(WorldError::io(format!("list {}", folder.display())))?
+        .flatten();
+    let mut programs: Vec<PathBuf> = entries
+        .map(|entry| entry.path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "py"))
+        .collect();
+    programs.push(script::folder().join("seed.py"));
+    programs.sort();
+    Ok(programs)
+}

@@ -1,0 +1,58 @@
+//! `lifeboat unpack`: plain folders and JSON Lines.
+
+use std::path::PathBuf;
+
+use lifeboat_engine::failure::Failure;
+use lifeboat_engine::unpack::{self, UnpackOutcome};
+use lifeboat_storage::Access;
+
+use super::{Ended, Exit, Session, story};
+use crate::secrets::IdentityFlags;
+use crate::size;
+
+/// Open a package into plain folders, JSON Lines and media files
+///
+/// What is written is not sealed any more: secrets of the server and private messages included.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  lifeboat unpack server.lifeboat -i identity.txt -d opened")]
+pub(crate) struct UnpackFlags {
+    /// A file NAME.lifeboat, a folder, or s3://, gs://, az://
+    package: String,
+    #[command(flatten)]
+    identities: IdentityFlags,
+    /// Folder to write to, new or empty
+    #[arg(short, long, value_name = "DIR")]
+    directory: PathBuf,
+}
+
+pub(crate) async fn run(session: &Session, flags: UnpackFlags) -> Result<Ended, Failure> {
+    let identities = flags.identities.demand()?;
+    let access = Access::new(session.environment.iter().cloned());
+    let (cx, folder) = (&session.context, &flags.directory);
+    let unpacking = unpack::unpack(cx, &flags.package, &identities, folder, &access);
+    let outcome = session.until_stopped(unpacking).await?;
+    let exit = Exit::with_gaps(outcome.gaps);
+    Ok(Ended::new("unpack", &outcome, lines(&outcome), exit))
+}
+
+fn lines(outcome: &UnpackOutcome) -> Vec<String> {
+    let content = format!(
+        "{} in {}, {}, {}",
+        size::count(outcome.records, "record", "records"),
+        size::count(outcome.record_files, "file", "files"),
+        size::count(outcome.media_files, "media file", "media files"),
+        size::bytes(outcome.bytes),
+    );
+    let gaps = match outcome.gaps {
+        0 => "none".to_owned(),
+        gaps => format!("{gaps}, listed in gaps.jsonl"),
+    };
+    vec![
+        story::line("package", &outcome.package),
+        story::line("folder", &outcome.folder),
+        story::line("content", &content),
+        story::line("gaps", &gaps),
+    ]
+}

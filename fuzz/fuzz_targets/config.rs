@@ -1,0 +1,21 @@
+//! Any text as a configuration, a connection string, a signing key: never a panic, and what was
+//! understood comes back from its records.
+#![no_main]
+
+use std::path::Path;
+
+use libfuzzer_sys::fuzz_target;
+use lifeboat_components::matrix::parse_signing_keys;
+use lifeboat_components::synapse::config::records::{from_records, to_records};
+use lifeboat_components::synapse::config::target::{DatabaseTarget, Surroundings};
+use lifeboat_components::synapse::config::{Document, SynapseConfig};
+
+fuzz_target!(|text: &str| {
+    let around = Surroundings::default();
+    drop((DatabaseTarget::parse(text, &around), parse_signing_keys(text)));
+    let document = Document { path: "/etc/homeserver.yaml".into(), text };
+    let Ok(config) = SynapseConfig::parse(&[document], Path::new("/")) else { return };
+    drop((config.databases(Path::new("/"), &around), config.old_signing_keys()));
+    let back = from_records(&to_records(&config.kept)).expect("our own records are good");
+    assert!(back.settings == config.kept.settings && back.secrets == config.kept.secrets);
+});

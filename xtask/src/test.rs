@@ -1,0 +1,27 @@
+//! All tests, with the real servers they need.
+//!
+//! The tests start and end their servers themselves (`lifeboat-testing`); here is only what has to
+//! be there before.
+
+use std::path::Path;
+
+use lifeboat_testing::{Part, Tools};
+
+use crate::shell::{Done, cargo, is_installed, run, say, show_chain};
+
+/// Installs what the tests need and runs those whose name contains `filter`, or all.
+///
+/// # Errors
+/// Something cannot be installed, or a test fails.
+pub(crate) fn test(root: &Path, filter: Option<&str>) -> Done {
+    let tools = Tools::ready(&Part::ALL, &say).map_err(|e| show_chain(&e))?;
+    say(&format!("tools are ready in {}", tools.root().display()));
+    let words: &[&str] = if is_installed("cargo-nextest") {
+        &["nextest", "run", "--workspace", "--locked"]
+    } else {
+        &["test", "--workspace", "--locked"]
+    };
+    let mut command = cargo(root, words);
+    command.args(filter);
+    run(&command)
+}
