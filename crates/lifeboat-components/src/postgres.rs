@@ -13,6 +13,8 @@ pub mod record;
 
 use thiserror::Error;
 
+pub use tokio_postgres::Client;
+
 /// What can go wrong between us and a PostgreSQL server.
 #[derive(Debug, Error)]
 pub enum PostgresError {

@@ -8,3 +8,4 @@ pub mod media_path;
 pub mod plan;
 pub mod read;
 pub mod schema;
+pub mod write;

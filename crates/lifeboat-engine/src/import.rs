@@ -171,9 +171,8 @@ async fn apply(
     outcome.rows = loaded.values().sum();
     outcome.tables = loaded.values().filter(|rows| **rows > 0).count() as u64;
     load::after_rows(cx, request, checked, &prepared, &mut outcome).await?;
-    let missing = place::media(cx, request, checked, &contents, &mut outcome).await?;
-    activate::activate(cx, request, (checked, &contents), (&prepared, missing), &mut outcome)
-        .await?;
+    place::media(cx, request, checked, &contents, &mut outcome).await?;
+    activate::activate(cx, request, (checked, &contents), &prepared, &mut outcome).await?;
     outcome.next = next_steps(checked, &outcome);
     Ok(outcome)
 }

@@ -66,7 +66,7 @@ impl ServerRequest {
             Some(url) => {
                 DatabaseSettings::single(DatabaseTarget::parse(url, &around).map_err(fail)?)
             }
-            None => config.databases(&self.workdir, &around).map_err(fail)?,
+            None => config.databases(&around).map_err(fail)?,
         };
         let notes = settings
             .databases

@@ -1,17 +1,18 @@
 //! Servers that cannot outlive us.
 //!
-//! Each server is started through a few lines of shell. A background part of them reads a pipe whose
-//! other end only this process holds: when we close it, or are killed in whatever way, the read ends
-//! and the server is told to stop, then killed. So stopping in order and dying share one path, and
-//! no server is left over after `kill -9` of a test.
+//! Each server is started through a few lines of shell. A background part of them reads a pipe
+//! whose other end only this process holds: when we close it, or are killed in whatever way, the
+//! read ends and the server is told to stop, then killed. So stopping in order and dying share one
+//! path, and no server is left over after `kill -9` of a test.
 
 use std::ffi::OsString;
 use std::fs::OpenOptions;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
+use std::time::Duration;
 
-use crate::WorldError;
+use crate::{WorldError, wait};
 
 /// `$1` is the signal that asks the server to stop, `$2` the tenths of a second it then has.
 /// The server takes the place of the shell, so that the process id we know is the server's.
@@ -114,10 +115,17 @@ impl Guarded {
         drop(self.child.wait());
     }
 
-    /// Kills the server at once, as a power cut would.
+    /// Kills the server and its child processes at once, as a power cut would, and waits until
+    /// none of them is left.
     pub fn kill(&mut self) {
+        let family = children_of(self.pid());
         drop(self.child.kill());
         self.stop();
+        for child in &family {
+            drop(Command::new("kill").args(["-s", "KILL", child]).stderr(Stdio::null()).status());
+        }
+        let gone = || Ok(!family.iter().any(|child| Path::new("/proc").join(child).exists()));
+        drop(wait::until(Duration::from_secs(10), gone));
     }
 
     /// An error that shows the end of the server's log.
@@ -130,6 +138,21 @@ impl Drop for Guarded {
     fn drop(&mut self) {
         self.stop();
     }
+}
+
+/// The ids of a process's children, as the kernel lists them: `id (name) state parent …`.
+fn children_of(parent: u32) -> Vec<String> {
+    let parent = parent.to_string();
+    let processes = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    processes
+        .filter_map(|process| {
+            let status = std::fs::read_to_string(process.path().join("stat")).ok()?;
+            // A name may hold spaces and parentheses, so what follows the last one counts.
+            let (_, rest) = status.rsplit_once(')')?;
+            let found = rest.split_whitespace().nth(1)?;
+            (found == parent).then(|| process.file_name().to_string_lossy().into_owned())
+        })
+        .collect()
 }
 
 fn tail(path: &Path) -> String {

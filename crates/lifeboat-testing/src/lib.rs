@@ -1,8 +1,8 @@
-//! Real servers for tests and the demo: a private PostgreSQL, a real Synapse, and a small community in it.
+//! Real servers for tests and the demo: a private PostgreSQL, a Synapse, a small community in it.
 //!
 //! Nothing here is imitated. [`install`] fetches what a fresh Debian lacks, [`postgres`] and
-//! [`synapse`] run the servers in folders and on ports of their own, the Python programs beside this
-//! crate fill them and read them back as a client would, and [`World`] bundles it all.
+//! [`synapse`] run the servers in folders and on ports of their own, the Python programs beside
+//! this crate fill them and read them back as a client would, and [`World`] bundles it all.
 //!
 //! Everything that is started dies with the process that started it, however that process ends
 //! ([`child`]). The crate depends on the standard library only, so that `cargo xtask` builds fast.

@@ -107,7 +107,7 @@ impl Cluster {
     fn wait_ready(&mut self) -> Result<(), WorldError> {
         let mut ended = false;
         let mut question = Command::new(self.programs.join("pg_isready"));
-        question.arg("-q").arg("-h").arg(self.socket.path()).arg("-p");
+        question.args(["-q", "-U", SUPERUSER, "-h"]).arg(self.socket.path()).arg("-p");
         question.arg(self.port.number().to_string());
         let server = &mut self.server;
         let ready = wait::until(START_LIMIT, || {

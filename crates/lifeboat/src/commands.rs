@@ -14,6 +14,8 @@ mod story;
 #[cfg(test)]
 mod tests;
 
+use std::path::PathBuf;
+
 use lifeboat_engine::context::{Context, Stop};
 use lifeboat_engine::failure::Failure;
 use serde::Serialize;
@@ -59,6 +61,8 @@ pub(crate) enum Command {
 pub(crate) struct Session {
     pub(crate) context: Context,
     pub(crate) environment: Vec<(String, String)>,
+    /// Where we were called; relative paths begin there.
+    pub(crate) folder: PathBuf,
 }
 
 /// How a command ended that did not fail.

@@ -87,7 +87,10 @@ fn session(screen: &Arc<Screen>) -> Result<Session, Failure> {
     // What is not UTF-8 cannot be a setting of ours.
     let environment = std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
-    Ok(Session { context, environment: environment.collect() })
+    let folder = std::env::current_dir().map_err(|e| {
+        Failure::failed("cannot tell where we are", "change into a folder that exists").because(e)
+    })?;
+    Ok(Session { context, environment: environment.collect(), folder })
 }
 
 /// Keys are in memory; a crash must not write them to disk.

@@ -63,7 +63,8 @@ pub fn canonical_json(object: &Map<String, Value>) -> Result<Vec<u8>, SignJsonEr
     serde_json::to_vec(&object).map_err(|source| SignJsonError::NotCanonical(source.into()))
 }
 
-/// Adds `key`'s signature as `server_name` to `object`; `signatures` and `unsigned` are not covered.
+/// Adds `key`'s signature as `server_name` to `object`; it does not cover `signatures` and
+/// `unsigned`.
 ///
 /// # Errors
 /// When the object is not canonical JSON or its `signatures` is not an object.
@@ -85,7 +86,8 @@ pub fn sign_json(
 }
 
 /// Checks that `server_name` signed `object` with a believed key and returns that key's id. Other
-/// servers' signatures are not looked at. One wrong signature of a believed key is enough to refuse.
+/// servers' signatures are not looked at. One wrong signature of a believed key is enough to
+/// refuse.
 ///
 /// # Errors
 /// See [`VerifyJsonError`].

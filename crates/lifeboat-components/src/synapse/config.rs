@@ -35,7 +35,7 @@ use crate::matrix::{KeyError, SigningKey};
 
 use self::kept::KeptConfig;
 pub use self::read::{Document, ReadOptions, read};
-pub use self::scan::{NamedFile, Shape};
+pub use self::scan::{FileState, NamedFile, Shape};
 pub use self::secret::Secret;
 use self::tree::Tree;
 use self::yaml::Mark;
@@ -56,6 +56,7 @@ pub struct SynapseConfig {
     pub media: MediaSettings,
     /// What could not be read.
     pub gaps: Vec<Gap>,
+    workdir: PathBuf,
     tree: Tree,
 }
 
@@ -196,7 +197,8 @@ impl SynapseConfig {
         all_gaps.extend(scanned.gaps);
         let sources = documents.iter().map(|document| document.path.clone()).collect();
         let named = scanned.files;
-        Ok(Self { server_name, config_dir, sources, kept, named, media, gaps: all_gaps, tree })
+        let (gaps, workdir) = (all_gaps, workdir.to_owned());
+        Ok(Self { server_name, config_dir, sources, kept, named, media, gaps, workdir, tree })
     }
 
     /// The keys the server signs with, the first one first.

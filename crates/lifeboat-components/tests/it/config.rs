@@ -32,7 +32,7 @@ fn read_in(folder: &Path) -> SynapseConfig {
 
 fn databases(name: &str) -> Result<DatabaseSettings, DatabaseError> {
     let folder = fixture(name);
-    read_in(&folder).databases(&folder, &Surroundings::default())
+    read_in(&folder).databases(&Surroundings::default())
 }
 
 fn copy_folder(from: &Path, to: &Path) {
@@ -103,6 +103,7 @@ fn split_databases_are_told_apart() {
     let state = &settings.holding(DataStore::State).target;
     assert_eq!((main.dbname.as_str(), state.dbname.as_str()), ("synapse_main", "synapse_state"));
     assert_eq!(main.hosts.iter().map(|host| host.port).collect::<Vec<_>>(), [5432, 5434]);
+    assert_eq!(main.ignored, Vec::<String>::new());
     assert_eq!(state.tls.mode, TlsMode::VerifyFull);
     assert_eq!(state.tls.root, Some(fixture("split").join("root.crt")));
 }
@@ -137,7 +138,7 @@ fn folder_of_files_is_merged_in_order_of_names() {
     assert_eq!(config.media.store_path, Path::new("/srv/media"));
     let kinds: Vec<_> = config.gaps.iter().map(|gap| gap.kind.as_str()).collect();
     assert_eq!(kinds, ["config-ignored", "config-unreadable"]);
-    let settings = config.databases(&folder, &Surroundings::default()).expect("a database");
+    let settings = config.databases(&Surroundings::default()).expect("a database");
     assert_eq!(settings.databases[0].target.dbname, "folder_db");
     assert!(settings.databases[0].target.password.is_none());
 }
@@ -331,6 +332,15 @@ fn key_that_will_be_placed_is_no_finding_and_one_that_is_nowhere_is() {
     let found = compare_for_restore(&packaged, &target);
     assert_eq!(found[0].severity, Severity::Refuse);
     assert_eq!(found[0].setting, "signing_key_path");
+}
+
+#[test]
+fn key_that_is_there_and_cannot_be_read_is_refused() {
+    let unreadable = findings(|folder| {
+        fs::remove_file(folder.join("keys/full.signing.key")).expect("removed");
+        fs::create_dir(folder.join("keys/full.signing.key")).expect("made");
+    });
+    assert_eq!(unreadable, [(Severity::Refuse, "signing_key_path".to_owned())]);
 }
 
 fn actions(packaged: &KeptConfig, target: &SynapseConfig) -> Vec<(String, PlaceAction)> {

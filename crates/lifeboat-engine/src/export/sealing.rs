@@ -171,7 +171,7 @@ fn contents(
         size: sealed.len() as u64,
         sha256: Digest::of(sealed),
     });
-    let contents = Contents::of(&manifest.package, files);
+    let contents = Contents { package: manifest.package, files };
     contents.to_bytes().map_err(|e| fault().because(e))
 }
 

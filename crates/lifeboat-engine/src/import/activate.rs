@@ -1,17 +1,19 @@
 //! The last transaction: sequences, the rules that keep people's messages, and the table that makes it a server.
 
+use lifeboat_components::synapse::read::media::MEDIA_MISSING;
 use lifeboat_components::synapse::schema::{SequenceState, Stage};
-use lifeboat_components::synapse::write::fixups::{self, FixupFacts};
+use lifeboat_components::synapse::write::fixups::{
+    self, DelayedEvents, FixupFacts, RemoteFile, RemoteMedia,
+};
 use lifeboat_components::synapse::write::rows::TableSink;
 use lifeboat_components::synapse::write::sequences;
 use lifeboat_components::synapse::write::target::{self, LAST_TABLE};
-use lifeboat_package::flow::Source;
+use lifeboat_package::flow::{Gap, Source};
 use lifeboat_package::selection::MediaScope;
-use tokio_postgres::Client;
+use lifeboat_components::postgres::Client;
 
 use super::check::{Checked, Contents, database_fault};
 use super::load::Prepared;
-use super::place::Present;
 use super::{ImportOutcome, ImportRequest};
 use crate::context::{Context, Unit};
 use crate::failure::Failure;
@@ -26,7 +28,7 @@ pub async fn activate(
     cx: &Context,
     request: &ImportRequest,
     (checked, contents): (&Checked, &Contents),
-    (prepared, present): (&Prepared, Present),
+    prepared: &Prepared,
     outcome: &mut ImportOutcome,
 ) -> Result<(), Failure> {
     cx.stage("rules and activation", 0, Unit::Items);
@@ -40,16 +42,42 @@ pub async fn activate(
     transaction("BEGIN").await?;
     let saved = saved_sequences(checked, contents).await?;
     let raised = sequences::restore(session, &saved, request.margin).await;
-    outcome.fixups.extend(raised.map_err(database_fault)?.into_iter().map(Into::into));
+    outcome.fixups.extend(raised.map_err(database_fault)?.iter().map(Into::into));
     let facts = FixupFacts {
-        media_paths: present,
-        remote_media: checked.package.manifest.selection.media == MediaScope::All,
-        ..FixupFacts::default()
+        now_ms: (cx.now)() * 1000,
+        delayed_events: DelayedEvents::Keep,
+        remote_media: remote_media(checked, contents).await?,
     };
     outcome.fixups.extend(fixups::apply(session, &facts).await.map_err(database_fault)?);
     last_table(checked, contents, prepared, session).await?;
     target::note_finished(session).await.map_err(database_fault)?;
     transaction("COMMIT").await
+}
+
+/// Which rows of other servers' media have no file: those of the package's gaps, or all.
+async fn remote_media(checked: &Checked, contents: &Contents) -> Result<RemoteMedia, Failure> {
+    if checked.package.manifest.selection.media != MediaScope::All {
+        return Ok(RemoteMedia::NoneRestored);
+    }
+    let mut missing = Vec::new();
+    for entry in contents.named("gaps") {
+        let lines = checked.package.content(entry).await?;
+        for line in lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+            let gap = serde_json::from_slice(line)
+                .map_err(|e| damaged(entry.record.path.as_str()).because(e))?;
+            missing.extend(missing_remote(&gap));
+        }
+    }
+    Ok(if missing.is_empty() { RemoteMedia::All } else { RemoteMedia::Missing(missing) })
+}
+
+fn missing_remote(gap: &Gap) -> Option<RemoteFile> {
+    if gap.kind != MEDIA_MISSING || !gap.object.starts_with("remote_content/") {
+        return None;
+    }
+    let address = gap.detail.split_whitespace().next()?.strip_prefix("mxc://")?;
+    let (origin, media_id) = address.split_once('/')?;
+    Some(RemoteFile { origin: origin.to_owned(), media_id: media_id.to_owned() })
 }
 
 async fn saved_sequences(

@@ -9,7 +9,7 @@ use lifeboat_components::synapse::write::fixups;
 use lifeboat_components::synapse::write::rows::{EventSink, JOINED, TableSink};
 use lifeboat_components::synapse::write::target::{self, LAST_TABLE};
 use lifeboat_package::flow::{FlowError, Source};
-use tokio_postgres::Client;
+use lifeboat_components::postgres::Client;
 
 use super::check::{Checked, Contents, database_fault, is_half_filled};
 use super::{ImportOutcome, ImportRequest};
@@ -277,11 +277,14 @@ async fn one_by_one(
     if !is_torn || statement.kind != Kind::ForeignKey || failed.code() != Some("23503") {
         return Err(database_fault(failed));
     }
-    let dropped = fixups::drop_dangling(&prepared.session, statement).await.map_err(database_fault)?;
+    let table = statement.table.as_deref().unwrap_or_default();
+    let dropped =
+        fixups::mend_foreign_key(&prepared.session, table, &statement.name, &statement.sql)
+            .await
+            .map_err(database_fault)?;
     outcome.warnings.push(format!(
-        "{}: {dropped} rows referred to rows of another cut and were dropped",
-        statement.table.as_deref().unwrap_or(&statement.name)
+        "{table}: {dropped} rows referred to rows of another cut and were dropped"
     ));
     outcome.gaps += 1;
-    target::run(&prepared.session, statement).await.map_err(database_fault)
+    Ok(())
 }

@@ -1,7 +1,5 @@
 //! Files to their places: configuration first, then media; never over a file that differs.
 
-use std::collections::BTreeSet;
-
 use futures_util::{StreamExt, TryStreamExt, stream};
 use lifeboat_components::synapse::config::place::{PlaceAction, place_config_files};
 use lifeboat_components::synapse::read::media::MediaRecord;
@@ -16,9 +14,6 @@ use crate::failure::Failure;
 use crate::reader::blobs::BlobPlaces;
 use crate::reader::damaged;
 
-
-/// Which media files of the package are now in the media store, by path.
-pub type Present = BTreeSet<String>;
 
 /// Writes the configuration files that the target names and lacks.
 ///
@@ -44,7 +39,7 @@ pub fn config(checked: &Checked, outcome: &mut ImportOutcome) -> Result<(), Fail
     Ok(())
 }
 
-/// Writes the media files, in parallel; returns those that are there afterwards.
+/// Writes the media files, in parallel.
 ///
 /// # Errors
 /// [`Failure`] when an entry is damaged or the media store cannot be written.
@@ -54,13 +49,12 @@ pub async fn media(
     checked: &Checked,
     contents: &Contents,
     outcome: &mut ImportOutcome,
-) -> Result<Present, Failure> {
+) -> Result<(), Failure> {
     let root = &checked.opened.media_store;
     let of_media = contents.parts.iter().filter(|(part, _)| part.section == Section::Media);
     let index: Vec<_> = of_media.filter_map(|(_, names)| names.get("index")).flatten().collect();
-    let mut present = Present::new();
     if index.is_empty() {
-        return Ok(present);
+        return Ok(());
     }
     let store = MediaStore::open(root).map_err(|e| cannot_write(&root.display().to_string(), e))?;
     let blobs = BlobPlaces::of(&checked.package).await?;
@@ -93,10 +87,9 @@ pub async fn media(
                     outcome.warnings.push(warning);
                 }
             }
-            present.insert(record.path);
         }
     }
-    Ok(present)
+    Ok(())
 }
 
 async fn place_one(

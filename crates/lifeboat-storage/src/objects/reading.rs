@@ -115,7 +115,7 @@ impl ObjectPieces {
     }
 
     async fn resume(
-        &self,
+        &mut self,
     ) -> Result<BoxStream<'static, object_store::Result<Bytes>>, StorageError> {
         let answer = self.request(Some(self.range.clone())).await?;
         if answer.meta.e_tag != self.version {
@@ -125,7 +125,7 @@ impl ObjectPieces {
         Ok(answer.into_stream())
     }
 
-    async fn request(&self, range: Option<Range<u64>>) -> Result<GetResult, StorageError> {
+    async fn request(&mut self, range: Option<Range<u64>>) -> Result<GetResult, StorageError> {
         let range = range.map(GetRange::Bounded);
         let store = self.bucket.store();
         self.bucket
@@ -139,7 +139,7 @@ impl ObjectPieces {
     }
 
     /// A range that could not be had: says so when the object is too short for it.
-    async fn look(&self, at: At, cause: crate::error::Cause) -> StorageError {
+    async fn look(&mut self, at: At, cause: crate::error::Cause) -> StorageError {
         let store = self.bucket.store();
         match self.bucket.persist(&self.at, 0, || store.head(&self.path)).await {
             Ok(about) if about.size < self.range.end => too_short(at, &self.range, about.size),

@@ -1,7 +1,9 @@
 """What people say: messages of every kind, and content that is awkward to copy."""
 import time
 
+from .client import Device
 from .plan import sentence
+from .rooms import make
 
 AWKWARD_TEXTS = {
     "nul": "nul \u0000 inside",
@@ -189,9 +191,6 @@ def be_awkward(community):
 
 def be_old(community):
     """Events older than the homeserver, through an application service."""
-    from .client import Device
-    from .rooms import make
-
     dice = community.dice("old days")
     alice, bob, carol = community.people[:3]
     room = make(community, "old-days", alice, (bob, carol), room_version="11")

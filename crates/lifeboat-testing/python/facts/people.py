@@ -105,7 +105,7 @@ def read_experiments(reader, person):
 
 
 def read_waiting(reader, device):
-    """What waits for a further device. Asked without a token of an earlier sync: nothing is lost."""
+    """What waits for a further device. Asked as if it never synced, so that nothing is lost."""
     sync = reader.client(device, "sync", timeout=0, set_presence="offline", filter=NOTHING)
     if "refused" in sync:
         return

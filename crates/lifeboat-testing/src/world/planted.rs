@@ -1,9 +1,9 @@
 //! Traces of other homeservers and of link previews.
 //!
-//! A homeserver that talks to no other gets none by itself, yet every real one has them: cached media
-//! with thumbnails, another server's signing key, devices of its users, a destination that was sent
-//! to. They are put into the stopped server as it would have stored them. `facts/server.py` reads
-//! the media as a client.
+//! A homeserver that talks to no other gets none by itself, yet every real one has them: cached
+//! media with thumbnails, another server's signing key, devices of its users, a destination that
+//! was sent to. They are put into the stopped server as it would have stored them.
+//! `facts/server.py` reads the media as a client.
 
 use std::fs;
 use std::path::Path;

@@ -104,9 +104,7 @@ fn request(session: &Session, flags: ExportFlags) -> Result<ExportRequest, Failu
         Media::None => MediaScope::None,
     };
     Ok(ExportRequest {
-        database_url: flags.server.database_url()?,
-        config_paths: flags.server.synapse,
-        media_store: flags.server.media_store,
+        server: flags.server.request(session)?,
         recipients,
         target: flags.output.unwrap_or_default(),
         selection: Selection { media, config: !flags.no_config },
@@ -114,7 +112,6 @@ fn request(session: &Session, flags: ExportFlags) -> Result<ExportRequest, Failu
         level: if flags.fast { FAST_LEVEL } else { LEVEL },
         volume_bytes: flags.volume_size.unwrap_or(VOLUME_TARGET_BYTES),
         journal: flags.journal,
-        environment: session.environment.clone(),
     })
 }
 
@@ -181,7 +178,9 @@ fn plan_lines(plan: &ExportPlan) -> Vec<String> {
         story::line("server", &plan.server_name),
         story::line("target", &format!("{}: {from}", plan.target)),
     ];
-    lines.extend(plan.parts.iter().map(|(kind, count)| story::line("part", &format!("{count} {kind}"))));
+    lines.extend(
+        plan.parts.iter().map(|(kind, count)| story::line("part", &format!("{count} {kind}"))),
+    );
     let left_out = plan.left_out.iter();
     lines.extend(left_out.map(|(table, why)| story::line("left out", &format!("{table}: {why}"))));
     lines.extend(estimate_lines(&plan.estimate));

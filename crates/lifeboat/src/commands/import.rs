@@ -1,24 +1,203 @@
 //! `lifeboat import`: a whole server back.
 
-use std::path::PathBuf;
+use std::fs::{self, OpenOptions};
+use std::io::{Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
 
 use lifeboat_engine::failure::Failure;
-use lifeboat_engine::import::{self, ImportRequest};
+use lifeboat_engine::import::{
+    self, ImportOutcome, ImportPlan, ImportReport, ImportRequest, SEQUENCE_MARGIN,
+};
+use serde_json::Value;
 
 use super::server::{LaneFlags, ServerFlags};
 use super::{Ended, Exit, Session, story};
 use crate::secrets::IdentityFlags;
 use crate::size;
 
-/// Put a package into an empty server
+/// Bytes of a file with keys to trust.
+const KEY_FILE_BYTES: u64 = 1 << 20;
+
+/// Put a package into an empty server, so that clients do not notice
+///
+/// The package must be signed with the target's own signing key, a key that --trust-key names, or
+/// one that --accept-signer accepts. Nothing is changed before everything has been checked, and
+/// Synapse does not start on a server that is not whole.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  lifeboat import server.lifeboat -i identity.txt --synapse homeserver.yaml --dry-run
+  lifeboat import server.lifeboat -i identity.txt --synapse homeserver.yaml
+  lifeboat import server.lifeboat -i identity.txt --synapse homeserver.yaml --verify")]
 pub(crate) struct ImportFlags {
     /// A file NAME.lifeboat, a folder, or s3://, gs://, az://
     package: String,
     #[command(flatten)]
     identities: IdentityFlags,
+    #[command(flatten)]
+    server: ServerFlags,
+    #[command(flatten)]
+    lanes: LaneFlags,
+    #[command(flatten)]
+    trust: TrustFlags,
+    /// How far sequences are raised past what may have been handed out since the export
+    #[arg(long, value_name = "N", default_value_t = SEQUENCE_MARGIN)]
+    sequence_margin: u64,
+    /// The Python that Synapse runs with, to learn which schema it knows
+    #[arg(long, value_name = "PATH")]
+    synapse_python: Option<PathBuf>,
+    /// Tell what would be done, and end
+    #[arg(long, conflicts_with = "verify")]
+    dry_run: bool,
+    /// Compare the server with the package, and end
+    #[arg(long)]
+    verify: bool,
+    /// File for the outcome as JSON; FILE.txt gets it as text
+    #[arg(long, value_name = "FILE")]
+    report: Option<PathBuf>,
+}
+
+/// Whose package to take.
+#[derive(Debug, clap::Args)]
+struct TrustFlags {
+    /// Accept this signer: a server name, key id or public key
+    #[arg(long, value_name = "NAME", help_heading = "Trust")]
+    accept_signer: Option<String>,
+    /// File with keys to trust, one `<server> <key id> <base64>` a line; may be repeated
+    #[arg(long, value_name = "FILE", help_heading = "Trust")]
+    trust_key: Vec<PathBuf>,
+    /// Accept a package that nobody signed
+    #[arg(long, help_heading = "Trust")]
+    accept_unsigned: bool,
 }
 
 pub(crate) async fn run(session: &Session, flags: ImportFlags) -> Result<Ended, Failure> {
-    todo!()
+    let (dry_run, verify, report) = (flags.dry_run, flags.verify, flags.report.clone());
+    let request = request(session, flags)?;
+    let cx = &session.context;
+    let ended = if dry_run {
+        let plan = session.until_stopped(import::plan(cx, &request)).await?;
+        Ended::new("plan", &plan, plan_lines(&plan), Exit::Done)
+    } else if verify {
+        let report = session.until_stopped(import::verify(cx, &request)).await?;
+        let exit = if report.valid { Exit::Done } else { Exit::NotValid };
+        Ended::new("import-verify", &report, report_lines(&report), exit)
+    } else {
+        let outcome = import::import(cx, request).await?;
+        let exit = Exit::with_gaps(outcome.gaps);
+        Ended::new("import", &outcome, outcome_lines(&outcome), exit)
+    };
+    if let Some(path) = report {
+        write_report(&path, &ended)?;
+    }
+    Ok(ended)
+}
+
+fn request(session: &Session, flags: ImportFlags) -> Result<ImportRequest, Failure> {
+    let mut trusted_keys = Vec::new();
+    for path in &flags.trust.trust_key {
+        read_keys(path, &mut trusted_keys)?;
+    }
+    Ok(ImportRequest {
+        package: flags.package,
+        identities: flags.identities.demand()?,
+        server: flags.server.request(session)?,
+        lanes: flags.lanes.count(),
+        accept_signer: flags.trust.accept_signer,
+        trusted_keys,
+        accept_unsigned: flags.trust.accept_unsigned,
+        margin: flags.sequence_margin,
+        synapse_python: flags.synapse_python,
+    })
+}
+
+fn read_keys(path: &Path, keys: &mut Vec<String>) -> Result<(), Failure> {
+    let mut text = String::new();
+    let read =
+        fs::File::open(path).and_then(|file| file.take(KEY_FILE_BYTES).read_to_string(&mut text));
+    read.map_err(|error| {
+        let what = format!("cannot read {}", path.display());
+        Failure::failed(what, "one `<server> <key id> <base64>` a line is needed").because(error)
+    })?;
+    let lines = text.lines().map(str::trim);
+    keys.extend(lines.filter(|line| !line.is_empty() && !line.starts_with('#')).map(str::to_owned));
+    Ok(())
+}
+
+/// The outcome for machines and, beside it, for people.
+fn write_report(path: &Path, ended: &Ended) -> Result<(), Failure> {
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(".txt");
+    let pretty = format!("{:#}\n", ended.outcome);
+    let text = format!("{}\n", ended.lines.join("\n"));
+    for (path, content) in [(path.to_owned(), pretty), (PathBuf::from(beside), text)] {
+        // It names users and rooms.
+        let mut how = OpenOptions::new();
+        how.write(true).create(true).truncate(true).mode(0o600);
+        let written = how.open(&path).and_then(|mut file| file.write_all(content.as_bytes()));
+        written.map_err(|error| {
+            let what = format!("the import is done; cannot write its report {}", path.display());
+            Failure::failed(what, "lifeboat import --verify --report FILE makes one").because(error)
+        })?;
+    }
+    Ok(())
+}
+
+fn plan_lines(plan: &ImportPlan) -> Vec<String> {
+    let made = if plan.creates_database { ", which will be made" } else { "" };
+    let cleared = if plan.clears { ", cleared of what an earlier import left" } else { "" };
+    let tables = size::count(plan.tables, "table", "tables");
+    let parts = size::count(plan.media_parts, "part", "parts");
+    let mut lines = vec![
+        story::line("server", &plan.server_name),
+        story::line("package", &format!("{}, {}", plan.package, plan.trust)),
+        story::line("database", &format!("{}{made}{cleared}", plan.database)),
+        story::line("rows", &format!("{} in {tables}", size::count(plan.rows, "row", "rows"))),
+        story::line("media", &format!("{parts} into {}", plan.media_store)),
+    ];
+    let files = plan.config_files.iter();
+    lines.extend(files.map(|(path, what)| story::line("config", &format!("{path}: {what}"))));
+    lines.extend(plan.warnings.iter().map(|warning| story::line("WARNING", warning)));
+    lines.push(story::line("gaps", &plan.gaps.to_string()));
+    lines
+}
+
+fn outcome_lines(outcome: &ImportOutcome) -> Vec<String> {
+    let tables = size::count(outcome.tables, "table", "tables");
+    let rows = size::count(outcome.rows, "row", "rows");
+    let written = size::count(outcome.media_written, "file", "files");
+    let equal = outcome.media_equal;
+    let took = size::seconds(u64::try_from(outcome.seconds).unwrap_or(0));
+    let mut lines = vec![
+        story::line("server", &outcome.server_name),
+        story::line("package", &format!("{}, {}", outcome.package, outcome.trust)),
+        story::line("database", &format!("{rows} in {tables} of {}", outcome.database)),
+        story::line("media", &format!("{written} written, {equal} there already")),
+    ];
+    lines.extend(outcome.config_written.iter().map(|path| story::line("config", path)));
+    lines.extend(outcome.fixups.iter().map(|fixup| {
+        let text = format!("{} [{}] {}", word(&fixup.rule), word(&fixup.done), fixup.detail);
+        story::line("rule", &text)
+    }));
+    lines.extend(outcome.warnings.iter().map(|warning| story::line("WARNING", warning)));
+    lines.push(story::line("gaps", &outcome.gaps.to_string()));
+    lines.push(story::line("took", &took));
+    lines.extend(outcome.next.iter().map(|step| story::line("next", step)));
+    lines
+}
+
+fn report_lines(report: &ImportReport) -> Vec<String> {
+    let answer = if report.valid { "as in the package" } else { "NOT as in the package" };
+    let mut lines = vec![story::line("server", &format!("{}: {answer}", report.server_name))];
+    lines.extend(report.problems.iter().map(|problem| story::line("PROBLEM", problem)));
+    lines
+}
+
+/// The word that machines see for a value without content.
+fn word(value: &impl serde::Serialize) -> String {
+    match serde_json::to_value(value) {
+        Ok(Value::String(word)) => word,
+        Ok(_) | Err(_) => String::new(),
+    }
 }

@@ -54,10 +54,8 @@ fn lines(outcome: &InspectOutcome, rooms: bool) -> Vec<String> {
 }
 
 fn content_lines(content: &Content, rooms: bool, lines: &mut Vec<String>) {
-    let export = format!(
-        "{}, {} export by {}",
-        content.export_date, content.export_type, content.generator
-    );
+    let export =
+        format!("{}, {} export by {}", content.export_date, content.export_type, content.generator);
     lines.push(story::line("server", &content.server_name));
     lines.push(story::line("made", &export));
     let source = content.source.iter();

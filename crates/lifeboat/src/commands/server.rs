@@ -1,9 +1,11 @@
 //! Where the server is: the flags of the commands that read or fill one.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use lifeboat_engine::failure::Failure;
+use lifeboat_engine::server::ServerRequest;
 
+use super::Session;
 use crate::secrets;
 
 /// The server's configuration, and what to use instead of what it says.
@@ -11,7 +13,11 @@ use crate::secrets;
 pub(crate) struct ServerFlags {
     /// homeserver.yaml, or a folder of such files; may be repeated, later ones win
     #[arg(long, value_name = "PATH", required = true, help_heading = "Server")]
-    pub(crate) synapse: Vec<PathBuf>,
+    synapse: Vec<PathBuf>,
+    /// Folder that Synapse runs in: relative paths in its configuration begin there
+    /// [default: that of the first --synapse]
+    #[arg(long, value_name = "DIR", help_heading = "Server")]
+    workdir: Option<PathBuf>,
     /// The database instead of the configured one, without a password
     #[arg(long, value_name = "URL", conflicts_with = "database_url_file", help_heading = "Server")]
     database_url: Option<String>,
@@ -20,13 +26,31 @@ pub(crate) struct ServerFlags {
     database_url_file: Option<PathBuf>,
     /// The media store instead of the configured one
     #[arg(long, value_name = "DIR", help_heading = "Server")]
-    pub(crate) media_store: Option<PathBuf>,
+    media_store: Option<PathBuf>,
 }
 
 impl ServerFlags {
-    pub(crate) fn database_url(&self) -> Result<Option<String>, Failure> {
-        secrets::database_url(self.database_url.as_ref(), self.database_url_file.as_ref())
+    /// With every path made absolute from where we were called: Synapse runs elsewhere.
+    pub(super) fn request(self, session: &Session) -> Result<ServerRequest, Failure> {
+        let from = |path: PathBuf| session.folder.join(path);
+        let argument = self.database_url.as_ref();
+        let database_url = secrets::database_url(argument, self.database_url_file.as_ref())?;
+        let config_paths: Vec<PathBuf> = self.synapse.into_iter().map(from).collect();
+        let workdir = self.workdir.map(from);
+        Ok(ServerRequest {
+            workdir: workdir.unwrap_or_else(|| folder_of(&config_paths, &session.folder)),
+            config_paths,
+            database_url,
+            media_store: self.media_store.map(from),
+            environment: session.environment.clone(),
+        })
     }
+}
+
+/// The folder of the first configuration file, or the first folder of such files.
+fn folder_of(config_paths: &[PathBuf], otherwise: &Path) -> PathBuf {
+    let first = config_paths.first().map_or(otherwise, PathBuf::as_path);
+    if first.is_dir() { first.to_owned() } else { first.parent().unwrap_or(first).to_owned() }
 }
 
 /// Work that is done side by side.

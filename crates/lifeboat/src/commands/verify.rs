@@ -48,14 +48,18 @@ fn lines(outcome: &VerifyOutcome) -> Vec<String> {
     }
     lines.extend(outcome.signed_by.iter().map(|key| story::line("signature", key)));
     let read = format!("{} read", size::bytes(outcome.bytes));
-    lines.push(story::line("checked", &if outcome.content_checked {
-        let entries = size::count(outcome.entries, "entry", "entries");
-        format!("{read}, {entries}, {}", size::count(outcome.records, "record", "records"))
-    } else {
-        read
-    }));
+    lines.push(story::line(
+        "checked",
+        &if outcome.content_checked {
+            let entries = size::count(outcome.entries, "entry", "entries");
+            format!("{read}, {entries}, {}", size::count(outcome.records, "record", "records"))
+        } else {
+            read
+        },
+    ));
     if outcome.gaps > 0 {
-        let gaps = size::count(outcome.gaps, "gap that the export listed", "gaps that the export listed");
+        let gaps =
+            size::count(outcome.gaps, "gap that the export listed", "gaps that the export listed");
         lines.push(story::line("gaps", &gaps));
     }
     lines.extend(outcome.problems.iter().map(|problem| story::line("PROBLEM", problem)));

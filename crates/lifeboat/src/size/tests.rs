@@ -24,9 +24,8 @@ fn counts_agree_with_their_noun() {
     assert_eq!(count(1, "room", "rooms"), "1 room");
     assert_eq!(count(1234, "room", "rooms"), "1,234 rooms");
     assert_eq!(bytes(3 << 29), "1.50 GiB");
-    assert_eq!((seconds(5), seconds(184), seconds(3725)), (
-        "5 s".to_owned(),
-        "3 min 4 s".to_owned(),
-        "1 h 2 min".to_owned()
-    ));
+    assert_eq!(
+        (seconds(5), seconds(184), seconds(3725)),
+        ("5 s".to_owned(), "3 min 4 s".to_owned(), "1 h 2 min".to_owned())
+    );
 }

@@ -2,7 +2,7 @@
 //! written: a wrong pepper or a fresh signing key cannot be put right afterwards.
 
 use super::kept::KeptConfig;
-use super::scan::NamedFile;
+use super::scan::{FileState, NamedFile};
 use super::{SigningKeyError, SynapseConfig};
 use crate::matrix::SigningKey;
 
@@ -91,11 +91,12 @@ fn pepper(packaged: &KeptConfig, target: &KeptConfig) -> Option<Finding> {
 }
 
 fn signing_key(packaged: &KeptConfig, target: &SynapseConfig) -> Option<Finding> {
+    const PATH: &str = "signing_key_path";
     let refuse = |found: String, remedy: String| {
-        let setting = "signing_key_path".to_owned();
+        let setting = PATH.to_owned();
         Some(Finding { severity: Severity::Refuse, setting, found, remedy })
     };
-    let place = key_file(target).map(|file| file.path.display().to_string());
+    let place = named(target, PATH).map(|file| file.path.display().to_string());
     let theirs = target.signing_keys();
     match (packaged.signing_keys(None), theirs) {
         (Ok(ours), Ok(theirs)) if same_keys(&ours, &theirs) => None,
@@ -111,14 +112,14 @@ fn signing_key(packaged: &KeptConfig, target: &SynapseConfig) -> Option<Finding>
             )
         }
         // It will be written to where the target looks for it.
-        (Ok(_), Err(SigningKeyError::Missing { .. })) if place.is_some() => None,
+        (Ok(_), Err(SigningKeyError::Missing { .. })) if will_be_placed(target, PATH) => None,
         (Ok(_), Err(error)) => refuse(
             format!("the target's signing key cannot be used: {error}"),
-            "put the packaged key there".to_owned(),
+            "put the packaged key there, readable for Synapse and for you".to_owned(),
         ),
         (Err(_), Ok(_)) => Some(Finding {
             severity: Severity::Warn,
-            setting: "signing_key_path".to_owned(),
+            setting: PATH.to_owned(),
             found: "the package holds no usable signing key; the target's was not compared"
                 .to_owned(),
             remedy: "make sure that it is the old server's key".to_owned(),
@@ -137,8 +138,7 @@ fn warnings(packaged: &KeptConfig, target: &SynapseConfig) -> Vec<Finding> {
         // What the package does not have cannot be missed; what will be written is equal.
         let ours = packaged.secret(name)?;
         let path = format!("{name}_path");
-        let is_placed = packaged.file(&path).is_some()
-            && target.named.iter().any(|file| file.setting == path && !file.path.exists());
+        let is_placed = packaged.file(&path).is_some() && will_be_placed(target, &path);
         (!is_placed && target.kept.secret(name).as_ref() != Some(&ours)).then_some(())
     };
     let finding = |(name, meaning): &(&str, &str)| {
@@ -152,8 +152,13 @@ fn warnings(packaged: &KeptConfig, target: &SynapseConfig) -> Vec<Finding> {
     WORTH_A_WARNING.iter().filter_map(finding).collect()
 }
 
-fn key_file(target: &SynapseConfig) -> Option<&NamedFile> {
-    target.named.iter().find(|file| file.setting == "signing_key_path")
+/// Whether the target names a file for this setting and nothing is there yet.
+fn will_be_placed(target: &SynapseConfig, setting: &str) -> bool {
+    named(target, setting).is_some_and(|file| file.state == FileState::Absent)
+}
+
+fn named<'a>(target: &'a SynapseConfig, setting: &str) -> Option<&'a NamedFile> {
+    target.named.iter().find(|file| file.setting == setting)
 }
 
 /// The first key is the one a server signs with.

@@ -134,16 +134,13 @@ impl DatabaseSettings {
 }
 
 impl SynapseConfig {
-    /// Where Synapse's databases are. `workdir` is that of the Synapse process. Passwords that
-    /// are not set are left out: see [`DatabaseTarget::find_password`].
+    /// Where Synapse's databases are. Passwords that are not set are left out: see
+    /// [`DatabaseTarget::find_password`].
     ///
     /// # Errors
     /// See [`DatabaseError`]; SQLite is refused.
-    pub fn databases(
-        &self,
-        workdir: &Path,
-        around: &Surroundings,
-    ) -> Result<DatabaseSettings, DatabaseError> {
+    pub fn databases(&self, around: &Surroundings) -> Result<DatabaseSettings, DatabaseError> {
+        let workdir = &self.workdir;
         let top = self.tree.branch();
         let single = top.mapping(&["database"])?;
         let split = top.mapping(&["databases"])?.filter(|map| map.entries().next().is_some());

@@ -45,6 +45,11 @@ pub(super) enum DiskError {
 }
 
 impl DiskError {
+    /// Whether nothing is there.
+    pub(super) fn is_absence(&self) -> bool {
+        matches!(self, Self::Io(error) if error.kind() == io::ErrorKind::NotFound)
+    }
+
     pub(super) fn remedy(&self) -> &'static str {
         match self {
             Self::Io(error) if error.kind() == io::ErrorKind::NotFound => {

@@ -6,7 +6,7 @@ use super::SynapseConfig;
 use super::disk::{self, DiskError, ReadFile};
 use super::kept::KeptConfig;
 use super::read::kept;
-use super::scan::{NamedFile, Shape};
+use super::scan::{FileState, NamedFile, Shape};
 
 /// Files that all settings together may name.
 const FILES: usize = 10_000;
@@ -15,34 +15,46 @@ const TOTAL_BYTES: usize = 64 << 20;
 
 /// Reads every named file into `config.kept`.
 pub(super) fn follow(config: &mut SynapseConfig) {
-    for named in &config.named {
-        let gaps = match named.shape {
-            Shape::File => one(&mut config.kept, named, None).err().into_iter().collect(),
-            Shape::Folder => folder(&mut config.kept, named),
+    let SynapseConfig { named, kept, gaps, .. } = config;
+    for named in named {
+        let result = match named.shape {
+            Shape::File => one(kept, named, None).map(|()| Vec::new()),
+            Shape::Folder => folder(kept, named),
         };
-        config.gaps.extend(gaps);
-    }
-}
-
-fn folder(into: &mut KeptConfig, named: &NamedFile) -> Vec<Gap> {
-    match disk::list_folder(&named.path) {
-        Ok(files) => files.iter().filter_map(|file| one(into, named, Some(file)).err()).collect(),
-        Err(error) => {
-            vec![unreadable(named, named.path.display().to_string(), &error)]
+        match result {
+            Ok(inside) => {
+                named.state = FileState::Read;
+                gaps.extend(inside);
+            }
+            Err(error) => {
+                named.state =
+                    if error.is_absence() { FileState::Absent } else { FileState::Unreadable };
+                gaps.push(unreadable(named, named.path.display().to_string(), &error));
+            }
         }
     }
 }
 
+/// Reads all files of a named folder; those that cannot be read are gaps.
+fn folder(into: &mut KeptConfig, named: &NamedFile) -> Result<Vec<Gap>, DiskError> {
+    let mut gaps = Vec::new();
+    for file in disk::list_folder(&named.path)? {
+        if let Err(error) = one(into, named, Some(&file)) {
+            gaps.push(unreadable(named, named.path.join(&file).display().to_string(), &error));
+        }
+    }
+    Ok(gaps)
+}
+
 /// Reads a named file, or one that lies in a named folder.
-fn one(into: &mut KeptConfig, named: &NamedFile, inside: Option<&str>) -> Result<(), Gap> {
+fn one(into: &mut KeptConfig, named: &NamedFile, inside: Option<&str>) -> Result<(), DiskError> {
     let (setting, path) = match inside {
         None => (named.setting.clone(), named.path.clone()),
         Some(file) => (format!("{}/{file}", named.setting), named.path.join(file)),
     };
-    let gap = |error: &DiskError| unreadable(named, path.display().to_string(), error);
-    let file = disk::read_file(&path).map_err(|error| gap(&error))?;
+    let file = disk::read_file(&path)?;
     if !fits(into, &file) {
-        return Err(gap(&DiskError::Total));
+        return Err(DiskError::Total);
     }
     into.files.push(kept(setting, &path, file, named.secret));
     Ok(())

@@ -10,7 +10,7 @@ use lifeboat_package::flow::Gap;
 use thiserror::Error;
 
 use super::SynapseConfig;
-use super::disk::{self, DiskError};
+use super::disk;
 use super::kept::{ConfigFile, KeptConfig};
 use super::scan::{NamedFile, Shape};
 
@@ -113,9 +113,7 @@ fn plan_one(file: &ConfigFile, packaged: &KeptConfig, target: &SynapseConfig) ->
         Ok(path) => {
             let action = match disk::read_file(&path) {
                 Ok(found) if found.bytes == file.bytes => PlaceAction::Equal,
-                Err(DiskError::Io(error)) if error.kind() == io::ErrorKind::NotFound => {
-                    PlaceAction::Write
-                }
+                Err(error) if error.is_absence() => PlaceAction::Write,
                 Ok(_) | Err(_) => PlaceAction::Differs,
             };
             (Some(path), action)

@@ -40,6 +40,21 @@ pub struct NamedFile {
     pub shape: Shape,
     /// Whether its content is a secret.
     pub secret: bool,
+    /// What came of reading it.
+    pub state: FileState,
+}
+
+/// What came of reading a named file or folder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FileState {
+    /// Not tried.
+    Unread,
+    /// It is among the kept files.
+    Read,
+    /// Nothing is there.
+    Absent,
+    /// Something is there that could not be read.
+    Unreadable,
 }
 
 /// What the walk found.
@@ -77,6 +92,7 @@ pub(super) fn scan(tree: &Tree, config_dir: &Path, workdir: &Path, server_name: 
             path: absolute(config_dir, format!("{server_name}.signing.key")),
             shape: Shape::File,
             secret: true,
+            state: FileState::Unread,
         });
     }
     found
@@ -142,7 +158,8 @@ impl<'a> Walk<'a> {
             return;
         }
         let path = absolute(self.workdir, text);
-        self.found.files.push(NamedFile { setting, path, shape, secret });
+        let state = FileState::Unread;
+        self.found.files.push(NamedFile { setting, path, shape, secret, state });
     }
 }
 

@@ -35,6 +35,9 @@ pub struct MediaRecord {
     pub length: u64,
 }
 
+/// The kind of gap of a file that a row names and that is not there; its detail begins with the `mxc://` address.
+pub const MEDIA_MISSING: &str = "media-missing";
+
 /// The blobs that are in the package, or on their way into it.
 #[derive(Default)]
 pub struct BlobSet(Mutex<HashSet<[u8; 32]>>);
@@ -167,8 +170,9 @@ fn hash_file(path: &Path) -> std::io::Result<([u8; 32], u64)> {
 }
 
 fn missing(file: &MediaFile, detail: &str) -> Gap {
+    let is_thumbnail = file.kind.ends_with("thumbnail");
     Gap {
-        kind: format!("media-{}", if file.kind.ends_with("thumbnail") { "thumbnail-missing" } else { "missing" }),
+        kind: if is_thumbnail { "media-thumbnail-missing" } else { MEDIA_MISSING }.to_owned(),
         object: file.path.clone(),
         detail: format!("{} ({detail})", file.mxc),
         remedy: "look for the file in other backups or in the media storage provider".to_owned(),

@@ -1,0 +1,4 @@
+//! What Lifeboat knows about the servers it reads and writes, tried on real ones.
+
+mod config;
+mod matrix;
