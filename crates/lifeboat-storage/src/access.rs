@@ -18,7 +18,8 @@ pub struct Access {
 }
 
 impl Access {
-    /// Keeps the variables that concern object stores (`AWS_…`, `GOOGLE_…`, `AZURE_…`) and drops the rest.
+    /// Keeps the variables that concern object stores (`AWS_…`, `GOOGLE_…`, `AZURE_…`) and drops
+    /// the rest.
     pub fn new(environment: impl IntoIterator<Item = (String, String)>) -> Self {
         let variables = environment
             .into_iter()

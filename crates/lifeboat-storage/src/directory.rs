@@ -1,7 +1,8 @@
 //! A place that is a folder.
 //!
-//! A file appears under its name only when it is whole and on the disk: it is written as `NAME.partial`, synced,
-//! renamed, and the folder is synced. Files have mode 0600, folders we make 0700.
+//! A file appears under its name only when it is whole and on the disk: it is written as
+//! `NAME.partial`, synced, renamed, and the folder is synced. Files have mode 0600, folders we make
+//! 0700.
 
 use std::fs;
 use std::io;
@@ -25,7 +26,8 @@ const FOLDER_MODE: u32 = 0o700;
 /// Folders inside folders that a listing follows.
 const LIST_DEPTH: usize = 16;
 
-/// Bytes gathered before they go to the file: writing small pieces one by one would cost a hop each.
+/// Bytes gathered before they go to the file: writing small pieces one by one would cost a hop
+/// each.
 const GATHER_BYTES: usize = 1 << 20;
 
 /// A folder of this machine.

@@ -71,7 +71,8 @@ pub enum StorageError {
         #[source]
         cause: Cause,
     },
-    /// The server does not answer, or answers that it has trouble; tried as often as the patience allows.
+    /// The server does not answer, or answers that it has trouble; tried as often as the patience
+    /// allows.
     #[error("cannot {at}: the server cannot be reached or has trouble; {}", UNREACHABLE)]
     Unreachable {
         /// What was tried.

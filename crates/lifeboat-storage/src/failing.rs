@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::error::{At, StorageError};
 
-/// Counts the operations on a place and fails them from the n-th on, as a full disk or a dead server would.
+/// Counts the operations on a place and fails them from the n-th on, as a full disk or a dead
+/// server would.
 #[derive(Debug)]
 pub struct Faults {
     first: u64,
@@ -30,7 +31,8 @@ impl Faults {
         Self { first, fault, seen: AtomicU64::new(0) }
     }
 
-    /// How many operations were asked so far; a test that walks `first` upwards stops when it is larger.
+    /// How many operations were asked so far; a test that walks `first` upwards stops when it is
+    /// larger.
     pub fn seen(&self) -> u64 {
         self.seen.load(Ordering::Relaxed)
     }

@@ -1,7 +1,8 @@
 //! One local file that is written at its end and patched at offsets: a package in a single file.
 //!
-//! Every call does one piece of blocking work off the runtime's threads, so callers hand over big pieces (a
-//! segment, not a line). Nothing is flushed to the disk before [`LocalFile::sync`] or [`LocalFile::persist_as`].
+//! Every call does one piece of blocking work off the runtime's threads, so callers hand over big
+//! pieces (a segment, not a line). Nothing is flushed to the disk before [`LocalFile::sync`] or
+//! [`LocalFile::persist_as`].
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
@@ -54,7 +55,8 @@ impl LocalFile {
     /// Opens a file to go on writing it and locks it against a second writer.
     ///
     /// # Errors
-    /// [`StorageError::NotFound`] when there is none, [`StorageError::Busy`] when another process writes it.
+    /// [`StorageError::NotFound`] when there is none, [`StorageError::Busy`] when another process
+    /// writes it.
     pub async fn open_writable(path: &Path) -> Result<Self, StorageError> {
         let mut how = OpenOptions::new();
         how.read(true).write(true);
@@ -174,10 +176,11 @@ impl LocalFile {
         blocking(at("write to disk", &self.path), move || file.sync_all()).await
     }
 
-    /// Syncs the file and gives it its final name in the same file system, never over an existing file.
+    /// Syncs the file and gives it its final name in the same file system, never over an existing
+    /// file.
     ///
-    /// The new name is a second link before the first goes, because a plain rename would replace silently; a
-    /// crash between the two leaves both names on the one complete file.
+    /// The new name is a second link before the first goes, because a plain rename would replace
+    /// silently; a crash between the two leaves both names on the one complete file.
     ///
     /// # Errors
     /// [`StorageError::Exists`] when the name is taken.
@@ -211,7 +214,8 @@ fn at(verb: &'static str, path: &Path) -> At {
     At::new(verb, "", &path.display().to_string())
 }
 
-/// File systems that cannot lock are taken as they are: the lock only guards against a careless second start.
+/// File systems that cannot lock are taken as they are: the lock only guards against a careless
+/// second start.
 fn lock(file: &File) -> io::Result<()> {
     match file.try_lock() {
         Err(TryLockError::WouldBlock) => Err(io::ErrorKind::WouldBlock.into()),
@@ -222,7 +226,8 @@ fn lock(file: &File) -> io::Result<()> {
 fn link_without_replacing(from: &Path, to: &Path) -> io::Result<()> {
     match std::fs::hard_link(from, to) {
         Ok(()) => std::fs::remove_file(from),
-        // A file system without links (FAT, some network shares): the check is then the best there is.
+        // A file system without links (FAT, some network shares): the check is then the best there
+        // is.
         Err(error)
             if matches!(
                 error.kind(),

@@ -1,13 +1,14 @@
 //! Named bytes in a place: a directory, or the objects under one prefix of a bucket.
 //!
-//! This crate knows nothing of Matrix and nothing of packages. A [`Location`] is text that was parsed, a
-//! [`Place`] is a location that was opened with an [`Access`] (credentials and endpoints, passed in as values).
-//! Whatever the place, a name is either absent or complete: a directory writes `NAME.partial` and renames,
-//! a bucket completes a multipart upload. [`LocalFile`] is the one file that is written at offsets.
+//! This crate knows nothing of Matrix and nothing of packages. A [`Location`] is text that was
+//! parsed, a [`Place`] is a location that was opened with an [`Access`] (credentials and endpoints,
+//! passed in as values). Whatever the place, a name is either absent or complete: a directory
+//! writes `NAME.partial` and renames, a bucket completes a multipart upload. [`LocalFile`] is the
+//! one file that is written at offsets.
 //!
-//! Memory is bounded: an upload holds a few parts, a read holds one piece. Trouble that may pass (5xx, cut and
-//! silent connections) is tried again within a [`Patience`]; everything else is a [`StorageError`] that names
-//! the place, the name and what to do.
+//! Memory is bounded: an upload holds a few parts, a read holds one piece. Trouble that may pass
+//! (5xx, cut and silent connections) is tried again within a [`Patience`]; everything else is a
+//! [`StorageError`] that names the place, the name and what to do.
 
 pub mod access;
 mod directory;

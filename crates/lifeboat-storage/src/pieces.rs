@@ -39,7 +39,8 @@ impl Pieces {
         }
     }
 
-    /// The next piece, `None` at the end. A connection that is lost is taken up again where it broke.
+    /// The next piece, `None` at the end. A connection that is lost is taken up again where it
+    /// broke.
     ///
     /// # Errors
     /// [`StorageError::Damaged`] when the object has changed or ends too early.

@@ -44,11 +44,12 @@ pub struct Entry {
 }
 
 impl Place {
-    /// Opens a location. Nothing is made and, but for a cloud machine's own credentials, nothing is asked: the
-    /// first operation shows whether it works.
+    /// Opens a location. Nothing is made and, but for a cloud machine's own credentials, nothing is
+    /// asked: the first operation shows whether it works.
     ///
     /// # Errors
-    /// [`StorageError::Denied`] or [`StorageError::Refused`] when credentials or endpoint cannot be used.
+    /// [`StorageError::Denied`] or [`StorageError::Refused`] when credentials or endpoint cannot be
+    /// used.
     pub async fn open(location: &Location, access: &Access) -> Result<Self, StorageError> {
         let kind = match location {
             Location::Directory(path) => Kind::Directory(Directory::new(path.clone())),
@@ -87,7 +88,8 @@ impl Place {
         }
     }
 
-    /// Begins an object of any size, which appears (or replaces one of the same name) when it is finished.
+    /// Begins an object of any size, which appears (or replaces one of the same name) when it is
+    /// finished.
     ///
     /// # Errors
     /// [`StorageError`]; nothing was begun.
@@ -139,7 +141,8 @@ impl Place {
         }
     }
 
-    /// Reads a small object whole, refusing one of more than `limit` bytes before anything is allocated.
+    /// Reads a small object whole, refusing one of more than `limit` bytes before anything is
+    /// allocated.
     ///
     /// # Errors
     /// [`StorageError::Damaged`] when it is larger.
@@ -201,10 +204,11 @@ impl Place {
         }
     }
 
-    /// Removes what uploads that never finished have left in this place, and says how many they were. Nobody
-    /// may be writing to the place meanwhile.
+    /// Removes what uploads that never finished have left in this place, and says how many they
+    /// were. Nobody may be writing to the place meanwhile.
     ///
-    /// Unfinished uploads can be listed at S3 only; Google and Azure remove theirs by their own rules.
+    /// Unfinished uploads can be listed at S3 only; Google and Azure remove theirs by their own
+    /// rules.
     ///
     /// # Errors
     /// [`StorageError`].
@@ -233,7 +237,8 @@ impl Place {
     }
 }
 
-/// Names are for every kind of place: no way out of the folder, nothing a bucket would write differently.
+/// Names are for every kind of place: no way out of the folder, nothing a bucket would write
+/// differently.
 fn check_name(name: &str) -> Result<(), &'static str> {
     let plain = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
     if name.is_empty() || name.len() > NAME_BYTES {

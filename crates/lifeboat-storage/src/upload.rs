@@ -9,8 +9,8 @@ use crate::error::{At, StorageError};
 use crate::failing::Faults;
 use crate::objects::ObjectUpload;
 
-/// Takes the bytes of one object in order. The object exists after [`Upload::finish`] and not before; an upload
-/// that is dropped leaves at most what [`crate::Place::delete_partials`] removes.
+/// Takes the bytes of one object in order. The object exists after [`Upload::finish`] and not
+/// before; an upload that is dropped leaves at most what [`crate::Place::delete_partials`] removes.
 #[must_use]
 pub struct Upload {
     kind: Kind,
@@ -35,7 +35,8 @@ impl Upload {
         Self { faults: faults.map(|faults| (at, faults)), ..self }
     }
 
-    /// Takes the next bytes; returns when there is room for more. After an error only `abort` makes sense.
+    /// Takes the next bytes; returns when there is room for more. After an error only `abort` makes
+    /// sense.
     ///
     /// # Errors
     /// [`StorageError`], perhaps of bytes that were handed over earlier.

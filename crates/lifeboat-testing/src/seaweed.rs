@@ -1,7 +1,7 @@
 //! A real S3-compatible store: SeaweedFS, one process, in a folder and on ports of its own.
 //!
-//! Two accounts: one may do everything, the other only read. Buckets are made through the store's own file
-//! interface, so that this crate needs no S3 client.
+//! Two accounts: one may do everything, the other only read. Buckets are made through the store's
+//! own file interface, so that this crate needs no S3 client.
 
 use std::ffi::OsString;
 use std::fs;
@@ -46,6 +46,17 @@ struct Ports {
     s3: [Port; 2],
 }
 
+impl Ports {
+    fn named(&self) -> [(&'static str, &[Port; 2]); 4] {
+        [
+            ("master", &self.master),
+            ("volume", &self.volume),
+            ("filer", &self.filer),
+            ("s3", &self.s3),
+        ]
+    }
+}
+
 impl Seaweed {
     /// Installs SeaweedFS if it is missing, starts it, and waits until it answers.
     ///
@@ -87,7 +98,8 @@ impl Seaweed {
         Err(WorldError::Command { command: task, outcome: answer })
     }
 
-    /// A folder of the store's file system is a bucket; it takes no content type, not even an empty one.
+    /// A folder of the store's file system is a bucket; it takes no content type, not even an empty
+    /// one.
     fn post_folder(&self, name: &str) -> io::Result<String> {
         let port = self.ports.filer[0].number();
         let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
@@ -126,6 +138,18 @@ impl Seaweed {
     }
 }
 
+impl Drop for Seaweed {
+    /// The sockets of its inner connections have a fixed place; a killed server leaves them there.
+    fn drop(&mut self) {
+        self.server.kill();
+        for (name, [_, grpc]) in self.ports.named() {
+            let socket = format!("/tmp/seaweedfs-{name}-grpc-{}.sock", grpc.number());
+            // It may not have come so far as to make it.
+            drop(fs::remove_file(socket));
+        }
+    }
+}
+
 fn variables(port: u16, [key, secret]: [&str; 2]) -> Vec<(String, String)> {
     [
         ("AWS_ACCESS_KEY_ID", key.to_owned()),
@@ -157,22 +181,23 @@ fn launch(program: &PathBuf, scratch: &Scratch, ports: &Ports) -> Result<Launch,
     let mut command = vec![OsString::from("/usr/bin/env")];
     // One volume at a time for each bucket; else a few small buckets use up all of them.
     command.push("WEED_MASTER_VOLUME_GROWTH_COPY_1=1".into());
+    // Its own logs go where the temporary files are.
+    command.push(format!("TMPDIR={}", folder.display()).into());
     command.extend([program.into(), "server".into(), "-filer".into(), "-s3".into()]);
     let mut option = |name: &str, value: String| command.push(format!("-{name}={value}").into());
     option("dir", stored.display().to_string());
     option("s3.config", accounts_file.display().to_string());
-    for (name, [http, grpc]) in [
-        ("master", &ports.master),
-        ("volume", &ports.volume),
-        ("filer", &ports.filer),
-        ("s3", &ports.s3),
-    ] {
+    option("s3.localSocket", folder.join("s3.sock").display().to_string());
+    option("filer.localSocket", folder.join("filer.sock").display().to_string());
+    for (name, [http, grpc]) in ports.named() {
         option(&format!("{name}.port"), http.number().to_string());
         option(&format!("{name}.port.grpc"), grpc.number().to_string());
     }
     for (name, value) in [
         ("ip", "127.0.0.1"),
         ("ip.bind", "127.0.0.1"),
+        // A master that was killed waits this long before it leads again.
+        ("master.electionTimeout", "1s"),
         ("s3.allowDeleteBucketNotEmpty", "false"),
         // These two open further ports unless told not to.
         ("s3.port.iceberg", "0"),

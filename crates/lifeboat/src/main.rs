@@ -45,11 +45,21 @@ fn run(command: Command, screen: &Arc<Screen>) -> Result<Ended, Failure> {
             let ended = runtime.block_on(async {
                 let session = session(screen)?;
                 match verb {
-                    Command::Export(flags) => commands::export::run(&session, flags).await,
-                    Command::Import(flags) => commands::import::run(&session, flags).await,
-                    Command::Inspect(flags) => commands::inspect::run(&session, flags).await,
-                    Command::Unpack(flags) => commands::unpack::run(&session, flags).await,
-                    Command::Verify(flags) => commands::verify::run(&session, flags).await,
+                    Command::Export(flags) => {
+                        Box::pin(commands::export::run(&session, flags)).await
+                    }
+                    Command::Import(flags) => {
+                        Box::pin(commands::import::run(&session, flags)).await
+                    }
+                    Command::Inspect(flags) => {
+                        Box::pin(commands::inspect::run(&session, flags)).await
+                    }
+                    Command::Unpack(flags) => {
+                        Box::pin(commands::unpack::run(&session, flags)).await
+                    }
+                    Command::Verify(flags) => {
+                        Box::pin(commands::verify::run(&session, flags)).await
+                    }
                     Command::Keygen(_) | Command::Completions(_) | Command::Man(_) => {
                         unreachable!("the match above has taken these")
                     }

@@ -1,8 +1,8 @@
 //! The one place that writes: the story and the progress of a verb, and how it ended.
 //!
-//! For people the result goes to standard output, everything else to standard error, with a bar where that
-//! is a terminal. For machines (`--json`) everything is one JSON object a line on standard output, and the
-//! last line is the result or the error.
+//! For people the result goes to standard output, everything else to standard error, with a bar
+//! where that is a terminal. For machines (`--json`) everything is one JSON object a line on
+//! standard output, and the last line is the result or the error.
 
 mod bar;
 #[cfg(test)]
@@ -126,12 +126,6 @@ impl Screen {
         ExitCode::from(exit)
     }
 
-    /// Writes text to standard output as it is.
-    pub(crate) fn write(&self, bytes: &[u8]) -> Result<(), Failure> {
-        let mut stdout = io::stdout().lock();
-        stdout.write_all(bytes).and_then(|()| stdout.flush()).map_err(unwritable)
-    }
-
     /// Says something to people besides the result.
     pub(crate) fn say(&self, text: &str) {
         self.show_event(Event::Note(text.to_owned()));
@@ -148,6 +142,12 @@ impl Screen {
             to_stdout(&last.to_string()).ok();
         }
     }
+}
+
+/// Writes text to standard output as it is.
+pub(crate) fn write(bytes: &[u8]) -> Result<(), Failure> {
+    let mut stdout = io::stdout().lock();
+    stdout.write_all(bytes).and_then(|()| stdout.flush()).map_err(unwritable)
 }
 
 /// Shows help, the version, or why the command line cannot be used.
@@ -185,10 +185,10 @@ fn causes(failure: &Failure) -> Vec<String> {
 
 /// Text that may come from a package or a server, without what would steer a terminal.
 fn plain(text: &str) -> String {
-    let steers = |c: char| {
-        (c.is_control() && c != '\n')
-            || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-    };
+    // Controls, and what turns the direction of writing around.
+    let turns = |c| matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}');
+    let isolates = |c| matches!(c, '\u{2066}'..='\u{2069}');
+    let steers = |c: char| (c.is_control() && c != '\n') || turns(c) || isolates(c);
     text.chars().map(|c| if steers(c) { '\u{fffd}' } else { c }).collect()
 }
 

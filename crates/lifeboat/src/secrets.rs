@@ -139,7 +139,8 @@ fn ask(typed: Typed) -> Result<Zeroizing<String>, Failure> {
     Ok(passphrase)
 }
 
-/// The address of a database from an argument, which must not hold a password, or from a file, which may.
+/// The address of a database from an argument, which must not hold a password, or from a file,
+/// which may.
 pub(crate) fn database_url(
     argument: Option<&String>,
     file: Option<&PathBuf>,

@@ -47,7 +47,7 @@ fn headers() -> Vec<Case> {
         case("header-critical", "refuse: feature", good.replace("[]", "[\"time-travel\"]")),
         case("header-suite", "refuse: sealed with", good.replace("tink-", "home-made-")),
         case("header-spaces", "refuse: canonical", good.replace(",\"f", ", \"f")),
-        case("header-double-key", "refuse: canonical", good.replace("{", "{\"critical\":[],")),
+        case("header-double-key", "refuse: canonical", good.replace('{', "{\"critical\":[],")),
         case("header-line-feed", "refuse: canonical", format!("{good}\n")),
         case("header-empty", "refuse: canonical", String::new()),
     ]
@@ -226,7 +226,7 @@ fn archive(members: &[(&str, &[u8])]) -> Vec<u8> {
 }
 
 fn manifests() -> Result<Vec<Case>> {
-    let good = String::from_utf8(small_manifest(Vec::new(), Vec::new())?.to_canonical()?)?;
+    let good = String::from_utf8(small_manifest(Vec::new(), Vec::new()).to_canonical()?)?;
     let case = |file, must, text: &str| {
         let bytes = compress(text.as_bytes(), 3)?;
         Ok::<_, Box<dyn std::error::Error>>(Case {

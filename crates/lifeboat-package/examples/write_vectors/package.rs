@@ -26,7 +26,7 @@ pub(crate) fn write(folder: &Path) -> Result<()> {
     let at = |name: &str| folder.join("package").join(name);
     let (volumes, parts) = volumes()?;
     let listed = volumes.iter().map(|(volume, _)| volume.clone()).collect();
-    let manifest = small_manifest(listed, parts)?;
+    let manifest = small_manifest(listed, parts);
     let frame = manifest.to_frame()?;
     let mut files = vec![
         (HEADER_NAME.to_owned(), Header::of(&package_id(), &key()).to_bytes()),
@@ -55,7 +55,7 @@ pub(crate) fn write(folder: &Path) -> Result<()> {
 }
 
 /// The manifest of the small package.
-pub(crate) fn small_manifest(volumes: Vec<Volume>, parts: Vec<Part>) -> Result<Manifest> {
+pub(crate) fn small_manifest(volumes: Vec<Volume>, parts: Vec<Part>) -> Manifest {
     let origin = Origin {
         server_id: "example.org".to_owned(),
         export_date: "2026-01-02T03:04:05Z".to_owned(),
@@ -82,11 +82,11 @@ pub(crate) fn small_manifest(volumes: Vec<Volume>, parts: Vec<Part>) -> Result<M
     for part in parts {
         manifest.sections.get_mut(part.part.section).push(part);
     }
-    Ok(manifest)
+    manifest
 }
 
 /// Two volumes, and the parts that lie in them.
-fn volumes() -> Result<(Vec<(Volume, Vec<u8>)>, Vec<Part>)> {
+fn volumes() -> Result<(SealedVolumes, Vec<Part>)> {
     let (mut volumes, mut parts) = (Vec::new(), Vec::new());
     for (number, contents) in [(1, first_volume()), (2, second_volume())] {
         let mut bytes = Vec::new();
@@ -105,6 +105,10 @@ fn volumes() -> Result<(Vec<(Volume, Vec<u8>)>, Vec<Part>)> {
     Ok((volumes, parts))
 }
 
+/// What the manifest says of each volume, and its bytes.
+type SealedVolumes = Vec<(Volume, Vec<u8>)>;
+
+/// Parts, with the records of each of their names.
 type Records = Vec<(&'static str, Vec<(&'static str, Vec<Value>)>)>;
 
 fn add(
@@ -117,12 +121,12 @@ fn add(
     let from = has_range.then(|| "!a:example.org".to_owned());
     let mut listed = Part { part, cut: 1, records: 0, bytes: 0, from, to: None };
     for (name, values) in records {
-        let mut framer = RecordFrames::begin(3)?;
+        let mut lines = RecordFrames::begin(3)?;
         let mut frames = Vec::new();
         for value in values {
-            framer.push(format!("{value}\n").as_bytes(), &mut frames)?;
+            lines.push(format!("{value}\n").as_bytes(), &mut frames)?;
         }
-        framer.flush(&mut frames)?;
+        lines.flush(&mut frames)?;
         for (frame, sequence) in frames.into_iter().zip(1..) {
             packer.add(&part.entry(name, sequence)?, &frame.bytes, frame.count, out)?;
             listed.records += frame.count.records;

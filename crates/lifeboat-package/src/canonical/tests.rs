@@ -116,7 +116,11 @@ proptest! {
     }
 
     #[test]
-    fn what_is_accepted_is_what_would_be_written(value in any_json(), at in any::<prop::sample::Index>(), byte: u8) {
+    fn what_is_accepted_is_what_would_be_written(
+        value in any_json(),
+        at in any::<prop::sample::Index>(),
+        byte: u8,
+    ) {
         let mut bytes = to_bytes(&json!({ "value": value })).unwrap();
         let at = at.index(bytes.len());
         bytes[at] = byte;

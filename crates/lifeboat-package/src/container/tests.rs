@@ -89,21 +89,21 @@ fn a_whole_package_is_walked_through() {
 
 #[test]
 fn members_missing_doubled_or_out_of_order_are_refused() {
-    for at in 0..WHOLE.len() {
+    for (at, name) in WHOLE.iter().enumerate() {
         let mut names = WHOLE.to_vec();
         if at != 3 {
             names.remove(at);
-            assert!(walk(&archive(&names)).is_err(), "without {}", WHOLE[at]);
+            assert!(walk(&archive(&names)).is_err(), "without {name}");
         }
         let mut names = WHOLE.to_vec();
-        names.insert(at, WHOLE[at]);
-        assert!(walk(&archive(&names)).is_err(), "twice {}", WHOLE[at]);
+        names.insert(at, *name);
+        assert!(walk(&archive(&names)).is_err(), "twice {name}");
         let mut names = WHOLE.to_vec();
         names.swap(at, (at + 1) % WHOLE.len());
-        assert!(walk(&archive(&names)).is_err(), "swapped {}", WHOLE[at]);
+        assert!(walk(&archive(&names)).is_err(), "swapped {name}");
         let mut names = WHOLE.to_vec();
         names.insert(at, "other");
-        assert!(walk(&archive(&names)).is_err(), "other before {}", WHOLE[at]);
+        assert!(walk(&archive(&names)).is_err(), "other before {name}");
     }
 }
 

@@ -89,8 +89,8 @@ impl Bucket {
         Ok(())
     }
 
-    /// Tries a request until it succeeds, fails for good, or the patience is at its end. Each try may take the
-    /// time that sending `bytes` needs.
+    /// Tries a request until it succeeds, fails for good, or the patience is at its end. Each try
+    /// may take the time that sending `bytes` needs.
     pub(crate) async fn persist<T, F>(
         &self,
         at: &At,

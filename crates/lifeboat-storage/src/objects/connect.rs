@@ -1,7 +1,8 @@
 //! From a location and an access to a client.
 //!
-//! The usual variables of each cloud are understood by the client library under their own names. Its retries are
-//! off: [`super::bucket`] does them, so that there is one budget and one place that knows it.
+//! The usual variables of each cloud are understood by the client library under their own names.
+//! Its retries are off: [`super::bucket`] does them, so that there is one budget and one place that
+//! knows it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,7 +24,8 @@ use crate::location::{Cloud, Location};
 /// Time to reach a server.
 const CONNECT_SECONDS: u64 = 10;
 
-/// Time to get credentials from the machine we run on; where there are none, nothing may answer at all.
+/// Time to get credentials from the machine we run on; where there are none, nothing may answer at
+/// all.
 const CREDENTIALS_SECONDS: u64 = 5;
 
 pub(crate) async fn connect(
@@ -102,8 +104,8 @@ fn azure(container: &str, access: &Access) -> MicrosoftAzureBuilder {
     builder.with_container_name(container)
 }
 
-/// Requests have no time limit of the client: ours grows with what is sent. HTTP without TLS is for endpoints
-/// that somebody wrote down so.
+/// Requests have no time limit of the client: ours grows with what is sent. HTTP without TLS is for
+/// endpoints that somebody wrote down so.
 fn client_options(access: &Access, prefix: &str) -> ClientOptions {
     let plain = access.lower_case(prefix).any(|(key, value)| {
         (key.contains("endpoint") || key.contains("base_url")) && value.starts_with("http://")
@@ -118,8 +120,8 @@ fn no_retry() -> RetryConfig {
     RetryConfig { max_retries: 0, ..RetryConfig::default() }
 }
 
-/// Without credentials in the environment the client asks the machine's metadata server, which at most machines
-/// does not exist. That is found out here, once, and said in words.
+/// Without credentials in the environment the client asks the machine's metadata server, which at
+/// most machines does not exist. That is found out here, once, and said in words.
 async fn check_credentials(store: &AmazonS3, at: &At, access: &Access) -> Result<(), StorageError> {
     const GIVEN: [&str; 5] = [
         "AWS_ACCESS_KEY_ID",

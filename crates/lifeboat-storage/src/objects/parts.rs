@@ -1,8 +1,9 @@
 //! An object on its way into a bucket: one request when it is small, parts when it is not.
 //!
-//! Parts are 8 MiB for the first 8 GiB, so that stores which want equal parts are content with every volume, and
-//! then double every thousand parts: 10,000 of them hold more than 5 TiB. While parts are small several are under
-//! way; what is held stays at some 32 MiB up to 8 GiB, and at two parts beyond.
+//! Parts are 8 MiB for the first 8 GiB, so that stores which want equal parts are content with
+//! every volume, and then double every thousand parts: 10,000 of them hold more than 5 TiB. While
+//! parts are small several are under way; what is held stays at some 32 MiB up to 8 GiB, and at two
+//! parts beyond.
 
 use std::sync::Arc;
 
@@ -160,7 +161,8 @@ impl ObjectUpload {
             .persist(&self.at, 0, || store.complete_multipart(&self.path, &id, parts.clone()));
         match completed.await {
             Ok(_) => Ok(()),
-            // The answer to an earlier try may be what was lost: then the upload is gone because it is done.
+            // The answer to an earlier try may be what was lost: then the upload is gone because it
+            // is done.
             Err(error @ StorageError::NotFound { .. }) => match self.version().await? {
                 Some((version, size))
                     if size == self.written && Some(&version) != replaces.as_ref() =>

@@ -1,8 +1,8 @@
 //! What a server's answer means.
 //!
-//! The client library gives a type to a few statuses, in some of its requests, and hides the rest in text. So a
-//! thin layer around its HTTP client turns each failed answer into an [`Answer`], which travels through the
-//! library as the cause of its error and is found again by [`explain`].
+//! The client library gives a type to a few statuses, in some of its requests, and hides the rest
+//! in text. So a thin layer around its HTTP client turns each failed answer into an [`Answer`],
+//! which travels through the library as the cause of its error and is found again by [`explain`].
 
 use std::error::Error;
 use std::fmt;

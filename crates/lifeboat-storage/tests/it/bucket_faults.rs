@@ -34,8 +34,10 @@ async fn an_upload_survives_server_errors_cut_lines_and_lost_answers() {
             rule("PUT", "partNumber=1", (1, 2), Fault::Answer(500)),
             rule("PUT", "partNumber=2", (1, 2), Fault::CutRequest(3 << 20)),
             rule("PUT", "partNumber=4", (1, 1), Fault::CutAnswer(0)),
-            // The store has done it, and the client does not know.
+            // The store has done it, the client does not know; asked again, some stores say it is
+            // gone.
             rule("POST", "uploadId", (1, 1), Fault::CutAnswer(0)),
+            rule("POST", "uploadId", (2, 1), Fault::Answer(404)),
         ],
     )
     .await;
@@ -47,6 +49,22 @@ async fn an_upload_survives_server_errors_cut_lines_and_lost_answers() {
     assert!(stream(&directly, "volumes/000001.vol").await == content, "the content differs");
     assert_eq!(directly.list().await.unwrap().len(), 1);
     assert_eq!(directly.delete_partials().await.unwrap(), 0);
+}
+
+#[tokio::test]
+async fn an_upload_that_is_gone_is_not_taken_for_the_object_that_was_there() {
+    let store = shared_store();
+    let location = new_bucket(&store);
+    let directly = open(&location, store.writer()).await;
+    directly.put("a.vol", bytes(9 << 20, 1)).await.unwrap();
+    let faults = [rule("POST", "uploadId", (1, ALWAYS), Fault::Answer(404))];
+    let proxy = FaultProxy::start(store.port(), &faults).await;
+    let place = open(&location, through(proxy.port(), store.writer())).await;
+    let mut begun = place.upload("a.vol").await.unwrap();
+    begun.write(bytes(9 << 20, 2)).await.unwrap();
+    let error = begun.finish().await.unwrap_err();
+    assert!(matches!(error, StorageError::NotFound { .. }), "{error}");
+    assert!(stream(&directly, "a.vol").await == bytes(9 << 20, 1));
 }
 
 #[tokio::test]
@@ -192,17 +210,11 @@ async fn wrong_credentials_are_denied_at_once() {
 #[tokio::test]
 async fn an_account_that_may_only_read_reads_and_is_denied_the_rest() {
     let store = shared_store();
-    eprintln!("{:?}", std::time::SystemTime::now());
     let location = new_bucket(&store);
-    eprintln!("{:?}", std::time::SystemTime::now());
     open(&location, store.writer()).await.put("a", bytes(10, 1)).await.unwrap();
-    eprintln!("{:?}", std::time::SystemTime::now());
     let place = open(&location, store.reader()).await;
-    eprintln!("{:?}", std::time::SystemTime::now());
     assert_eq!(place.read_whole("a", 10).await.unwrap(), bytes(10, 1));
-    eprintln!("{:?}", std::time::SystemTime::now());
     assert_eq!(place.list().await.unwrap().len(), 1);
-    eprintln!("{:?}", std::time::SystemTime::now());
     let denied = |error| matches!(error, StorageError::Denied { .. });
     assert!(denied(place.put("a", bytes(10, 2)).await.unwrap_err()));
     assert!(denied(place.delete("a").await.unwrap_err()));

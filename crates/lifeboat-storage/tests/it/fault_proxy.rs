@@ -1,7 +1,7 @@
 //! Stands between a client and a store and breaks what it is told to.
 //!
-//! Each connection carries one request (the proxy adds `Connection: close`), so requests can be counted without
-//! speaking HTTP any further than its head.
+//! Each connection carries one request (the proxy adds `Connection: close`), so requests can be
+//! counted without speaking HTTP any further than its head.
 
 use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex};
@@ -27,8 +27,8 @@ pub(crate) enum Fault {
     Silence,
 }
 
-/// Which requests a fault meets: those with this method and this text in the first line, from the `first`-th
-/// on (counted from 1), so many times.
+/// Which requests a fault meets: those with this method and this text in the first line, from the
+/// `first`-th on (counted from 1), so many times.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Rule {
     pub(crate) method: &'static str,
@@ -124,7 +124,8 @@ async fn read_head(client: &mut TcpStream) -> Option<(String, Vec<u8>)> {
     }
 }
 
-/// Takes the whole request, so that the client is sure to see the answer, and not only a closed door.
+/// Takes the whole request, so that the client is sure to see the answer, and not only a closed
+/// door.
 async fn answer(mut client: TcpStream, head: &str, early: usize, status: u16) {
     let length: usize = head
         .lines()

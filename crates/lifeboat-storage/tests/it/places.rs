@@ -38,7 +38,6 @@ pub(crate) async fn directory() -> Opened {
     Opened { place, folder: Some(folder), _scratch: Some(scratch), _store: None }
 }
 
-#[expect(clippy::unused_async, reason = "the three kinds are opened alike")]
 pub(crate) async fn memory() -> Opened {
     Opened { place: Place::memory(), folder: None, _scratch: None, _store: None }
 }
@@ -62,9 +61,9 @@ pub(crate) fn shared_store() -> Arc<Seaweed> {
 }
 
 pub(crate) fn start_store() -> Seaweed {
-    let say = |line: &str| println!("{line}");
-    let tools = Tools::ready(&[], &say).unwrap();
-    Seaweed::start(&tools, &say).unwrap()
+    let silent = |_: &str| ();
+    let tools = Tools::ready(&[], &silent).unwrap();
+    Seaweed::start(&tools, &silent).unwrap()
 }
 
 pub(crate) fn new_bucket(store: &Seaweed) -> Location {

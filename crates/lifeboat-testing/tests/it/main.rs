@@ -2,4 +2,3 @@
 
 mod leftovers;
 mod worlds;
-mod zz;

@@ -41,12 +41,8 @@ pub(crate) struct ExportFlags {
     /// Where to: a file NAME.lifeboat, a folder, or s3://, gs://, az://
     #[arg(short, long, value_name = "TARGET", required_unless_present = "estimate")]
     output: Option<String>,
-    /// Which media: those of this server and of others, of this server only, or none
-    #[arg(long, value_enum, default_value_t = Media::All, help_heading = "Selection")]
-    media: Media,
-    /// Leave configuration and secrets out
-    #[arg(long, help_heading = "Selection")]
-    no_config: bool,
+    #[command(flatten)]
+    selection: SelectionFlags,
     #[command(flatten)]
     lanes: LaneFlags,
     /// Compress less, finish sooner
@@ -66,12 +62,34 @@ pub(crate) struct ExportFlags {
     dry_run: bool,
 }
 
+/// What to take.
+#[derive(Debug, clap::Args)]
+struct SelectionFlags {
+    /// Which media: those of this server and of others, of this server only, or none
+    #[arg(long, value_enum, default_value_t = Media::All, help_heading = "Selection")]
+    media: Media,
+    /// Leave configuration and secrets out
+    #[arg(long, help_heading = "Selection")]
+    no_config: bool,
+}
+
 /// `--media`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 enum Media {
     All,
     Local,
     None,
+}
+
+impl SelectionFlags {
+    fn normal_form(&self) -> Selection {
+        let media = match self.media {
+            Media::All => MediaScope::All,
+            Media::Local => MediaScope::Local,
+            Media::None => MediaScope::None,
+        };
+        Selection { media, config: !self.no_config }
+    }
 }
 
 pub(crate) async fn run(session: &Session, flags: ExportFlags) -> Result<Ended, Failure> {
@@ -98,16 +116,11 @@ fn request(session: &Session, flags: ExportFlags) -> Result<ExportRequest, Failu
     } else {
         flags.recipients.read()?
     };
-    let media = match flags.media {
-        Media::All => MediaScope::All,
-        Media::Local => MediaScope::Local,
-        Media::None => MediaScope::None,
-    };
     Ok(ExportRequest {
         server: flags.server.request(session)?,
         recipients,
         target: flags.output.unwrap_or_default(),
-        selection: Selection { media, config: !flags.no_config },
+        selection: flags.selection.normal_form(),
         lanes: flags.lanes.count(),
         level: if flags.fast { FAST_LEVEL } else { LEVEL },
         volume_bytes: flags.volume_size.unwrap_or(VOLUME_TARGET_BYTES),

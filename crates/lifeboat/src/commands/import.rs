@@ -9,7 +9,6 @@ use lifeboat_engine::failure::Failure;
 use lifeboat_engine::import::{
     self, ImportOutcome, ImportPlan, ImportReport, ImportRequest, SEQUENCE_MARGIN,
 };
-use serde_json::Value;
 
 use super::server::{LaneFlags, ServerFlags};
 use super::{Ended, Exit, Session, story};
@@ -176,10 +175,7 @@ fn outcome_lines(outcome: &ImportOutcome) -> Vec<String> {
         story::line("media", &format!("{written} written, {equal} there already")),
     ];
     lines.extend(outcome.config_written.iter().map(|path| story::line("config", path)));
-    lines.extend(outcome.fixups.iter().map(|fixup| {
-        let text = format!("{} [{}] {}", word(&fixup.rule), word(&fixup.done), fixup.detail);
-        story::line("rule", &text)
-    }));
+    lines.extend(outcome.fixups.iter().map(|fixup| story::line("rule", &fixup.to_string())));
     lines.extend(outcome.warnings.iter().map(|warning| story::line("WARNING", warning)));
     lines.push(story::line("gaps", &outcome.gaps.to_string()));
     lines.push(story::line("took", &took));
@@ -192,12 +188,4 @@ fn report_lines(report: &ImportReport) -> Vec<String> {
     let mut lines = vec![story::line("server", &format!("{}: {answer}", report.server_name))];
     lines.extend(report.problems.iter().map(|problem| story::line("PROBLEM", problem)));
     lines
-}
-
-/// The word that machines see for a value without content.
-fn word(value: &impl serde::Serialize) -> String {
-    match serde_json::to_value(value) {
-        Ok(Value::String(word)) => word,
-        Ok(_) | Err(_) => String::new(),
-    }
 }

@@ -10,7 +10,7 @@ use lifeboat_engine::keyring;
 use serde_json::json;
 
 use super::{Ended, Exit};
-use crate::screen::Screen;
+use crate::screen::{self, Screen};
 
 /// Make an identity: the secret that opens packages, and the recipient to seal them for
 ///
@@ -41,7 +41,7 @@ pub(crate) fn run(flags: &KeygenFlags, screen: &Screen) -> Result<Ended, Failure
             ));
         }
         None => {
-            screen.write(identity.as_bytes())?;
+            screen::write(identity.as_bytes())?;
             screen.say(&format!("public key: {recipient}"));
             Vec::new()
         }

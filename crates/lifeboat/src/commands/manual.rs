@@ -8,7 +8,7 @@ use lifeboat_engine::failure::Failure;
 use serde_json::json;
 
 use super::{CommandLine, Ended, Exit};
-use crate::screen::Screen;
+use crate::screen::{self, Screen};
 
 /// Print what makes a shell complete our commands
 #[derive(Debug, clap::Args)]
@@ -39,7 +39,7 @@ pub(crate) fn complete(flags: &CompletionsFlags, screen: &Screen) -> Result<Ende
         let outcome = json!({"script": String::from_utf8_lossy(&script)});
         return Ok(Ended::new("completions", &outcome, Vec::new(), Exit::Done));
     }
-    screen.write(&script)?;
+    screen::write(&script)?;
     Ok(Ended::new("completions", &json!({}), Vec::new(), Exit::Done))
 }
 

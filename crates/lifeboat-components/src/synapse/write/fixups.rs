@@ -1,13 +1,13 @@
 //! What a restored database needs before Synapse may start on it, and what its operator must know.
 //!
-//! A copy of a database is no running server put back: it would hand out one-time keys that were used
-//! since, run purges that had begun, send what was overdue, and look for files that are not there.
-//! [`apply`] removes what is dangerous by rule, decides nothing that is a matter of opinion, and says
-//! every step in a line.
+//! A copy of a database is no running server put back: it would hand out one-time keys that were
+//! used since, run purges that had begun, send what was overdue, and look for files that are not
+//! there. [`apply`] removes what is dangerous by rule, decides nothing that is a matter of opinion,
+//! and says every step in a line.
 //!
 //! It works on the current schema of the session, after the rows and [`super::sequences::restore`];
-//! it opens no transaction of its own, and doing it twice does no more than doing it once. Tables that
-//! a schema version lacks are skipped and named.
+//! it opens no transaction of its own, and doing it twice does no more than doing it once. Tables
+//! that a schema version lacks are skipped and named.
 
 mod foreign_keys;
 mod left_out;
@@ -141,10 +141,7 @@ pub enum Rule {
 /// # Errors
 /// [`PostgresError`] when the server refuses or is lost. What was done until then stays done unless
 /// the caller's transaction is rolled back.
-pub async fn apply(
-    client: &Client,
-    facts: &FixupFacts,
-) -> Result<Vec<FixupLine>, PostgresError> {
+pub async fn apply(client: &Client, facts: &FixupFacts) -> Result<Vec<FixupLine>, PostgresError> {
     let mut steps = Steps::begin(client).await?;
     left_out::empty_tables(&mut steps).await?;
     left_out::fallback_keys(&mut steps).await?;

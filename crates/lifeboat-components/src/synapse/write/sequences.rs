@@ -1,14 +1,14 @@
 //! Sequences of a restored database: past everything that was given out after the export.
 //!
-//! Clients hold sync tokens, and other servers and bridges hold numbers, that the server gave out after
-//! the snapshot was cut. A server that counts on from the snapshot gives the same positions to other
-//! things; whoever holds a later token never asks for them, and loses events and the to-device
-//! messages that carry room keys. So every sequence whose values leave the server goes on with a
-//! margin that is wider than the lost window. Seen on real servers: without the margin, messages were
-//! lost; with 1,000,000, none.
+//! Clients hold sync tokens, and other servers and bridges hold numbers, that the server gave out
+//! after the snapshot was cut. A server that counts on from the snapshot gives the same positions
+//! to other things; whoever holds a later token never asks for them, and loses events and the
+//! to-device messages that carry room keys. So every sequence whose values leave the server goes on
+//! with a margin that is wider than the lost window. Seen on real servers: without the margin,
+//! messages were lost; with 1,000,000, none.
 //!
-//! Synapse refuses to start when a sequence is behind its row in `stream_positions`, and repairs some
-//! that are behind their tables, but not those of identity columns. Here none is behind.
+//! Synapse refuses to start when a sequence is behind its row in `stream_positions`, and repairs
+//! some that are behind their tables, but not those of identity columns. Here none is behind.
 
 mod known;
 #[cfg(test)]
@@ -69,8 +69,8 @@ struct Sequence {
     owner: Option<(String, String)>,
 }
 
-/// Sets every sequence of the current schema past what is in use, by `margin` where its values leave
-/// the server.
+/// Sets every sequence of the current schema past what is in use, by `margin` where its values
+/// leave the server.
 ///
 /// `saved` is what the package says. Run it after the rows; after the indexes it is quickest. It
 /// changes the same values when it is run again. Sequences do not follow transactions.
@@ -152,7 +152,7 @@ fn decide(facts: &Facts<'_>) -> SequenceLine {
     };
     let wanted = used.saturating_add(margin);
     let now = wanted.min(room).max(used).min(sequence.highest);
-    if now < wanted {
+    if now.saturating_sub(used) < margin {
         let done = if now == used { Done::Decide } else { Done::Applied };
         let short = format!("{origin}raised by {} only, a 32-bit column takes no more", now - used);
         return line(now, used, done, short);
@@ -215,11 +215,8 @@ async fn highest_in_rows(
     known: Option<&Known>,
 ) -> Result<Option<i64>, PostgresError> {
     // A stream that counts downwards holds its numbers with a minus sign.
-    let highest = if matches!(known, Some(Known { usage: Use::Backwards(_), .. })) {
-        "-min"
-    } else {
-        "max"
-    };
+    let highest =
+        if matches!(known, Some(Known { usage: Use::Backwards(_), .. })) { "-min" } else { "max" };
     let owner = sequence.owner.as_ref().map(|(table, column)| (table.as_str(), column.as_str()));
     let columns = known.map_or(&[][..], |known| known.columns).iter().copied();
     let mut parts: Vec<String> = columns

@@ -1,7 +1,7 @@
 //! Rows that point at rows which are not there.
 //!
-//! A package that was resumed holds tables of two snapshots: a row of the later one may point at a row
-//! that the earlier one did not have yet. Such a row is dropped, and counted.
+//! A package that was resumed holds tables of two snapshots: a row of the later one may point at a
+//! row that the earlier one did not have yet. Such a row is dropped, and counted.
 
 use tokio_postgres::Client;
 
@@ -63,8 +63,8 @@ impl ForeignKey {
         }))
     }
 
-    /// The statement that deletes the rows which point at nothing. A null in any column points nowhere
-    /// and is right (`MATCH SIMPLE`).
+    /// The statement that deletes the rows which point at nothing. A null in any column points
+    /// nowhere and is right (`MATCH SIMPLE`).
     fn delete_dangling(&self) -> String {
         let points: Vec<String> =
             self.columns.iter().map(|c| format!("d.{} IS NOT NULL", quoted(c))).collect();
@@ -89,8 +89,8 @@ impl ForeignKey {
 /// When the table points at itself, rows that pointed at deleted ones go too.
 ///
 /// # Errors
-/// [`PostgresError`] when the server refuses, also when another foreign key holds on to such a row, or
-/// is lost.
+/// [`PostgresError`] when the server refuses, also when another foreign key holds on to such a row,
+/// or is lost.
 pub async fn drop_dangling(client: &Client, key: &ForeignKey) -> Result<u64, PostgresError> {
     let delete = key.delete_dangling();
     let mut dropped = 0;
@@ -107,9 +107,9 @@ pub async fn drop_dangling(client: &Client, key: &ForeignKey) -> Result<u64, Pos
 
 /// Makes a foreign key that the database refused with SQLSTATE 23503: drops the rows it refused.
 ///
-/// `add` is the statement that was refused (`ALTER TABLE … ADD CONSTRAINT …`) for constraint `name` of
-/// `table`. The session must be able to go on: outside a transaction, or back at a savepoint. Returns
-/// how many rows were dropped.
+/// `add` is the statement that was refused (`ALTER TABLE … ADD CONSTRAINT …`) for constraint `name`
+/// of `table`. The session must be able to go on: outside a transaction, or back at a savepoint.
+/// Returns how many rows were dropped.
 ///
 /// # Errors
 /// [`PostgresError`] when the server refuses or is lost.
@@ -126,8 +126,7 @@ pub async fn mend_foreign_key(
         Some(key) => drop_dangling(client, &key).await?,
         None => 0,
     };
-    let validate =
-        format!("ALTER TABLE {} VALIDATE CONSTRAINT {}", quoted(table), quoted(name));
+    let validate = format!("ALTER TABLE {} VALIDATE CONSTRAINT {}", quoted(table), quoted(name));
     client.batch_execute(&validate).await.map_err(doing)?;
     Ok(dropped)
 }

@@ -1,4 +1,5 @@
-//! Tables that a restore leaves empty by the word of the catalogue, and the keys that make up for it.
+//! Tables that a restore leaves empty by the word of the catalogue, and the keys that make up for
+//! it.
 
 use super::steps::{Steps, counted};
 use super::{Done, Rule};
@@ -24,7 +25,9 @@ pub(super) async fn empty_tables(steps: &mut Steps<'_>) -> Result<(), PostgresEr
             let taken = counted(rows, "row", "rows");
             steps.say(rule, Done::Applied, rows, format!("{taken} of {} removed", table.name));
         } else {
-            steps.say(rule, Done::Nothing, 0, format!("{} is empty: {reason}", table.name));
+            let named =
+                if rule == Rule::Locks { format!("{} ", table.name) } else { String::new() };
+            steps.say(rule, Done::Nothing, 0, format!("{named}left out: {reason}"));
         }
     }
     if !filled.is_empty() {

@@ -53,7 +53,7 @@ pub(super) async fn expired_events(
     let detail = match (rows, overdue) {
         (0, _) => "none".to_owned(),
         (_, 0) => format!("{} to expire later", counted(rows, "event", "events")),
-        _ => format!("{} expire when Synapse starts", counted(overdue, "event", "events")),
+        _ => format!("{} when Synapse starts", counted(overdue, "event expires", "events expire")),
     };
     steps.say(rule, done, overdue, detail);
     Ok(())

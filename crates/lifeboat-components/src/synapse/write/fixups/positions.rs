@@ -59,11 +59,16 @@ pub(super) async fn check(steps: &mut Steps<'_>) -> Result<(), PostgresError> {
             continue;
         }
         let last = last.unwrap_or(0);
-        let detail = format!("{name} is {at}, past {sequence} ({last}): raise the sequence");
+        let detail = format!("{name} {at} is past {sequence} {last}");
         steps.say(Rule::Positions, Done::Decide, 1, detail);
     }
     let positions = counted(kept, "position kept as it is", "positions kept as they are");
-    steps.say(Rule::Positions, Done::Nothing, kept, format!("{positions}, at or below its sequence"));
+    steps.say(
+        Rule::Positions,
+        Done::Nothing,
+        kept,
+        format!("{positions}, at or below its sequence"),
+    );
     Ok(())
 }
 
@@ -85,7 +90,7 @@ async fn of_tables(steps: &Steps<'_>) -> Result<Vec<Position>, PostgresError> {
         let query = format!("SELECT max({})::bigint FROM {}", quoted(column), quoted(table));
         let rows = steps.rows("read a position", &query, &[]).await?;
         let at = rows.first().and_then(|row| row.get::<_, Option<i64>>(0));
-        let position = |at| Position { name: format!("{table}.{column}"), at, sequence };
+        let position = |at| Position { name: table.to_owned(), at, sequence };
         positions.extend(at.map(position));
     }
     Ok(positions)

@@ -48,7 +48,10 @@ pub(super) async fn application_services(steps: &mut Steps<'_>) -> Result<(), Po
     let waiting = Waiting {
         rule: Rule::ApplicationServices,
         table: "application_services_txns",
-        names: "SELECT as_id || ' ' || txn_id FROM application_services_txns ORDER BY as_id, txn_id",
+        names: "
+            SELECT as_id || ' ' || txn_id
+            FROM application_services_txns
+            ORDER BY as_id, txn_id",
         one: "transaction is",
         many: "transactions are",
         then: "sent to bridges when Synapse starts",
@@ -68,7 +71,8 @@ pub(super) async fn pushers(steps: &mut Steps<'_>) -> Result<(), PostgresError> 
         return Ok(());
     }
     let (pushers, users) = (counted(rows, "pusher", "pushers"), counted(users, "user", "users"));
-    let detail = format!("{pushers} of {users} notify real phones; for a copy: start_pushers: false");
+    let detail =
+        format!("{pushers} of {users} notify real phones; for a copy: start_pushers: false");
     steps.say(Rule::Pushers, Done::Decide, rows, detail);
     Ok(())
 }

@@ -1,8 +1,9 @@
 //! Rows about other servers' media whose files were not restored.
 //!
 //! Synapse answers "not found" for ever when it has the row and not the file; without the row it
-//! fetches the file again. Rows of quarantined media stay: they keep it from being fetched and shown
-//! again, and no file is needed for that. Thumbnails are made anew from the file, row or no row.
+//! fetches the file again. Rows of quarantined media stay: they keep it from being fetched and
+//! shown again, and no file is needed for that. Thumbnails are made anew from the file, row or no
+//! row.
 
 use super::steps::{Steps, counted};
 use super::{Done, RemoteFile, RemoteMedia, Rule};
@@ -32,12 +33,14 @@ pub(super) async fn drop_rows(
     let query = "SELECT count(*), count(quarantined_by) FROM remote_media_cache";
     let [left, quarantined] = steps.counts("counted the remote media", query, &[]).await?;
     if dropped == 0 {
-        let detail = format!("{}, every file is there or quarantined", counted(left, "row", "rows"));
+        let detail =
+            format!("{}, every file is there or quarantined", counted(left, "row", "rows"));
         steps.say(rule, Done::Nothing, 0, detail);
         return Ok(());
     }
     let rows = counted(dropped, "row", "rows");
-    let detail = format!("{rows} without file removed, fetched anew; {quarantined} quarantined kept");
+    let detail =
+        format!("{rows} without file removed, fetched anew; {quarantined} quarantined kept");
     steps.say(rule, Done::Applied, dropped, detail);
     Ok(())
 }

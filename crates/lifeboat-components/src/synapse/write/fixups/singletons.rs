@@ -77,10 +77,10 @@ async fn fill_table(
     if rows == 0 {
         let insert = format!("INSERT INTO {} ({columns}) {value}", quoted(table));
         steps.change("put back a position", &insert, &[]).await?;
-        let detail = format!("{table} had no row: put back, at the newest position");
+        let detail = format!("{table} had no row: put back");
         steps.say(Rule::Singletons, Done::Applied, 1, detail);
     } else if rows > 1 {
-        let detail = format!("{table} has {rows} rows, Synapse expects 1: delete all but the lowest");
+        let detail = format!("{table} has {rows} rows: delete all but the lowest");
         steps.say(Rule::Singletons, Done::Decide, rows, detail);
     }
     Ok(rows == 1)

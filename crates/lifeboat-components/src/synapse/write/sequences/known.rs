@@ -47,9 +47,9 @@ pub(in crate::synapse::write) fn of_stream(stream: &str) -> Option<(&'static str
     Some((known.name, matches!(known.usage, Use::Backwards(_))))
 }
 
-const SYNC: &str = "sync tokens given out since are older than what comes";
-const FOLLOWED: &str = "positions given out since are not given twice";
-const INNER: &str = "inner numbers, past the highest in use";
+const SYNC: &str = "past sync tokens given out since the export";
+const FOLLOWED: &str = "past numbers given out since the export";
+const INNER: &str = "past the highest in use";
 
 const fn known(
     name: &'static str,
@@ -75,7 +75,7 @@ const SEQUENCES: [Known; 26] = [
         "application_services_txn_id_seq",
         Use::Shown,
         &[("application_services_txns", "txn_id")],
-        "bridges ignore transaction numbers that they saw before",
+        "bridges ignore numbers they saw before",
     ),
     known(
         "cache_invalidation_stream_seq",
@@ -87,7 +87,7 @@ const SEQUENCES: [Known; 26] = [
         "device_inbox_sequence",
         Use::Stream("to_device"),
         &[("device_inbox", "stream_id"), ("device_federation_outbox", "stream_id")],
-        "else to-device messages (room keys) below old sync tokens are lost",
+        "else clients miss to-device messages, room keys with them",
     ),
     known(
         "device_lists_sequence",
@@ -100,7 +100,7 @@ const SEQUENCES: [Known; 26] = [
             ("device_lists_remote_pending", "stream_id"),
             ("device_lists_changes_converted_stream_position", "stream_id"),
         ],
-        "else clients and servers miss new devices and keys",
+        "else clients and servers miss new devices",
     ),
     known(
         "e2e_cross_signing_keys_sequence",
@@ -113,7 +113,7 @@ const SEQUENCES: [Known; 26] = [
         "events_backfill_stream_seq",
         Use::Backwards("backfill"),
         &[("events", "stream_ordering"), ("ex_outlier_stream", "event_stream_ordering")],
-        "pagination tokens given out since keep their meaning",
+        "past pagination tokens given out since",
     ),
     known(
         "events_stream_seq",
@@ -123,14 +123,9 @@ const SEQUENCES: [Known; 26] = [
             ("current_state_delta_stream", "stream_id"),
             ("ex_outlier_stream", "event_stream_ordering"),
         ],
-        "else events below sync tokens given out since are lost",
+        "else clients with later sync tokens miss events",
     ),
-    known(
-        "instance_map_instance_id_seq",
-        Use::Inner,
-        &[("instance_map", "instance_id")],
-        INNER,
-    ),
+    known("instance_map_instance_id_seq", Use::Inner, &[("instance_map", "instance_id")], INNER),
     known(
         "presence_stream_sequence",
         Use::Stream("presence_stream"),
@@ -219,5 +214,5 @@ const SEQUENCES: [Known; 26] = [
         &[("un_partial_stated_room_stream", "stream_id")],
         SYNC,
     ),
-    known("user_id_seq", Use::Shown, &[], "numbers of guests are not given to others"),
+    known("user_id_seq", Use::Shown, &[], "past guests made since the export"),
 ];

@@ -34,9 +34,13 @@ fn decided(name: &str, saved: i64, rows: Option<i64>, room: i64) -> SequenceLine
 
 #[test]
 fn stream_goes_on_past_the_highest_in_use_by_the_margin() {
-    for (saved, rows, now) in
-        [(7, None, 1007), (7, Some(5), 1007), (7, Some(9), 1009), (0, Some(3), 1003), (0, None, 1000)]
-    {
+    for (saved, rows, now) in [
+        (7, None, 1007),
+        (7, Some(5), 1007),
+        (7, Some(9), 1009),
+        (0, Some(3), 1003),
+        (0, None, 1000),
+    ] {
         let line = decided("events_stream_seq", saved, rows, i64::MAX);
         assert_eq!((line.now, line.done), (now, Done::Applied), "{saved} {rows:?}");
     }
@@ -120,6 +124,6 @@ fn every_line_has_the_name_the_numbers_and_the_reason() {
     let line = decided("device_inbox_sequence", 5, None, i64::MAX);
     assert_eq!(
         line.to_string(),
-        "device_inbox_sequence 5 → 1005: else to-device messages (room keys) below old sync tokens are lost"
+        "device_inbox_sequence 5 → 1005: else clients miss to-device messages, room keys with them"
     );
 }

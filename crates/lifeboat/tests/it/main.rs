@@ -1,0 +1,10 @@
+//! The program as a person or a script meets it: what it prints, and how it exits.
+
+#![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+
+mod conversation;
+mod keygen;
+mod manual;
+mod passphrase;
+mod signals;
+mod usage;
