@@ -19,7 +19,9 @@ pub use tokio_postgres::Client;
 #[derive(Debug, Error)]
 pub enum PostgresError {
     /// No connection could be made.
-    #[error("cannot connect to database {database} at {place}; is it running, and do user and password fit?")]
+    #[error(
+        "cannot connect to database {database} at {place}; is it running, and do user and password fit?"
+    )]
     Connect {
         /// Database name.
         database: String,
@@ -29,7 +31,9 @@ pub enum PostgresError {
         source: tokio_postgres::Error,
     },
     /// The connection was lost or the server ended it.
-    #[error("the connection to the database was lost while we {doing}; run the same command again to go on")]
+    #[error(
+        "the connection to the database was lost while we {doing}; run the same command again to go on"
+    )]
     Lost {
         /// What was being done, as a verb phrase in the past.
         doing: String,
@@ -99,7 +103,9 @@ impl PostgresError {
 /// Remedies for the refusals an operator can act on (PostgreSQL documentation, appendix A).
 fn hint_for(code: &str) -> Option<&'static str> {
     Some(match code {
-        "42501" => "grant the role SELECT on all tables and sequences (see the guide, least privilege)",
+        "42501" => {
+            "grant the role SELECT on all tables and sequences (see the guide, least privilege)"
+        }
         "53100" => "the database server's disk is full; free space and run the same command again",
         "53300" => "too many connections; use fewer --lanes or raise max_connections",
         "55P03" => "another session holds a lock; try again when it is done",

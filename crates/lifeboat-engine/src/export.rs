@@ -21,8 +21,8 @@ use crate::context::{Context, Stop};
 use crate::failure::Failure;
 use crate::keyring::Recipients;
 use crate::server::ServerRequest;
-use crate::writer::sink::{PENDING_BYTES, ToPackage};
 use crate::writer::WAITING_ENTRIES;
+use crate::writer::sink::{PENDING_BYTES, ToPackage};
 
 use self::begin::Begun;
 use self::source::Source;
@@ -104,7 +104,10 @@ pub async fn export(cx: &Context, request: ExportRequest) -> Result<ExportOutcom
         ));
     }
     begin::clean_up(&request, &access, &journal).await?;
-    Err(Failure::stopped("cancelled; nothing was left behind", "run the command again to begin anew"))
+    Err(Failure::stopped(
+        "cancelled; nothing was left behind",
+        "run the command again to begin anew",
+    ))
 }
 
 async fn run(
@@ -125,7 +128,8 @@ async fn run(
         level: request.level,
     };
     let run = u32::try_from(cut.len()).unwrap_or(u32::MAX);
-    let pouring = lanes::pour_all(cx, &source, todo, lanes::Setting { to, run, lanes: request.lanes });
+    let pouring =
+        lanes::pour_all(cx, &source, todo, lanes::Setting { to, run, lanes: request.lanes });
     let (writer, poured) = tokio::join!(writer.run(cx, receiver), pouring);
     // The writer's error is the cause when both failed: lanes then only say that it is gone.
     let writer = writer?;

@@ -49,7 +49,8 @@ impl PackageFiles {
     /// # Errors
     /// [`Failure`] when there is nothing, or it cannot be read.
     pub async fn open(location: &str, access: &Access) -> Result<Self, Failure> {
-        let cannot = |what: &str| Failure::failed(format!("cannot open package {location}{what}"), "");
+        let cannot =
+            |what: &str| Failure::failed(format!("cannot open package {location}{what}"), "");
         let parsed = Location::parse(location)
             .map_err(|e| Failure::usage(format!("{location} names no place"), "").because(e))?;
         if let Some(path) = parsed.as_directory().filter(|path| !path.is_dir()) {
@@ -70,9 +71,10 @@ impl PackageFiles {
                 .iter()
                 .map(|member| Found { name: member.name.clone(), size: member.size })
                 .collect(),
-            Self::Files { entries, .. } => {
-                entries.iter().map(|(name, size)| Found { name: name.clone(), size: *size }).collect()
-            }
+            Self::Files { entries, .. } => entries
+                .iter()
+                .map(|(name, size)| Found { name: name.clone(), size: *size })
+                .collect(),
         }
     }
 

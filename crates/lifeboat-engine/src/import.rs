@@ -180,9 +180,13 @@ async fn apply(
 fn next_steps(checked: &Checked, outcome: &ImportOutcome) -> Vec<String> {
     let mut next = vec![
         "lifeboat import --verify with the same arguments checks the result".to_owned(),
-        format!("start Synapse for {}, look at its log, then open it to clients", outcome.server_name),
+        format!(
+            "start Synapse for {}, look at its log, then open it to clients",
+            outcome.server_name
+        ),
     ];
-    if checked.package.manifest.metadata.source.get("background_updates").is_some_and(|n| n != "0") {
+    if checked.package.manifest.metadata.source.get("background_updates").is_some_and(|n| n != "0")
+    {
         next.push("Synapse goes on with background updates that were not done; let it".to_owned());
     }
     next

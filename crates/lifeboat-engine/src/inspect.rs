@@ -103,9 +103,8 @@ pub async fn list_rooms(package: &Package) -> Result<Vec<RoomSummary>, Failure> 
         for entry in names.get("summary").into_iter().flatten() {
             let lines = package.content(entry).await?;
             for line in lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
-                let room = serde_json::from_slice(line).map_err(|e| {
-                    crate::reader::damaged(entry.record.path.as_str()).because(e)
-                })?;
+                let room = serde_json::from_slice(line)
+                    .map_err(|e| crate::reader::damaged(entry.record.path.as_str()).because(e))?;
                 rooms.push(room);
             }
             if rooms.len() >= LISTED_ROOMS {
@@ -120,7 +119,8 @@ pub async fn list_rooms(package: &Package) -> Result<Vec<RoomSummary>, Failure> 
 /// Who says to have signed a manifest.
 pub(crate) fn signers(manifest: &Manifest) -> Vec<String> {
     let of_server = |(server, keys): (&String, &serde_json::Value)| {
-        let keys: Vec<String> = keys.as_object().into_iter().flatten().map(|(k, _)| k.clone()).collect();
+        let keys: Vec<String> =
+            keys.as_object().into_iter().flatten().map(|(k, _)| k.clone()).collect();
         let server = server.clone();
         keys.into_iter().map(move |key| format!("{server} {key}"))
     };

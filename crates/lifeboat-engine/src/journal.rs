@@ -35,8 +35,6 @@ pub struct Begun {
     pub selection: Selection,
     /// All parts.
     pub plan: Vec<Part>,
-    /// Archive bytes after the clear files.
-    pub archive_bytes: u64,
 }
 
 /// A clear file that is written already.
@@ -123,7 +121,10 @@ impl Journal {
         };
         lock(&file, path)?;
         let mut text = Zeroizing::new(String::new());
-        (&file).take(JOURNAL_BYTES).read_to_string(&mut text).map_err(|e| cannot("read", path, e))?;
+        (&file)
+            .take(JOURNAL_BYTES)
+            .read_to_string(&mut text)
+            .map_err(|e| cannot("read", path, e))?;
         let Some(earlier) = parse(&text) else {
             // The run died before its first line was whole: there is nothing to go on from.
             drop(file);
@@ -181,7 +182,10 @@ impl Journal {
 fn lock(file: &File, path: &Path) -> Result<(), Failure> {
     file.try_lock().map_err(|_| {
         Failure::failed(
-            format!("another run is making this package (its journal {} is locked)", path.display()),
+            format!(
+                "another run is making this package (its journal {} is locked)",
+                path.display()
+            ),
             "wait for it, or stop it and run this command again",
         )
     })
@@ -198,9 +202,8 @@ fn cannot(verb: &str, path: &Path, error: io::Error) -> Failure {
 fn parse(text: &str) -> Option<Earlier> {
     let mut lines = text.lines();
     let begun: Begun = serde_json::from_str(lines.next()?).ok()?;
-    let archive_bytes = begun.archive_bytes;
     let (cuts, volumes, parts) = (Vec::new(), Vec::new(), Vec::new());
-    let mut earlier = Earlier { begun, cuts, volumes, parts, archive_bytes };
+    let mut earlier = Earlier { begun, cuts, volumes, parts, archive_bytes: 0 };
     for line in lines.filter_map(|line| serde_json::from_str::<Line>(line).ok()) {
         match line {
             Line::Cut(cut) => earlier.cuts.push(cut),

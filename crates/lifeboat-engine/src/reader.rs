@@ -194,9 +194,10 @@ pub(crate) fn volume_number(volume: &Volume) -> u32 {
 }
 
 async fn clear_file(files: &PackageFiles, name: &str, limit: u64) -> Result<Vec<u8>, Failure> {
-    let read = files.read_whole(name, limit).await.map_err(|e| {
-        storage(Failure::failed(format!("cannot read {name}"), ""), e)
-    })?;
+    let read = files
+        .read_whole(name, limit)
+        .await
+        .map_err(|e| storage(Failure::failed(format!("cannot read {name}"), ""), e))?;
     let missing = || {
         let damage = files.damage().map_or_else(String::new, |damage| format!(" ({damage})"));
         Failure::not_valid(

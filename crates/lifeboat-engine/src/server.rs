@@ -75,8 +75,7 @@ impl ServerRequest {
             .collect();
         let connector = |store| settings.holding(store).target.connector().map_err(fail);
         let main = connector(DataStore::Main)?;
-        let state =
-            if settings.is_split() { Some(connector(DataStore::State)?) } else { None };
+        let state = if settings.is_split() { Some(connector(DataStore::State)?) } else { None };
         let media_store = self.media_store.clone();
         let media_store = media_store.unwrap_or_else(|| config.media.store_path.clone());
         Ok(Opened { config, main, state, media_store, notes })

@@ -1,20 +1,24 @@
 //! Unpack: plain folders, JSON Lines and media files, for people and other programs.
 //!
 //! `DIR/<section>/<name>.jsonl` holds all records of a name, `DIR/media/files/…` the media as they lie in the
-//! media store, `DIR/manifest.json` the signed manifest.
+//! media store, `DIR/config/tree/…` the configuration files under the paths they had, `DIR/manifest.json` the
+//! signed manifest.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufWriter, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
+use lifeboat_components::synapse::config::kept::KeptConfig;
+use lifeboat_components::synapse::config::records::add_records;
 use lifeboat_components::synapse::read::media::MediaRecord;
 use lifeboat_components::synapse::write::media::{MediaStore, append};
 use lifeboat_package::digest::Digest;
 use lifeboat_package::id::{PartPath, Section};
 use lifeboat_storage::Access;
 use serde::Serialize;
+use zeroize::Zeroizing;
 
 use crate::context::{Context, Unit};
 use crate::failure::Failure;
@@ -33,6 +37,8 @@ pub struct UnpackOutcome {
     pub record_files: u64,
     /// Records in them.
     pub records: u64,
+    /// Configuration files.
+    pub config_files: u64,
     /// Media files.
     pub media_files: u64,
     /// Bytes of both.
@@ -80,8 +86,42 @@ pub async fn unpack(
         file.flush().map_err(|e| cannot_write(&path, e))?;
         outcome.record_files += 1;
     }
+    config_files(&package, &entries, folder, &mut outcome).await?;
     media(cx, &package, &entries, folder, &mut outcome).await?;
     Ok(outcome)
+}
+
+/// Configuration files as files: `config/tree/` and the path they had.
+async fn config_files(
+    package: &Package,
+    entries: &crate::reader::PartEntries,
+    folder: &Path,
+    outcome: &mut UnpackOutcome,
+) -> Result<(), Failure> {
+    let mut config = KeptConfig::default();
+    let of_config = entries.iter().filter(|(part, _)| part.section == Section::Config);
+    for (name, places) in of_config.flat_map(|(_, names)| names) {
+        for place in places {
+            let lines = Zeroizing::new(package.content(place).await?);
+            add_records(&mut config, name, &lines)
+                .map_err(|e| damaged(place.record.path.as_str()).because(e))?;
+        }
+    }
+    let root = folder.join("config").join("tree");
+    for file in &config.files {
+        let plain = Path::new(&file.path).components().filter_map(|part| match part {
+            Component::Normal(name) => Some(name),
+            _ => None,
+        });
+        let path = root.join(plain.collect::<PathBuf>());
+        match create(&path).and_then(|mut made| made.write_all(&file.bytes)) {
+            Ok(()) => outcome.config_files += 1,
+            // Two settings may name one file.
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(e) => return Err(cannot_write(&path, e)),
+        }
+    }
+    Ok(())
 }
 
 /// `<section>/<name>.jsonl`.

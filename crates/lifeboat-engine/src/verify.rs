@@ -54,10 +54,8 @@ pub struct VerifyOutcome {
 pub async fn verify(cx: &Context, request: &PackageRequest) -> Result<VerifyOutcome, Failure> {
     let access = Access::new(request.environment.iter().cloned());
     let clear = open_clear(&request.package, &access).await?;
-    let mut outcome = VerifyOutcome {
-        package: clear.header.package().to_string(),
-        ..VerifyOutcome::default()
-    };
+    let mut outcome =
+        VerifyOutcome { package: clear.header.package().to_string(), ..VerifyOutcome::default() };
     container(&clear, &mut outcome);
     outcome.complete = outcome.problems.is_empty();
     match &request.identities {
@@ -242,8 +240,7 @@ async fn read_volume(
         Some(cause) => format!("{e}: {cause}"),
         None => e.to_string(),
     };
-    let mut pieces =
-        package.clear.files.stream(&volume.name).await.map_err(|e| with_cause(&e))?;
+    let mut pieces = package.clear.files.stream(&volume.name).await.map_err(|e| with_cause(&e))?;
     let id = &package.manifest.package;
     let mut unpacker = Some(VolumeUnpacker::begin(&package.key, id, volume_number(volume)));
     while let Some(open) = unpacker.take() {
@@ -251,10 +248,7 @@ async fn read_volume(
         let length = piece.as_ref().map_or(0, |piece| piece.len() as u64);
         // Hashing and opening are the work here: off the runtime, so that lanes run side by side.
         let step = tokio::task::spawn_blocking(move || step(open, piece));
-        let (rest, entries) = step
-            .await
-            .map_err(|e| e.to_string())?
-            .map_err(|e| with_cause(&e))?;
+        let (rest, entries) = step.await.map_err(|e| e.to_string())?.map_err(|e| with_cause(&e))?;
         cx.advance(length);
         seen.bytes += length;
         entries.into_iter().for_each(|entry| take(package, entry, seen));

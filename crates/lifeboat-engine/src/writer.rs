@@ -147,5 +147,6 @@ pub(crate) fn target_fault(error: lifeboat_storage::StorageError) -> Failure {
 }
 
 fn pack_fault(error: lifeboat_package::pack::PackError) -> Failure {
-    Failure::failed("cannot pack an entry", "this is a fault of ours; please report it").because(error)
+    Failure::failed("cannot pack an entry", "this is a fault of ours; please report it")
+        .because(error)
 }

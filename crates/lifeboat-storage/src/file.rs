@@ -226,18 +226,19 @@ fn lock(file: &File) -> io::Result<()> {
 fn link_without_replacing(from: &Path, to: &Path) -> io::Result<()> {
     match std::fs::hard_link(from, to) {
         Ok(()) => std::fs::remove_file(from),
-        // A file system without links (FAT, some network shares): the check is then the best there
-        // is.
-        Err(error)
-            if matches!(
-                error.kind(),
-                io::ErrorKind::Unsupported | io::ErrorKind::PermissionDenied
-            ) && matches!(std::fs::symlink_metadata(to), Err(e) if e.kind() == io::ErrorKind::NotFound) =>
-        {
-            std::fs::rename(from, to)
-        }
+        // A file system without links (FAT, some network shares): looking is then the best there is.
+        Err(error) if is_unsupported(&error) && is_absent(to) => std::fs::rename(from, to),
         Err(error) => Err(error),
     }
+}
+
+/// Linux answers "not permitted" where links do not exist.
+fn is_unsupported(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::Unsupported | io::ErrorKind::PermissionDenied)
+}
+
+fn is_absent(path: &Path) -> bool {
+    matches!(std::fs::symlink_metadata(path), Err(e) if e.kind() == io::ErrorKind::NotFound)
 }
 
 /// Reads exactly `range`, one hop off the runtime.

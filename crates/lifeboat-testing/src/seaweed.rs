@@ -163,9 +163,8 @@ fn variables(port: u16, [key, secret]: [&str; 2]) -> Vec<(String, String)> {
 
 fn accounts() -> String {
     let account = |name, [key, secret]: [&str; 2], actions| {
-        format!(
-            r#"{{"name":"{name}","credentials":[{{"accessKey":"{key}","secretKey":"{secret}"}}],"actions":[{actions}]}}"#
-        )
+        let pair = format!(r#"{{"accessKey":"{key}","secretKey":"{secret}"}}"#);
+        format!(r#"{{"name":"{name}","credentials":[{pair}],"actions":[{actions}]}}"#)
     };
     let writer = account("writer", WRITER, r#""Admin","Read","Write","List","Tagging""#);
     let reader = account("reader", READER, r#""Read","List""#);

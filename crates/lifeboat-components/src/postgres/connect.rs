@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::WebPkiServerVerifier;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
@@ -51,10 +51,8 @@ impl Connector {
     /// [`PostgresError::Connect`].
     pub async fn connect(&self) -> Result<Client, PostgresError> {
         let (client, connection) =
-            self.config.connect(self.tls.clone()).await.map_err(|source| PostgresError::Connect {
-                database: self.database(),
-                place: self.place(),
-                source,
+            self.config.connect(self.tls.clone()).await.map_err(|source| {
+                PostgresError::Connect { database: self.database(), place: self.place(), source }
             })?;
         // An error of the connection reaches the user through the client's next call.
         tokio::spawn(async move { connection.await.ok() });

@@ -279,3 +279,5 @@ impl RowSink {
     }
 }
 
+#[cfg(test)]
+mod tests;

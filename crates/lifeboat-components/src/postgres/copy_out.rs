@@ -22,6 +22,11 @@ pub struct Row<'a> {
 }
 
 impl<'a> Row<'a> {
+    /// A row whose fields lie at `fields` of `bytes`.
+    pub fn new(bytes: &'a [u8], fields: &'a [Option<Range<usize>>]) -> Self {
+        Self { bytes, fields }
+    }
+
     /// The field at `at`, `None` for SQL null or where there is no such field.
     pub fn field(&self, at: usize) -> Option<&'a [u8]> {
         self.fields.get(at)?.clone().and_then(|range| self.bytes.get(range))
@@ -190,3 +195,20 @@ fn number(bytes: &[u8], at: usize) -> Option<i32> {
     bytes.get(at..)?.first_chunk::<4>().map(|b| i32::from_be_bytes(*b))
 }
 
+/// A row on the wire and where its fields are, for tests of what reads and writes rows.
+#[cfg(test)]
+pub(crate) fn row_of(fields: &[Option<&[u8]>]) -> (Vec<u8>, Vec<Option<Range<usize>>>) {
+    let count = u16::try_from(fields.len()).expect("tests have few fields");
+    let mut bytes = count.to_be_bytes().to_vec();
+    let mut ranges = Vec::new();
+    for field in fields {
+        let length = field.map_or(-1, |field| i32::try_from(field.len()).expect("a short field"));
+        bytes.extend(length.to_be_bytes());
+        ranges.push(field.map(|field| bytes.len()..bytes.len() + field.len()));
+        bytes.extend(field.unwrap_or_default());
+    }
+    (bytes, ranges)
+}
+
+#[cfg(test)]
+mod tests;

@@ -166,3 +166,5 @@ fn write_document(bytes: &[u8], out: &mut Vec<u8>) -> Result<(), &'static str> {
     Ok(())
 }
 
+#[cfg(test)]
+mod tests;

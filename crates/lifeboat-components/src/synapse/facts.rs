@@ -85,7 +85,8 @@ pub async fn rooms_changed_since(
 /// # Errors
 /// [`PostgresError`] when the server refuses or is lost.
 pub async fn room_sizes(client: &Client) -> Result<Vec<RoomSize>, PostgresError> {
-    let query = "SELECT room_id, count(*) FROM events GROUP BY room_id ORDER BY room_id COLLATE \"C\"";
+    let query =
+        "SELECT room_id, count(*) FROM events GROUP BY room_id ORDER BY room_id COLLATE \"C\"";
     let mut rows = RowStream::start(client, "events", query).await?;
     let mut rooms = Vec::new();
     while let Some(row) = rows.next().await? {

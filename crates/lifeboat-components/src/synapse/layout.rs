@@ -124,7 +124,8 @@ fn unknown(tables: &[Table]) -> Vec<Gap> {
             })
         })
         .collect();
-    Catalogue::known().compare(&columns)
+    Catalogue::known()
+        .compare(&columns)
         .into_iter()
         .map(|difference| Gap {
             kind: difference.kind().to_owned(),

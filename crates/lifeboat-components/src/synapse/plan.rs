@@ -151,9 +151,8 @@ pub fn table_parts(layout: &Layout) -> Vec<(Section, Work, u64)> {
             None => shared.push((table.section, vec![table.name.clone()], table.bytes)),
         }
     }
-    let shared = shared.into_iter().map(|(section, names, bytes)| {
-        (section, Work::Tables(names), bytes)
-    });
+    let shared =
+        shared.into_iter().map(|(section, names, bytes)| (section, Work::Tables(names), bytes));
     parts.extend(shared);
     parts
 }
@@ -223,3 +222,5 @@ impl MediaRanges {
     }
 }
 
+#[cfg(test)]
+mod tests;

@@ -47,10 +47,15 @@ pub async fn begin(
 ) -> Result<Begun, Failure> {
     let path = journal_path(request)?;
     match Journal::open(&path)? {
-        None => anew(cx, request, access, (source, &path)).await,
-        Some((journal, earlier)) => {
+        Some((journal, earlier)) if !earlier.volumes.is_empty() => {
             resume(cx, request, access, (source, journal, earlier)).await
         }
+        Some(_) => {
+            // Nothing was finished: there is nothing to go on from.
+            clean_up(request, access, &path).await?;
+            anew(cx, request, access, (source, &path)).await
+        }
+        None => anew(cx, request, access, (source, &path)).await,
     }
 }
 
@@ -76,8 +81,6 @@ async fn anew(
     };
     let clear_files = vec![clear(HEADER_NAME, &header), clear(KEY_NAME, &key_age)];
     let mut target = Target::open(&request.target, access, None).await?;
-    target.put(HEADER_NAME, header).await.map_err(target_fault)?;
-    target.put(KEY_NAME, key_age).await.map_err(target_fault)?;
     let begun = journal::Begun {
         package: package.to_string(),
         key_text: key.to_key_text(&package),
@@ -85,9 +88,11 @@ async fn anew(
         server_name: source.reading.config.server_name.clone(),
         selection: request.selection.clone(),
         plan: source.plan.clone(),
-        archive_bytes: target.archive_bytes(),
     };
+    // The journal comes first, so that whatever is written has something that says whose it is.
     let mut journal = Journal::begin(path, &begun)?;
+    target.put(HEADER_NAME, header).await.map_err(target_fault)?;
+    target.put(KEY_NAME, key_age).await.map_err(target_fault)?;
     let cut = vec![cut_of(source, 1)];
     journal.cut(&cut[0])?;
     let writer = Writer {
@@ -174,9 +179,8 @@ pub fn journal_path(request: &ExportRequest) -> Result<PathBuf, Failure> {
     if let Some(path) = &request.journal {
         return Ok(path.clone());
     }
-    let location = lifeboat_storage::Location::parse(&request.target).map_err(|e| {
-        Failure::usage(format!("{} names no place", request.target), "").because(e)
-    })?;
+    let location = lifeboat_storage::Location::parse(&request.target)
+        .map_err(|e| Failure::usage(format!("{} names no place", request.target), "").because(e))?;
     if let Some(path) = location.as_directory() {
         return Ok(beside(path, ".journal"));
     }
@@ -201,7 +205,12 @@ pub async fn clean_up(
     access: &Access,
     journal: &Path,
 ) -> Result<(), Failure> {
-    let Some((journal, earlier)) = Journal::open(journal)? else { return Ok(()) };
+    let Some((journal, earlier)) = Journal::open(journal)? else {
+        return match Target::archive_at(&request.target) {
+            Some(archive) => remove_orphan(&beside(&archive, ".partial")),
+            None => Ok(()),
+        };
+    };
     let target = Target::open(&request.target, access, Some(earlier.archive_bytes)).await?;
     let removed = target.remove().await.map_err(target_fault);
     journal.remove()?;

@@ -65,8 +65,7 @@ async fn lane(
         let folder = PartPath { section: part.section, number: part.number, run: setting.run };
         let ids = (part.number, setting.run);
         let mut sink = PartSink::new(cx, &setting.to, folder, ids);
-        let mut pouring =
-            PartSource { lane, reading: &source.reading, work: &part.work };
+        let mut pouring = PartSource { lane, reading: &source.reading, work: &part.work };
         pouring.pour(&mut sink).await.map_err(flow_fault)?;
         sink.finish().await.map_err(|e| flow_fault(FlowError::new(e)))?;
         match next() {

@@ -7,9 +7,7 @@ use lifeboat_components::synapse::layout::Pour;
 use lifeboat_components::synapse::plan::{KeyRange, Work};
 use lifeboat_package::contents::{Contents, SealedFile};
 use lifeboat_package::digest::Digest;
-use lifeboat_package::manifest::{
-    Cut, ExportType, MANIFEST_NAME, Manifest, Origin, Part, Table,
-};
+use lifeboat_package::manifest::{Cut, ExportType, MANIFEST_NAME, Manifest, Origin, Part, Table};
 use lifeboat_package::seal::{FreshSeal, seal_bytes};
 use serde_json::{Map, Value};
 
@@ -201,9 +199,7 @@ fn outcome(manifest: &Manifest, parts: &[PartDone], signed_by: Option<String>) -
 
 /// Index records of the media parts: all their records that are no rows.
 fn media_files(media: &[Part], parts: &[PartDone]) -> u64 {
-    let of_media = |done: &&PartDone| {
-        media.iter().any(|part| part.part.to_string() == done.folder)
-    };
+    let of_media = |done: &&PartDone| media.iter().any(|part| part.part.to_string() == done.folder);
     parts
         .iter()
         .filter(of_media)

@@ -81,7 +81,15 @@ impl Source {
         let versions = facts::versions(cut.anchor()).await.map_err(database_fault)?;
         let position = facts::position(cut.anchor()).await.map_err(database_fault)?;
         let plan = plan(&cut, &reading, request.selection.config).await.map_err(database_fault)?;
-        Ok(Self { cut, state_cut, reading: Arc::new(reading), versions, position, plan, selection: request.selection.clone() })
+        Ok(Self {
+            cut,
+            state_cut,
+            reading: Arc::new(reading),
+            versions,
+            position,
+            plan,
+            selection: request.selection.clone(),
+        })
     }
 
     /// Blobs that are in the package already.

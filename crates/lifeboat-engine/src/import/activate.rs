@@ -1,5 +1,6 @@
 //! The last transaction: sequences, the rules that keep people's messages, and the table that makes it a server.
 
+use lifeboat_components::postgres::Client;
 use lifeboat_components::synapse::read::media::MEDIA_MISSING;
 use lifeboat_components::synapse::schema::{SequenceState, Stage};
 use lifeboat_components::synapse::write::fixups::{
@@ -10,15 +11,14 @@ use lifeboat_components::synapse::write::sequences;
 use lifeboat_components::synapse::write::target::{self, LAST_TABLE};
 use lifeboat_package::flow::{Gap, Source};
 use lifeboat_package::selection::MediaScope;
-use lifeboat_components::postgres::Client;
 
 use super::check::{Checked, Contents, database_fault};
 use super::load::Prepared;
 use super::{ImportOutcome, ImportRequest};
 use crate::context::{Context, Unit};
 use crate::failure::Failure;
-use crate::reader::part::RecordSource;
 use crate::reader::damaged;
+use crate::reader::part::RecordSource;
 
 /// Applies the rules and makes the database one that Synapse starts on. All or nothing.
 ///
@@ -114,12 +114,13 @@ async fn last_table(
     run(Stage::BeforeRows).await?;
     let entries: Vec<_> = contents.named(LAST_TABLE).cloned().collect();
     let fault = |e: &dyn std::error::Error| {
-        Failure::failed("cannot activate the server", "run the command again").because(e.to_string())
+        Failure::failed("cannot activate the server", "run the command again")
+            .because(e.to_string())
     };
-    let mut sink = TableSink::start(session, LAST_TABLE, &contents.columns)
-        .await
-        .map_err(|e| fault(&e))?;
-    let mut source = RecordSource { package: &checked.package, name: LAST_TABLE, entries: &entries };
+    let mut sink =
+        TableSink::start(session, LAST_TABLE, &contents.columns).await.map_err(|e| fault(&e))?;
+    let mut source =
+        RecordSource { package: &checked.package, name: LAST_TABLE, entries: &entries };
     source.pour(&mut sink).await.map_err(|e| fault(&e))?;
     sink.finish().await.map_err(|e| fault(&e))?;
     run(Stage::AfterRows).await

@@ -200,7 +200,9 @@ fn compare(
 ) -> Result<Vec<String>, Failure> {
     if package.manifest.sections.config.is_empty() {
         return match opened.config.signing_keys() {
-            Ok(_) => Ok(vec!["the package has no configuration; the target's was not compared".to_owned()]),
+            Ok(_) => Ok(vec![
+                "the package has no configuration; the target's was not compared".to_owned(),
+            ]),
             Err(e) => Err(Failure::failed(
                 "the package has no configuration and the target no usable signing key",
                 "put the old server's signing key where signing_key_path says",
@@ -288,7 +290,9 @@ fn demand_fit(fitness: &Fitness, opened: &Opened) -> Result<(), Failure> {
         let role = opened.main.role().unwrap_or("the role").to_owned();
         return Err(Failure::failed(
             format!("{role} may not make tables in database {name}"),
-            format!("ALTER DATABASE \"{name}\" OWNER TO \"{role}\", or GRANT CREATE ON SCHEMA public"),
+            format!(
+                "ALTER DATABASE \"{name}\" OWNER TO \"{role}\", or GRANT CREATE ON SCHEMA public"
+            ),
         ));
     }
     match &fitness.state {

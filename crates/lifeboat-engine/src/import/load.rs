@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Mutex;
 
 use futures_util::future::try_join_all;
+use lifeboat_components::postgres::Client;
 use lifeboat_components::synapse::schema::{Kind, SchemaStatement, Stage};
 use lifeboat_components::synapse::write::fixups;
 use lifeboat_components::synapse::write::rows::{EventSink, JOINED, TableSink};
 use lifeboat_components::synapse::write::target::{self, LAST_TABLE};
 use lifeboat_package::flow::{FlowError, Source};
-use lifeboat_components::postgres::Client;
 
 use super::check::{Checked, Contents, database_fault, is_half_filled};
 use super::{ImportOutcome, ImportRequest};
@@ -54,9 +54,8 @@ pub async fn prepare(checked: &Checked, contents: &Contents) -> Result<Prepared,
     let package = checked.package.manifest.package.to_string();
     target::note_begin(&session, &package).await.map_err(database_fault)?;
     let statements = read_schema(checked, contents).await?;
-    let is_last = |s: &SchemaStatement| {
-        s.name == LAST_TABLE || s.table.as_deref() == Some(LAST_TABLE)
-    };
+    let is_last =
+        |s: &SchemaStatement| s.name == LAST_TABLE || s.table.as_deref() == Some(LAST_TABLE);
     let (last, statements): (Vec<_>, Vec<_>) = statements.into_iter().partition(is_last);
     for statement in statements.iter().filter(|s| s.stage == Stage::BeforeRows) {
         target::run(&session, statement).await.map_err(database_fault)?;
@@ -282,9 +281,9 @@ async fn one_by_one(
         fixups::mend_foreign_key(&prepared.session, table, &statement.name, &statement.sql)
             .await
             .map_err(database_fault)?;
-    outcome.warnings.push(format!(
-        "{table}: {dropped} rows referred to rows of another cut and were dropped"
-    ));
+    outcome
+        .warnings
+        .push(format!("{table}: {dropped} rows referred to rows of another cut and were dropped"));
     outcome.gaps += 1;
     Ok(())
 }

@@ -14,7 +14,6 @@ use crate::failure::Failure;
 use crate::reader::blobs::BlobPlaces;
 use crate::reader::damaged;
 
-
 /// Writes the configuration files that the target names and lacks.
 ///
 /// # Errors

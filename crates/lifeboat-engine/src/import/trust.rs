@@ -69,7 +69,9 @@ fn accepted(
             Ok(format!("signed with {id} {public}; accepted by --accept-signer"))
         }
         _ => Err(Failure::not_valid(
-            format!("the package is signed by {server} with {id} {public}, which is not trusted here"),
+            format!(
+                "the package is signed by {server} with {id} {public}, which is not trusted here"
+            ),
             format!(
                 "compare the key with your server's (GET /_matrix/key/v2/server, or signing_key_path); \
                  if it is yours, run again with --accept-signer {public}"

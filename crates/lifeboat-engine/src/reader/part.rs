@@ -1,6 +1,6 @@
 //! A part of a package as a source: the mirror image of the sink that wrote it.
 
-use lifeboat_package::flow::{Batch, Flow, FlowError, Records, Source, Sink};
+use lifeboat_package::flow::{Batch, Flow, FlowError, Records, Sink, Source};
 
 use super::{EntryPlace, Package};
 

@@ -62,7 +62,12 @@ pub struct PartSink<'a> {
 
 impl<'a> PartSink<'a> {
     /// A sink for the part in `folder`, number `number` of the plan, read under `cut`.
-    pub fn new(cx: &'a Context, to: &ToPackage, folder: PartPath, (number, cut): (u32, u32)) -> Self {
+    pub fn new(
+        cx: &'a Context,
+        to: &ToPackage,
+        folder: PartPath,
+        (number, cut): (u32, u32),
+    ) -> Self {
         let done = PartDone {
             folder: folder.to_string(),
             number,

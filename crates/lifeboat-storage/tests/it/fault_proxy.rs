@@ -164,14 +164,17 @@ async fn pass(
     let early = &early[..early.len().min(up)];
     to_store.write_all(early).await?;
     let mut going_up = (&mut from_client).take((up - early.len()) as u64);
-    let mut coming_down = (&mut from_store).take(down as u64);
     // The answer ends the connection; so does a request that reached its cut.
     tokio::select! {
         () = async {
             drop(tokio::io::copy(&mut going_up, &mut to_store).await);
             if up == usize::MAX { std::future::pending().await }
         } => {}
-        _ = tokio::io::copy(&mut coming_down, &mut to_client) => {}
+        () = async {
+            // An answer is cut when there is one: the store has then done what it was asked.
+            drop(from_store.peek(&mut [0]).await);
+            drop(tokio::io::copy(&mut from_store.take(down as u64), &mut to_client).await);
+        } => {}
     }
     Ok(())
 }

@@ -1,3 +1,5 @@
+//! Paths as Synapse makes them.
+
 use super::*;
 
 #[test]

@@ -74,9 +74,8 @@ pub(super) fn in_range(column: &str, range: &KeyRange) -> String {
 fn range_query(table: &StoredTable, path: Path, range: &KeyRange) -> String {
     let columns = selected(&table.columns, "t");
     let name = quoted(&table.name);
-    let select = |from: &str, condition: &str| {
-        format!("SELECT {columns} FROM {from} WHERE {condition}")
-    };
+    let select =
+        |from: &str, condition: &str| format!("SELECT {columns} FROM {from} WHERE {condition}");
     match path {
         Path::Event => select(
             &format!("events e JOIN {name} t ON t.event_id = e.event_id"),
@@ -103,9 +102,7 @@ fn range_query(table: &StoredTable, path: Path, range: &KeyRange) -> String {
 fn stray_condition(path: Path) -> Option<&'static str> {
     match path {
         Path::RoomId => Some("t.room_id IS NULL"),
-        Path::Event => {
-            Some("NOT EXISTS (SELECT FROM events e WHERE e.event_id = t.event_id)")
-        }
+        Path::Event => Some("NOT EXISTS (SELECT FROM events e WHERE e.event_id = t.event_id)"),
         Path::StateGroup => {
             Some("NOT EXISTS (SELECT FROM state_groups g WHERE g.id = t.state_group)")
         }
@@ -156,3 +153,6 @@ async fn pour_events(
     frames.stream(&mut rows, &shape, sink).await?;
     frames.finish(sink).await
 }
+
+#[cfg(test)]
+mod tests;

@@ -30,7 +30,11 @@ impl TableSink {
     ///
     /// # Errors
     /// [`WriteError`] when the table is not described or the database refuses.
-    pub async fn start(client: &Client, table: &str, columns: &Columns) -> Result<Self, WriteError> {
+    pub async fn start(
+        client: &Client,
+        table: &str,
+        columns: &Columns,
+    ) -> Result<Self, WriteError> {
         let rows = start(client, table, columns).await?;
         Ok(Self { table: table.to_owned(), rows, sent: 0 })
     }
@@ -91,10 +95,7 @@ impl EventSink {
     ///
     /// # Errors
     /// [`WriteError`] when a table is not described or the database refuses.
-    pub async fn start(
-        clients: (&Client, &Client),
-        columns: &Columns,
-    ) -> Result<Self, WriteError> {
+    pub async fn start(clients: (&Client, &Client), columns: &Columns) -> Result<Self, WriteError> {
         let events = start(clients.0, "events", columns).await?;
         let contents = start(clients.1, "event_json", columns).await?;
         Ok(Self { events, contents, sent: (0, 0) })
