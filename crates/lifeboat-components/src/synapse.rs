@@ -1,6 +1,7 @@
 //! Synapse: its configuration, its database, its media store.
 
 pub mod catalogue;
+pub mod check;
 pub mod config;
 pub mod facts;
 pub mod layout;

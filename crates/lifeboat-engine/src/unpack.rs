@@ -137,13 +137,11 @@ async fn records(
     outcome: &mut UnpackOutcome,
 ) -> Result<(), Failure> {
     let lines = package.content(place).await?;
-    let file = match files.get_mut(path) {
-        Some(file) => file,
-        None => {
-            let file = create(path).map_err(|e| cannot_write(path, e))?;
-            files.entry(path.to_owned()).or_insert(BufWriter::new(file))
-        }
-    };
+    if !files.contains_key(path) {
+        let file = create(path).map_err(|e| cannot_write(path, e))?;
+        files.insert(path.to_owned(), BufWriter::new(file));
+    }
+    let Some(file) = files.get_mut(path) else { return Ok(()) };
     file.write_all(&lines).map_err(|e| cannot_write(path, e))?;
     outcome.records += place.record.records;
     outcome.bytes += lines.len() as u64;

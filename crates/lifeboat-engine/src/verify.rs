@@ -251,7 +251,9 @@ async fn read_volume(
         let (rest, entries) = step.await.map_err(|e| e.to_string())?.map_err(|e| with_cause(&e))?;
         cx.advance(length);
         seen.bytes += length;
-        entries.into_iter().for_each(|entry| take(package, entry, seen));
+        for entry in &entries {
+            take(package, entry, seen);
+        }
         match rest {
             Step::More(open) => unpacker = Some(*open),
             Step::End(check) if check == *volume => {}
@@ -271,19 +273,15 @@ fn step(
     piece: Option<bytes::Bytes>,
 ) -> Result<(Step, Vec<Entry>), lifeboat_package::unpack::UnpackError> {
     let mut entries = Vec::new();
-    match piece {
-        Some(piece) => {
-            unpacker.feed(&piece, &mut entries)?;
-            Ok((Step::More(Box::new(unpacker)), entries))
-        }
-        None => {
-            let check = unpacker.finish(&mut entries)?;
-            Ok((Step::End(check.volume), entries))
-        }
-    }
+    let Some(piece) = piece else {
+        let check = unpacker.finish(&mut entries)?;
+        return Ok((Step::End(check.volume), entries));
+    };
+    unpacker.feed(&piece, &mut entries)?;
+    Ok((Step::More(Box::new(unpacker)), entries))
 }
 
-fn take(package: &Package, entry: Entry, seen: &mut Seen) {
+fn take(package: &Package, entry: &Entry, seen: &mut Seen) {
     seen.entries += 1;
     if let Some((sha256, _)) = entry.path.blob() {
         seen.blobs.insert(sha256);

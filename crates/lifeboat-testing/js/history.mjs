@@ -30,8 +30,9 @@ const find = createRequire(join(packages, "here.js"));
 const load = (name) => import(pathToFileURL(find.resolve(name)));
 const sdk = await load("matrix-js-sdk");
 const { CryptoEvent, decodeRecoveryKey } = await load("matrix-js-sdk/lib/crypto-api/index.js");
-const { logger } = await load("matrix-js-sdk/lib/logger.js");
-logger.setLevel("error", false);
+const silent = () => {};
+const logger = { trace: silent, debug: silent, info: silent, warn: silent, error: console.error };
+logger.getChild = () => logger;
 
 /** A new device of an account, synced, that opens secret storage with `key` if it is given. */
 async function newDevice(user, password, key) {
@@ -43,6 +44,7 @@ async function newDevice(user, password, key) {
     userId: login.user_id,
     deviceId: login.device_id,
     accessToken: login.access_token,
+    logger,
     cryptoCallbacks: {
       getSecretStorageKey: async ({ keys }) => held.key && [Object.keys(keys)[0], held.key],
       cacheSecretStorageKey: (_id, _about, made) => (held.key = made),

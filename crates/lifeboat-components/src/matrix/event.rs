@@ -2,7 +2,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
-use ruma::canonical_json::CanonicalJsonValue;
+use ruma::canonical_json::{CanonicalJsonValue, redact};
 use ruma::room_version_rules::{EventIdFormatVersion, RoomVersionRules};
 use ruma::signatures::{VerificationError, Verified, content_hash, reference_hash};
 use ruma::signatures::{required_server_signatures_to_verify_event, verify_event};
@@ -107,6 +107,18 @@ impl Pdu {
         let computed =
             content_hash(&self.object).map_err(|source| PduError::Hash(source.into()))?;
         Ok(STANDARD_NO_PAD.encode(computed.as_bytes()) == hash.trim_end_matches('='))
+    }
+
+    /// Whether a redaction would take nothing more away, but for what servers keep in `unsigned`.
+    /// Only such an event may have a content hash that does not fit.
+    ///
+    /// # Errors
+    /// When a field that redaction looks at has another type than the rules say.
+    pub fn is_stripped(&self, rules: &RoomRules) -> Result<bool, PduError> {
+        let mut signed = self.object.clone();
+        signed.remove("unsigned");
+        let stripped = redact(signed.clone(), &rules.rules.redaction, None);
+        Ok(stripped.map_err(|source| PduError::Hash(source.into()))? == signed)
     }
 
     /// Checks the signatures of every server that had to sign, and the content hash.

@@ -160,6 +160,11 @@ impl PublicKeys {
         self.map.get(server).is_some_and(|keys| !keys.is_empty())
     }
 
+    /// Whether this key of `server` is believed.
+    pub fn has(&self, server: &str, key_id: &str) -> bool {
+        self.get(server, key_id).is_some()
+    }
+
     pub(super) fn get(&self, server: &str, key_id: &str) -> Option<&[u8]> {
         Some(self.map.get(server)?.get(key_id)?.as_bytes())
     }

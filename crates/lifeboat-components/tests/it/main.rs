@@ -1,6 +1,8 @@
 //! What Lifeboat knows about the servers it reads and writes, tried on real ones.
 
+mod catalogue;
 mod config;
 mod fixups;
 mod matrix;
+mod schema;
 mod standing_synapse;

@@ -47,7 +47,9 @@ impl Source {
     pub async fn open(cx: &Context, request: &ExportRequest) -> Result<Self, Failure> {
         let opened = request.server.open()?;
         let Opened { config, main, state, media_store, notes } = opened;
-        notes.into_iter().for_each(|note| cx.note(note));
+        for note in notes {
+            cx.note(note);
+        }
         cx.note(format!("reading {} from {}", config.server_name, main.place()));
         let cut = Cut::open(&main).await.map_err(database_fault)?;
         // The state store's snapshot is the later one: state groups that no event uses do no harm.

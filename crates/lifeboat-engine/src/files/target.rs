@@ -25,7 +25,7 @@ pub enum Target {
         /// Where.
         place: Place,
         /// The file being written.
-        open: Option<Upload>,
+        open: Option<Box<Upload>>,
     },
 }
 
@@ -91,7 +91,7 @@ impl Target {
     /// [`StorageError`].
     pub async fn begin(&mut self, name: &str) -> Result<(), StorageError> {
         match self {
-            Self::Files { place, open } => *open = Some(place.upload(name).await?),
+            Self::Files { place, open } => *open = Some(Box::new(place.upload(name).await?)),
             Self::Archive { file, open, .. } => {
                 *open = Some((name.to_owned(), file.len()));
                 // The size is not known yet: the header is written at the end.
@@ -117,6 +117,9 @@ impl Target {
     ///
     /// # Errors
     /// [`StorageError`].
+    ///
+    /// # Panics
+    /// Never for the files of a package: they are smaller than ustar allows.
     pub async fn finish(&mut self) -> Result<(), StorageError> {
         match self {
             Self::Files { open, .. } => match open.take() {

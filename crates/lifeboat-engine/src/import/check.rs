@@ -179,7 +179,11 @@ fn same_server(package: &Package, opened: &Opened) -> Result<Vec<String>, Failur
     Ok(opened.notes.clone())
 }
 
-async fn read_config(package: &Package) -> Result<KeptConfig, Failure> {
+/// The configuration that the package holds; empty when it holds none.
+///
+/// # Errors
+/// [`Failure`] when an entry is damaged.
+pub async fn read_config(package: &Package) -> Result<KeptConfig, Failure> {
     let mut config = KeptConfig::default();
     let parts = package.part_entries().await?;
     let of_config = parts.into_iter().filter(|(part, _)| part.section == Section::Config);
@@ -225,18 +229,22 @@ fn compare(
 
 /// No client may reach Synapse while its database is filled: an answer of 401 makes clients drop their keys.
 fn fence(opened: &Opened) -> Result<(), Failure> {
+    match answering_port(opened) {
+        None => Ok(()),
+        Some(port) => Err(Failure::failed(
+            format!("a Matrix server answers on port {port}"),
+            "stop Synapse (and whatever else uses that port), then run the command again",
+        )),
+    }
+}
+
+/// The port of the target's configuration on which a Matrix server answers here, if one does.
+pub fn answering_port(opened: &Opened) -> Option<u16> {
     let listeners = opened.config.kept.settings.get("listeners");
     let listeners = listeners.and_then(|listeners| listeners.as_array()).into_iter().flatten();
-    for port in listeners.filter_map(|listener| listener.get("port")?.as_u64()) {
-        let Ok(port) = u16::try_from(port) else { continue };
-        if answers(SocketAddr::from(([127, 0, 0, 1], port))) {
-            return Err(Failure::failed(
-                format!("a Matrix server answers on port {port}"),
-                "stop Synapse (and whatever else uses that port), then run the command again",
-            ));
-        }
-    }
-    Ok(())
+    let ports = listeners.filter_map(|listener| listener.get("port")?.as_u64());
+    let mut ports = ports.filter_map(|port| u16::try_from(port).ok());
+    ports.find(|port| answers(SocketAddr::from(([127, 0, 0, 1], *port))))
 }
 
 fn answers(address: SocketAddr) -> bool {
@@ -255,7 +263,10 @@ fn answers(address: SocketAddr) -> bool {
 }
 
 /// What the target database is; `None` when it is not there.
-async fn look(opened: &Opened) -> Result<Option<Fitness>, Failure> {
+///
+/// # Errors
+/// [`Failure`] when the server cannot be reached.
+pub async fn look(opened: &Opened) -> Result<Option<Fitness>, Failure> {
     let session = match target::session(&opened.main).await {
         Ok(session) => session,
         Err(e) if e.code() == Some("3D000") => return Ok(None),

@@ -222,6 +222,7 @@ fn sizes_are_checked_first() {
     // Claims to be empty and never ends.
     let endless = [PathBuf::from("/dev/zero")];
     assert!(matches!(Identities::read(&endless, None), Err(KeyringError::TooLarge { .. })));
+    assert!(matches!(parse(&["@/dev/zero"]), Err(KeyringError::TooLarge { .. })));
 }
 
 #[test]

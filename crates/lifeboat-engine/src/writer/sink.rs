@@ -49,12 +49,15 @@ pub struct ToPackage {
     pub level: i32,
 }
 
+/// A frame on its way through the compressor.
+type Compressing = JoinHandle<Result<Vec<u8>, CompressError>>;
+
 /// Takes one part's batches.
 pub struct PartSink<'a> {
     to: ToPackage,
     cx: &'a Context,
     folder: PartPath,
-    frames: VecDeque<(EntryPath, Count, JoinHandle<Result<Vec<u8>, CompressError>>)>,
+    frames: VecDeque<(EntryPath, Count, Compressing)>,
     sequences: BTreeMap<String, u32>,
     done: PartDone,
     rows: BTreeMap<String, u64>,
@@ -164,7 +167,7 @@ impl<'a> PartSink<'a> {
 }
 
 impl Sink for PartSink<'_> {
-    fn accept<'a>(&'a mut self, batch: Batch) -> Flow<'a> {
+    fn accept(&mut self, batch: Batch) -> Flow<'_> {
         Box::pin(async move {
             match batch {
                 Batch::Records(records) => self.records(records).await.map_err(FlowError::new),

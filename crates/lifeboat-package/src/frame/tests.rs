@@ -55,6 +55,11 @@ fn two_frames_or_bytes_behind_one_are_refused() {
     let frame = compress(b"a\n", 3).unwrap();
     assert!(decompress(&[frame.clone(), frame.clone()].concat(), 100).is_err());
     assert!(decompress(&[frame.as_slice(), b"x"].concat(), 100).is_err());
+    // Neither adds a byte to what is decompressed: an empty frame, and one to be skipped.
+    assert!(decompress(&[frame.clone(), compress(b"", 3).unwrap()].concat(), 100).is_err());
+    let skipped = [0x50, 0x2a, 0x4d, 0x18, 1, 0, 0, 0, b'x'];
+    assert!(decompress(&[frame.as_slice(), &skipped].concat(), 100).is_err());
+    assert!(decompress(&[&skipped, frame.as_slice()].concat(), 100).is_err());
     assert!(decompress(&frame[..frame.len() - 1], 100).is_err());
     assert!(decompress(b"", 100).is_err());
 }

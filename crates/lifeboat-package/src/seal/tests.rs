@@ -70,6 +70,19 @@ fn a_range_of_a_shorter_file_does_not_open() {
 }
 
 #[test]
+fn a_range_with_a_segment_missing_does_not_open() {
+    let (key, package, fresh) = key();
+    let sealed = seal_bytes(&key, &package, "f", &fresh, &vec![7; 3 << 20]);
+    let range_key = RangeKey::new(&key, &package, "f", &sealed[..HEAD]).unwrap();
+    let range = SealedRange::of(sealed.len() as u64, 0, 2 << 20).unwrap();
+    let bytes = &sealed[indices(range.bytes())];
+    assert!(range.open(&range_key, bytes).is_ok());
+    let first = &bytes[..SEGMENT - HEAD];
+    assert!(matches!(range.open(&range_key, first), Err(SealError::CutOff { .. })));
+    assert!(range.open(&range_key, &[]).is_err());
+}
+
+#[test]
 fn an_opener_that_failed_stays_shut() {
     let (key, package, fresh) = key();
     let mut sealed = seal_bytes(&key, &package, "f", &fresh, &vec![7; 3 << 20]);

@@ -1,5 +1,7 @@
 //! What reaches the terminal.
 
+use lifeboat_engine::context::Unit;
+
 use super::*;
 
 #[test]
@@ -15,4 +17,16 @@ fn causes_are_told_once_each() {
     let outer = Failure::failed("cannot read", "").because(middle);
     assert_eq!(causes(&outer), ["no such file"]);
     assert!(causes(&Failure::failed("x", "")).is_empty());
+}
+
+#[test]
+fn every_stage_counts_to_its_end() {
+    for (total, unit) in [(0, Unit::Bytes), (0, Unit::Items), (9, Unit::Bytes), (9, Unit::Items)] {
+        let mut stage = Stage::begin("rows", total, unit, false);
+        stage.advance(4);
+        stage.advance(5);
+        let last = stage.finish().unwrap();
+        assert_eq!(last, json!({"event": "progress", "stage": "rows", "done": 9, "total": total}));
+    }
+    assert!(Stage::begin("rows", 9, Unit::Items, false).finish().is_none());
 }

@@ -6,6 +6,7 @@ use tokio_postgres::Client;
 
 use crate::matrix::PublicKeys;
 use crate::postgres::PostgresError;
+use crate::postgres::columns::literal;
 use crate::postgres::copy_out::RowStream;
 use crate::synapse::config::SynapseConfig;
 
@@ -25,14 +26,20 @@ pub fn own_keys(config: &SynapseConfig) -> PublicKeys {
     keys
 }
 
-/// Adds the keys of other servers, at most [`KEYS`]; returns how many.
+/// Adds the keys of other servers than `own`, at most [`KEYS`]; returns how many. What the database says of our
+/// own keys proves nothing: the configuration knows them.
 ///
 /// # Errors
 /// [`PostgresError`] when the server refuses or is lost.
-pub async fn add_kept_keys(client: &Client, keys: &mut PublicKeys) -> Result<u64, PostgresError> {
+pub async fn add_kept_keys(
+    client: &Client,
+    own: &str,
+    keys: &mut PublicKeys,
+) -> Result<u64, PostgresError> {
     let query = format!(
         "SELECT server_name, key_id, verify_key FROM server_signature_keys
-         WHERE verify_key IS NOT NULL LIMIT {KEYS}"
+         WHERE verify_key IS NOT NULL AND server_name <> {} LIMIT {KEYS}",
+        literal(own)
     );
     let mut rows = RowStream::start(client, "the keys of other servers", &query).await?;
     let mut added = 0;
@@ -41,8 +48,8 @@ pub async fn add_kept_keys(client: &Client, keys: &mut PublicKeys) -> Result<u64
         let (Some(server), Some(key_id), Some(key)) = (text(0), text(1), row.field(2)) else {
             continue;
         };
-        // The configuration knows our own keys; a copy in the database proves nothing.
-        if !keys.has_key(server, key_id) {
+        // One key can have been heard from several servers.
+        if !keys.has(server, key_id) {
             let public = STANDARD_NO_PAD.encode(key);
             added += u64::from(keys.insert(server, key_id, &public).is_ok());
         }

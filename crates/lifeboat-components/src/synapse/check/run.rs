@@ -57,8 +57,8 @@ pub async fn sign_of_start(client: &Client) -> Result<Option<String>, PostgresEr
         }
     }
     for table in ["worker_locks", "worker_read_write_locks"] {
-        let found = client.query_one("SELECT to_regclass($1) IS NOT NULL", &[&table]);
-        let is_there: bool = found.await.map_err(doing)?.get(0);
+        let exists = format!("SELECT to_regclass({}) IS NOT NULL", literal(table));
+        let is_there: bool = client.query_one(&exists, &[]).await.map_err(doing)?.get(0);
         let rows = format!("SELECT FROM {table} LIMIT 1");
         if is_there && client.query_opt(&rows, &[]).await.map_err(doing)?.is_some() {
             return Ok(Some(format!("{table} holds locks")));

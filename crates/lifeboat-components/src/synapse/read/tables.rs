@@ -31,10 +31,8 @@ pub async fn pour_table(
     let mut query =
         format!("SELECT {} FROM ONLY {} t", selected(&table.columns, "t"), quoted(&table.name));
     if let Some(Pages { from, to }) = pages {
-        query.push_str(&format!(" WHERE t.ctid >= '({from},0)'::tid"));
-        if let Some(to) = to {
-            query.push_str(&format!(" AND t.ctid < '({to},0)'::tid"));
-        }
+        let below = to.map_or_else(String::new, |to| format!(" AND t.ctid < '({to},0)'::tid"));
+        query = format!("{query} WHERE t.ctid >= '({from},0)'::tid{below}");
     }
     pour_query(lane, table, &query, sink).await
 }

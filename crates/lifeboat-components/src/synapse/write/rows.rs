@@ -60,7 +60,7 @@ impl TableSink {
 }
 
 impl Sink for TableSink {
-    fn accept<'a>(&'a mut self, batch: Batch) -> Flow<'a> {
+    fn accept(&mut self, batch: Batch) -> Flow<'_> {
         Box::pin(async move {
             match batch {
                 Batch::Records(records) => self.records(&records).await.map_err(FlowError::new),
@@ -135,7 +135,7 @@ impl EventSink {
 }
 
 impl Sink for EventSink {
-    fn accept<'a>(&'a mut self, batch: Batch) -> Flow<'a> {
+    fn accept(&mut self, batch: Batch) -> Flow<'_> {
         Box::pin(async move {
             match batch {
                 Batch::Records(records) => self.records(&records).await.map_err(FlowError::new),

@@ -111,6 +111,45 @@ pub async fn restore(
     Ok(lines)
 }
 
+/// Where a sequence stands, and what was taken from it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SequenceStand {
+    /// Its name.
+    pub name: String,
+    /// The last number given; none when it never was asked.
+    pub last: Option<i64>,
+    /// The highest number in rows and stored positions; none when there is no row.
+    pub used: Option<i64>,
+    /// Whether its numbers leave the server, so that an import raises it by a margin.
+    pub is_raised: bool,
+}
+
+/// Reads where the sequences of the current schema stand. Changes nothing.
+///
+/// # Errors
+/// [`PostgresError`] when the server refuses or is lost.
+pub async fn stand(client: &Client) -> Result<Vec<SequenceStand>, PostgresError> {
+    let present = Present::read(client).await?;
+    let mut stands = Vec::new();
+    for sequence in read(client).await? {
+        // What rows have to do with a sequence that does not count up by one is not known.
+        if sequence.increment != 1 {
+            continue;
+        }
+        let known = known::get(&sequence.name);
+        let used = highest_in_rows(client, &present, &sequence, known).await?;
+        let is_raised = known.is_none_or(|known| known.usage != Use::Inner);
+        stands.push(SequenceStand { name: sequence.name, last: None, used, is_raised });
+    }
+    // Sequences do not follow snapshots: read after the rows, they cannot seem to be behind a running server's.
+    for sequence in read(client).await? {
+        if let Some(stand) = stands.iter_mut().find(|stand| stand.name == sequence.name) {
+            stand.last = sequence.last;
+        }
+    }
+    Ok(stands)
+}
+
 /// All that is known of a sequence when it is decided where it goes on.
 struct Facts<'a> {
     sequence: &'a Sequence,

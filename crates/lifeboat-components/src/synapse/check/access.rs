@@ -1,0 +1,125 @@
+//! Access of a sample of users: who is in a room is let in by its state, and nobody else is.
+
+use tokio_postgres::Client;
+
+use super::Findings;
+use crate::postgres::PostgresError;
+use crate::postgres::columns::literal;
+use crate::postgres::copy_out::{Row, RowStream};
+
+/// Users that are looked at, at most.
+pub const USERS: i64 = 50;
+
+/// What was found, and how many memberships that was.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct AccessFindings {
+    /// Users, and what is wrong.
+    pub users: Findings,
+    /// Memberships looked at: joined.
+    pub joined: u64,
+    /// Memberships looked at: left, invited, banned.
+    pub others: u64,
+}
+
+/// Draws active users of this server by `seed`.
+///
+/// # Errors
+/// [`PostgresError`] when the server refuses or is lost.
+pub async fn sample(client: &Client, seed: i64) -> Result<Vec<String>, PostgresError> {
+    let query = "SELECT name FROM users WHERE coalesce(deactivated, 0) = 0
+        ORDER BY hashtextextended(name, $1), name LIMIT $2";
+    let rows = client
+        .query(query, &[&seed, &USERS])
+        .await
+        .map_err(|e| PostgresError::sorted("drew a sample of users", e))?;
+    Ok(rows.iter().map(|row| row.get(0)).collect())
+}
+
+/// Compares what Synapse lists as the users' rooms with the state of those rooms, both ways.
+///
+/// # Errors
+/// [`PostgresError`] when the server refuses or is lost.
+pub async fn check(client: &Client, users: &[String]) -> Result<AccessFindings, PostgresError> {
+    let mut findings = AccessFindings::default();
+    findings.users.checked = users.len() as u64;
+    if users.is_empty() {
+        return Ok(findings);
+    }
+    let users: Vec<String> = users.iter().map(|user| literal(user)).collect();
+    let users = users.join(", ");
+    let listed = format!(
+        "SELECT m.user_id, m.room_id, m.membership, c.membership,
+                EXISTS (SELECT FROM current_state_events s WHERE s.room_id = m.room_id
+                        AND s.type = 'm.room.create' AND s.state_key = ''),
+                EXISTS (SELECT FROM event_json j WHERE j.event_id = m.event_id)
+         FROM local_current_membership m
+         LEFT JOIN current_state_events c ON c.room_id = m.room_id
+           AND c.type = 'm.room.member' AND c.state_key = m.user_id
+         WHERE m.user_id IN ({users})"
+    );
+    let mut rows = RowStream::start(client, "the memberships of users", &listed).await?;
+    while let Some(row) = rows.next().await? {
+        judge(&membership(&row), &mut findings);
+    }
+    let unlisted = format!(
+        "SELECT c.state_key, c.room_id FROM current_state_events c
+         WHERE c.type = 'm.room.member' AND c.membership = 'join' AND c.state_key IN ({users})
+           AND NOT EXISTS (SELECT FROM local_current_membership m
+                           WHERE m.room_id = c.room_id AND m.user_id = c.state_key)"
+    );
+    let mut rows = RowStream::start(client, "the state of rooms", &unlisted).await?;
+    while let Some(row) = rows.next().await? {
+        let (user, room) = (text(&row, 0).unwrap_or_default(), text(&row, 1).unwrap_or_default());
+        let detail = format!("{room}: the room's state says join, Synapse does not list the room");
+        findings.users.problem(user, detail);
+    }
+    Ok(findings)
+}
+
+/// A user's membership in a room, as listed and as the room's state has it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Membership {
+    pub(super) user: String,
+    pub(super) room: String,
+    pub(super) listed: String,
+    pub(super) in_state: Option<String>,
+    pub(super) has_state: bool,
+    pub(super) has_event: bool,
+}
+
+/// Judges a membership. Pure.
+pub(super) fn judge(membership: &Membership, findings: &mut AccessFindings) {
+    let Membership { user, room, listed, in_state, has_state, has_event } = membership;
+    let is_joined = listed == "join";
+    *(if is_joined { &mut findings.joined } else { &mut findings.others }) += 1;
+    let joined_by_state = in_state.as_deref() == Some("join");
+    let wrong = match (is_joined, joined_by_state) {
+        (true, _) if !has_state => Some("the room's state is missing".to_owned()),
+        (true, _) if !has_event => Some("the membership event is missing".to_owned()),
+        (true, false) => {
+            let state = in_state.as_deref().unwrap_or("nothing");
+            Some(format!("joined, but the room's state says {state}"))
+        }
+        (false, true) => Some(format!("{listed}, but the room's state says join")),
+        (true, true) | (false, false) => None,
+    };
+    if let Some(wrong) = wrong {
+        findings.users.problem(user, format!("{room}: {wrong}"));
+    }
+}
+
+fn membership(row: &Row<'_>) -> Membership {
+    let is = |at| row.field(at) == Some([1].as_slice());
+    Membership {
+        user: text(row, 0).unwrap_or_default(),
+        room: text(row, 1).unwrap_or_default(),
+        listed: text(row, 2).unwrap_or_default(),
+        in_state: text(row, 3),
+        has_state: is(4),
+        has_event: is(5),
+    }
+}
+
+fn text(row: &Row<'_>, at: usize) -> Option<String> {
+    row.field(at).map(|bytes| String::from_utf8_lossy(bytes).into_owned())
+}

@@ -1,0 +1,89 @@
+//! Media files and configuration.
+
+use futures_util::{TryStreamExt, stream};
+use lifeboat_components::synapse::check::{Findings, files};
+use lifeboat_components::synapse::config::compare::{Severity, compare_for_restore};
+use lifeboat_components::synapse::config::place::{PlaceAction, plan_config_files};
+use lifeboat_components::synapse::read::media::MediaRecord;
+use lifeboat_package::id::Section;
+
+use super::Check;
+use super::rows::read;
+use super::subject::Subject;
+use crate::context::{Context, Unit};
+use crate::failure::Failure;
+
+/// Hashes every file of the package's media index at the target.
+///
+/// # Errors
+/// [`Failure`] when an entry is damaged.
+pub(super) async fn media(cx: &Context, subject: &Subject) -> Result<Check, Failure> {
+    let of_media = subject.contents.parts.iter().filter(|(part, _)| part.section == Section::Media);
+    let index: Vec<_> = of_media.filter_map(|(_, names)| names.get("index")).flatten().collect();
+    if index.is_empty() {
+        return Ok(Check::not_checked("media", "the package holds no media"));
+    }
+    cx.stage("check media", index.iter().map(|entry| entry.record.records).sum(), Unit::Items);
+    let (mut findings, mut bytes) = (Findings::default(), 0);
+    for entry in index {
+        let mut records: Vec<MediaRecord> = Vec::new();
+        read(subject, entry, |line| {
+            records.push(serde_json::from_slice(line)?);
+            Ok(())
+        })
+        .await?;
+        let looks = records.into_iter().map(|record| {
+            let root = subject.opened.media_store.clone();
+            // Reading and hashing block: off the runtime.
+            let look = tokio::task::spawn_blocking(move || (files::look(&root, &record), record));
+            Ok::<_, Failure>(async move {
+                look.await.map_err(|e| {
+                    Failure::failed("a checking thread ended early", "report this").because(e)
+                })
+            })
+        });
+        let mut looks = stream::iter(looks).try_buffer_unordered(subject.lanes);
+        while let Some((state, record)) = looks.try_next().await? {
+            bytes += record.length;
+            files::judge(&record, state, subject.run, &mut findings);
+            cx.advance(1);
+        }
+    }
+    findings.problems.sort_by(|a, b| a.object.cmp(&b.object));
+    let summary = format!("{} files of {bytes} bytes hashed at the target", findings.checked);
+    Ok(Check::made("media", summary, findings))
+}
+
+/// Compares settings that matter, and files.
+pub(super) fn configuration(subject: &Subject) -> Check {
+    if subject.package.manifest.sections.config.is_empty() {
+        return Check::not_checked("configuration", "the package holds no configuration");
+    }
+    let mut findings = Findings { checked: 1, ..Findings::default() };
+    for finding in compare_for_restore(&subject.config, &subject.opened.config) {
+        match finding.severity {
+            Severity::Refuse => findings.problem(finding.setting, finding.found),
+            Severity::Warn => findings.note(format!("{}: {}", finding.setting, finding.found)),
+        }
+    }
+    let (mut equal, mut no_place) = (0_u64, 0_u64);
+    for placement in plan_config_files(&subject.config, &subject.opened.config) {
+        findings.checked += 1;
+        let target = placement.target.map_or_else(String::new, |path| path.display().to_string());
+        match placement.action {
+            PlaceAction::Equal => equal += 1,
+            PlaceAction::Write => {
+                findings.problem(target, format!("missing; the package has {}", placement.setting));
+            }
+            PlaceAction::Differs => {
+                findings.note(format!("{target} differs from the packaged {}", placement.setting));
+            }
+            PlaceAction::NoPlace(why) => {
+                no_place += 1;
+                findings.note(format!("{} has no place: {why}", placement.setting));
+            }
+        }
+    }
+    let summary = format!("names, keys and secrets; {equal} files equal, {no_place} without a place");
+    Check::made("configuration", summary, findings)
+}

@@ -1,0 +1,76 @@
+//! Where the server stands: access of users, sequences, positions.
+
+use lifeboat_components::synapse::check::{access, positions, tables};
+use lifeboat_components::synapse::schema::SequenceState;
+
+use super::Check;
+use super::rows::read;
+use super::subject::Subject;
+use crate::context::{Context, Unit};
+use crate::failure::Failure;
+use crate::import::check::database_fault;
+
+/// Access of a sample of users, as database and room state have it.
+///
+/// # Errors
+/// [`Failure`] when the database refuses or is lost.
+pub(super) async fn access(cx: &Context, subject: &Subject) -> Result<Check, Failure> {
+    cx.stage("check access", 0, Unit::Items);
+    let session = subject.session().await?;
+    let seed = subject.seed.cast_signed();
+    let users = access::sample(&session, seed).await.map_err(database_fault)?;
+    if users.is_empty() {
+        return Ok(Check::not_checked("access", "the server has no active users"));
+    }
+    let found = access::check(&session, &users).await.map_err(database_fault)?;
+    let summary = format!(
+        "{} users drawn: {} rooms they are in, {} they are not in",
+        found.users.checked, found.joined, found.others
+    );
+    Ok(Check::made("access", summary, found.users))
+}
+
+/// Access as clients see it takes a running Synapse and a login of the user.
+pub(super) fn client_access(subject: &Subject) -> Check {
+    let why = match subject.port {
+        None => "not tried: Synapse does not run".to_owned(),
+        Some(port) => {
+            format!("not tried: Synapse answers on port {port}, but we have no login of a user")
+        }
+    };
+    Check::not_checked("client access", why)
+}
+
+/// Where the sequences stand.
+///
+/// # Errors
+/// [`Failure`] when an entry is damaged, or the database refuses or is lost.
+pub(super) async fn sequences(subject: &Subject) -> Result<Check, Failure> {
+    let mut saved: Vec<SequenceState> = Vec::new();
+    for entry in subject.contents.named("sequences") {
+        read(subject, entry, |line| {
+            saved.push(serde_json::from_slice(line)?);
+            Ok(())
+        })
+        .await?;
+    }
+    let session = subject.session().await?;
+    let how = (subject.run, subject.margin);
+    let findings =
+        positions::check_sequences(&session, &saved, how).await.map_err(database_fault)?;
+    let summary = format!("{} sequences against rows, positions and package", findings.checked);
+    Ok(Check::made("sequences", summary, findings))
+}
+
+/// Tables that need exactly one row.
+///
+/// # Errors
+/// [`Failure`] when the database refuses or is lost.
+pub(super) async fn single_rows(subject: &Subject) -> Result<Check, Failure> {
+    let session = subject.session().await?;
+    let present = tables::names(&session).await.map_err(database_fault)?;
+    let findings =
+        positions::check_single_rows(&session, &present).await.map_err(database_fault)?;
+    let summary = format!("{} tables that need their row", findings.checked);
+    Ok(Check::made("positions", summary, findings))
+}

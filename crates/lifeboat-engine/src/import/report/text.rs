@@ -1,0 +1,80 @@
+//! The report for people.
+
+use super::{Check, CheckResult, ImportReport};
+
+impl ImportReport {
+    /// The report in lines, the verdict last.
+    pub fn lines(&self) -> Vec<String> {
+        let seen = self.run_seen_by.as_ref().map_or_else(String::new, |by| format!(" ({by})"));
+        let mut lines = vec![
+            line("server", &self.server_name),
+            line("package", &format!("{} of {}, {}", self.package, self.exported_at, self.trust)),
+            line("target", &format!("database {}, media in {}", self.database, self.media_store)),
+            line("run", &format!("{}{seen}", self.run.words())),
+            line("made", &format!("{} in {} s by {}", self.checked_at, self.seconds, self.generator)),
+            line("seed", &format!("{}, for the samples", self.seed)),
+        ];
+        for check in &self.checks {
+            lines.extend(of_check(check));
+        }
+        lines.push(match &self.signed_by {
+            Some(key) => line("signed", &format!("by {} with {key}", self.server_name)),
+            None => line("unsigned", "no signing key of the target could be read"),
+        });
+        lines.push(line("verdict", &verdict(self)));
+        lines
+    }
+}
+
+/// Every named problem in one line.
+pub(super) fn problems(checks: &[Check]) -> Vec<String> {
+    let of = |check: &Check| -> Vec<String> {
+        let name = check.name;
+        if check.result == CheckResult::Failed {
+            return vec![format!("{name}: not checked: {}", check.summary)];
+        }
+        let problems = check.findings.problems.iter();
+        problems.map(|problem| format!("{name}: {}: {}", problem.object, problem.detail)).collect()
+    };
+    checks.iter().flat_map(of).collect()
+}
+
+fn of_check(check: &Check) -> Vec<String> {
+    let word = match check.result {
+        CheckResult::Ok => "ok",
+        CheckResult::Noted => "noted",
+        CheckResult::NotChecked => "NO CHECK",
+        CheckResult::Failed => "FAILED",
+        CheckResult::Wrong => "WRONG",
+    };
+    let findings = &check.findings;
+    let count = match check.result {
+        CheckResult::Wrong => format!("; {} wrong", findings.wrong),
+        CheckResult::NotChecked | CheckResult::Failed => "; not checked".to_owned(),
+        CheckResult::Ok | CheckResult::Noted => String::new(),
+    };
+    let mut lines = vec![line(word, &format!("{}: {}{count}", check.name, check.summary))];
+    let problems = findings.problems.iter();
+    lines.extend(problems.map(|problem| format!("  {}: {}", problem.object, problem.detail)));
+    let more = findings.wrong.saturating_sub(findings.problems.len() as u64);
+    if more > 0 {
+        lines.push(format!("  and {more} more"));
+    }
+    lines.extend(findings.notes.iter().map(|note| format!("  note: {note}")));
+    lines
+}
+
+fn verdict(report: &ImportReport) -> String {
+    let count = |wanted: &[CheckResult]| {
+        report.checks.iter().filter(|check| wanted.contains(&check.result)).count()
+    };
+    let right = count(&[CheckResult::Ok, CheckResult::Noted]);
+    let wrong = count(&[CheckResult::Wrong]);
+    let not_checked = count(&[CheckResult::NotChecked, CheckResult::Failed]);
+    let word = if report.valid { "valid" } else { "NOT valid" };
+    format!("{word}: {right} checks right, {wrong} wrong, {not_checked} not made")
+}
+
+fn line(word: &str, text: &str) -> String {
+    format!("{word:<9} {text}")
+}

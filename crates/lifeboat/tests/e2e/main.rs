@@ -1,0 +1,14 @@
+//! Whole voyages: a real Synapse out, sealed, and back, as its clients see it.
+//!
+//! Each test that shows a rule at work has a control beside it, in which the rule is left out and
+//! the loss that it keeps away is seen: a probe that cannot see a loss proves nothing.
+
+mod clients;
+mod crossing;
+mod encrypted_history;
+mod harbour;
+mod killed;
+mod lost_window;
+mod program;
+mod refused;
+mod survivor;
