@@ -2,6 +2,7 @@
 //!
 //! It builds in seconds and so depends on nothing but the standard library and `lifeboat-testing`.
 
+mod bench;
 mod ci;
 mod demo;
 mod dependencies;
@@ -17,14 +18,17 @@ use shell::{Done, say, workspace_root};
 const USAGE: &str = "\
 cargo xtask VERB
 
-  ci              everything below but the demo, cheapest first, with the time of each step
+  ci              everything below but demo and bench, cheapest first, with the time of each step
   fmt [--check]   format the code
   tidy            the rules of the house: layering, bounds, names, the map, links
   lint            licences and banned crates; clippy with warnings denied
   test [FILTER]   install what the tests need, then run them all
   fuzz [SECONDS]  run every fuzz target, 30 seconds each unless told otherwise
   docs            the rustdoc pages with warnings denied; the book where mdbook is installed
-  demo [--keep]   a real server out, checked, and into a second one, compared";
+  demo [--keep]   a real server out, checked, and into a second one, compared
+  bench [--rounds N] [--twice] [--hold]
+                  ours beside the usual tools on a large server; writes the page of the book.
+                  --twice: memory on twice as much; --hold: only fill and keep the database up";
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
@@ -56,6 +60,7 @@ fn obey(words: &[&str]) -> Done {
         ["docs"] => ci::docs(&root),
         ["demo"] => demo::demo(&root, demo::Afterwards::Stop),
         ["demo", "--keep"] => demo::demo(&root, demo::Afterwards::Keep),
+        ["bench", wish @ ..] => bench::bench(&root, bench::Wish::parse(wish)?),
         _ => Err(format!("what is to be done?\n\n{USAGE}")),
     }
 }

@@ -1,7 +1,7 @@
 //! The one way we talk to a component's database: connect, cut, stream out, load.
 //!
-//! Reading happens in one exported `REPEATABLE READ` snapshot that any number of lanes share, so that
-//! everything read is of one instant.
+//! Reading happens in one exported `REPEATABLE READ` snapshot that any number of lanes share, so
+//! that everything read is of one instant.
 
 pub mod columns;
 pub mod connect;

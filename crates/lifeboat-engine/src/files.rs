@@ -1,6 +1,7 @@
 //! Where a package's files are: members of one archive, files of a folder, objects of a bucket.
 //!
-//! [`Target`] writes them, [`PackageFiles`] reads them; the rest of the engine knows file names only.
+//! [`Target`] writes them, [`PackageFiles`] reads them; the rest of the engine knows file names
+//! only.
 
 pub mod target;
 
@@ -145,7 +146,8 @@ impl PackageFiles {
     }
 }
 
-/// Walks an archive's headers. Damage ends the walk and is told; the members before it can still be read.
+/// Walks an archive's headers. Damage ends the walk and is told; the members before it can still be
+/// read.
 async fn walk(file: &LocalFile) -> Result<(Vec<Member>, Option<String>), StorageError> {
     let mut walk = Walk::begin(file.len());
     let mut members: Vec<Member> = Vec::new();

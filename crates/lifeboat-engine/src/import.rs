@@ -1,7 +1,7 @@
 //! Import: a whole server from a package into an empty database and its media store.
 //!
-//! The mirror image of [`crate::export`]: read → check → plan → apply → activate. Everything is checked before
-//! anything is written, and the server is not startable before everything is there.
+//! The mirror image of [`crate::export`]: read → check → plan → apply → activate. Everything is
+//! checked before anything is written, and the server is not startable before everything is there.
 
 pub mod activate;
 pub mod check;
@@ -39,7 +39,8 @@ pub struct ImportRequest {
     pub server: ServerRequest,
     /// Sessions that write in parallel.
     pub lanes: usize,
-    /// A signer to accept though the target's own key did not sign: server name, key id or public key.
+    /// A signer to accept though the target's own key did not sign: server name, key id or public
+    /// key.
     pub accept_signer: Option<String>,
     /// Public keys to trust, each `<server> <key id> <base64>`.
     pub trusted_keys: Vec<String>,
@@ -185,8 +186,7 @@ fn next_steps(checked: &Checked, outcome: &ImportOutcome) -> Vec<String> {
             outcome.server_name
         ),
     ];
-    if checked.package.manifest.metadata.source.get("background_updates").is_some_and(|n| n != "0")
-    {
+    if checked.package.manifest.metadata.source.get("pending_updates").is_some_and(|n| n != "0") {
         next.push("Synapse goes on with background updates that were not done; let it".to_owned());
     }
     next

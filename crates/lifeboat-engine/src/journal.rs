@@ -1,7 +1,8 @@
 //! The journal beside a package that is being made: what the next run needs to go on after a crash.
 //!
-//! It holds the package key, so it is readable by its owner alone and goes with the commit, the cancel or the
-//! clean-up. JSON Lines, added to after each finished volume; a line that a crash cut short is ignored.
+//! It holds the package key, so it is readable by its owner alone and goes with the commit, the
+//! cancel or the clean-up. JSON Lines, added to after each finished volume; a line that a crash cut
+//! short is ignored.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};

@@ -1,7 +1,8 @@
-//! The verbs: export and import, inspect, unpack and verify. Each is one pour from a source into a sink.
+//! The verbs: export and import, inspect, unpack and verify. Each is one pour from a source into a
+//! sink.
 //!
-//! Knows neither the command line nor HTTP: a verb takes a request and a [`context::Context`], and gives an
-//! outcome or a [`failure::Failure`].
+//! Knows neither the command line nor HTTP: a verb takes a request and a [`context::Context`], and
+//! gives an outcome or a [`failure::Failure`].
 
 pub mod context;
 pub mod failure;

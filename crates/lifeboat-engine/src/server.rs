@@ -18,7 +18,8 @@ pub struct ServerRequest {
     pub database_url: Option<String>,
     /// The media store instead of the one the configuration names.
     pub media_store: Option<PathBuf>,
-    /// The working directory of the Synapse process, from which relative paths in its configuration hold.
+    /// The working directory of the Synapse process, from which relative paths in its configuration
+    /// hold.
     pub workdir: PathBuf,
     /// The process' environment.
     pub environment: Vec<(String, String)>,

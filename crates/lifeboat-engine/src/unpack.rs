@@ -1,8 +1,8 @@
 //! Unpack: plain folders, JSON Lines and media files, for people and other programs.
 //!
-//! `DIR/<section>/<name>.jsonl` holds all records of a name, `DIR/media/files/…` the media as they lie in the
-//! media store, `DIR/config/tree/…` the configuration files under the paths they had, `DIR/manifest.json` the
-//! signed manifest.
+//! `DIR/<section>/<name>.jsonl` holds all records of a name, `DIR/media/files/…` the media as they
+//! lie in the media store, `DIR/config/tree/…` the configuration files under the paths they had,
+//! `DIR/manifest.json` the signed manifest.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File, OpenOptions};

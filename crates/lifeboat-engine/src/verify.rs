@@ -1,4 +1,5 @@
-//! Verify: is the package complete, and is every bit of it what was written? Reads everything, trusts nothing.
+//! Verify: is the package complete, and is every bit of it what was written? Reads everything,
+//! trusts nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
 

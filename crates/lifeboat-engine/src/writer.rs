@@ -1,8 +1,8 @@
 //! The package writer: any number of lanes pour parts, one task packs, seals and stores.
 //!
-//! Lanes compress; the one writer takes finished entries (each at most 16 MiB), puts them into the current
-//! volume and streams its ciphertext to the target. So nothing is staged, a file has one writer, and what a
-//! crash can cost is the volume in the making.
+//! Lanes compress; the one writer takes finished entries (each at most 16 MiB), puts them into the
+//! current volume and streams its ciphertext to the target. So nothing is staged, a file has one
+//! writer, and what a crash can cost is the volume in the making.
 
 pub mod sink;
 
@@ -98,7 +98,8 @@ impl Writer {
                 self.finish(volume, &mut out, std::mem::take(&mut whole)).await?;
             }
         }
-        // An export without any entry still is one: its parts are done, there is nothing to hold them.
+        // An export without any entry still is one: its parts are done, there is nothing to hold
+        // them.
         if open.is_some() || !whole.is_empty() {
             let volume = match open {
                 Some(volume) => volume,

@@ -226,7 +226,8 @@ fn lock(file: &File) -> io::Result<()> {
 fn link_without_replacing(from: &Path, to: &Path) -> io::Result<()> {
     match std::fs::hard_link(from, to) {
         Ok(()) => std::fs::remove_file(from),
-        // A file system without links (FAT, some network shares): looking is then the best there is.
+        // A file system without links (FAT, some network shares): looking is then the best there
+        // is.
         Err(error) if is_unsupported(&error) && is_absent(to) => std::fs::rename(from, to),
         Err(error) => Err(error),
     }

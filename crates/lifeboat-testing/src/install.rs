@@ -23,6 +23,8 @@ pub enum Part {
     Postgres,
     /// The `age` program, from Debian.
     Age,
+    /// What backups are piped through beside `age`, and what measures it: `zstd`, `time`.
+    Pipes,
     /// Synapse in a Python environment of its own.
     Synapse,
     /// The Python packages of the programs that fill and read servers, and of independent readers.
@@ -33,7 +35,8 @@ pub enum Part {
 
 impl Part {
     /// All parts.
-    pub const ALL: [Self; 5] = [Self::Postgres, Self::Age, Self::Synapse, Self::Probes, Self::Node];
+    pub const ALL: [Self; 6] =
+        [Self::Postgres, Self::Age, Self::Pipes, Self::Synapse, Self::Probes, Self::Node];
 }
 
 /// The folder of installed tools.
@@ -79,6 +82,7 @@ impl Tools {
             Part::Postgres if postgres::newest_programs().is_ok() => Ok(()),
             Part::Postgres => debian::install(debian::POSTGRES, say),
             Part::Age => debian::install(debian::AGE, say),
+            Part::Pipes => debian::install(debian::PIPES, say),
             Part::Synapse => {
                 packages::python(&self.root.join("synapse"), packages::SYNAPSE, say).map(drop)
             }

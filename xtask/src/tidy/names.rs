@@ -26,7 +26,7 @@ const EMPTY_WORDS: &[&str] = &[
 const EMPTY_BEGINNINGS: &[&str] = &["do", "new", "old"];
 
 /// Terms of the Matrix specification, and of Synapse's configuration, that hold such a word.
-const TERMS: &[&str] = &["account_data", "old_signing_key"];
+const TERMS: &[&str] = &["account_data", "data_store", "old_signing_key"];
 
 /// Folders whose files carry names of ours.
 const OURS: &[&str] = &["crates/", "xtask/", "fuzz/"];

@@ -141,8 +141,8 @@ pub fn quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 
-/// An SQL string literal. Safe for any text: backslashes are taken literally (`standard_conforming_strings`,
-/// which [`super::connect`] sets).
+/// An SQL string literal. Safe for any text: backslashes are taken literally
+/// (`standard_conforming_strings`, which [`super::connect`] sets).
 pub fn literal(text: &str) -> String {
     format!("'{}'", text.replace('\'', "''"))
 }

@@ -1,4 +1,5 @@
-//! `COPY … FROM STDIN`: records back into rows, binary where every column's type allows it, else text.
+//! `COPY … FROM STDIN`: records back into rows, binary where every column's type allows it, else
+//! text.
 //!
 //! The mirror image of [`super::copy_out`]: what that casts to text, this sends as text.
 

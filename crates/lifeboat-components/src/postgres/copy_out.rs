@@ -1,4 +1,5 @@
-//! `COPY … TO STDOUT (FORMAT binary)` as a stream of rows (PostgreSQL documentation, COPY, "Binary Format").
+//! `COPY … TO STDOUT (FORMAT binary)` as a stream of rows (PostgreSQL documentation, COPY, "Binary
+//! Format").
 
 use std::ops::Range;
 

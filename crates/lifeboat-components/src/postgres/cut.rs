@@ -5,11 +5,13 @@ use tokio_postgres::Client;
 use super::PostgresError;
 use super::connect::Connector;
 
-/// Settings every reading session gets, so that text forms never depend on the server's configuration.
-const SESSION: &str = "SET standard_conforming_strings = on; SET bytea_output = 'hex'; SET datestyle = 'ISO, YMD';
+/// Settings every reading session gets, so that text forms never depend on the server's
+/// configuration.
+const SESSION: &str = "SET standard_conforming_strings = on; SET bytea_output = 'hex';
+    SET datestyle = 'ISO, YMD'; SET xmloption = 'content'; SET row_security = off; SET jit = off;
     SET timezone = 'UTC'; SET extra_float_digits = 1; SET intervalstyle = 'postgres';
-    SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0; SET lock_timeout = '60s';
-    SET xmloption = 'content'; SET row_security = off; SET jit = off; SET synchronize_seqscans = off;";
+    SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0;
+    SET lock_timeout = '60s'; SET synchronize_seqscans = off;";
 
 /// An open snapshot. It lasts as long as this value.
 pub struct Cut {

@@ -41,7 +41,8 @@ impl Shape {
         self.columns += 1;
     }
 
-    /// The next column (any type) says whether the nested object of `columns`, which follow, is there.
+    /// The next column (any type) says whether the nested object of `columns`, which follow, is
+    /// there.
     pub fn nested(&mut self, name: &str, columns: &[Column]) {
         self.steps.push(Step::Open { key: key(name), present: self.columns });
         self.columns += 1;
@@ -150,8 +151,9 @@ fn write_string(text: &str, out: &mut Vec<u8>) {
     serde_json::to_writer(out, text).expect("writing a string to memory cannot fail");
 }
 
-/// A stored JSON document goes in as it is when any reader will give back the same bytes: an object, well formed,
-/// without control characters (a line feed would end the record). Else as a string that holds it.
+/// A stored JSON document goes in as it is when any reader will give back the same bytes: an
+/// object, well formed, without control characters (a line feed would end the record). Else as a
+/// string that holds it.
 fn write_document(bytes: &[u8], out: &mut Vec<u8>) -> Result<(), &'static str> {
     let text = std::str::from_utf8(bytes).map_err(|_| "a text is not UTF-8")?;
     let plain = bytes.first() == Some(&b'{')

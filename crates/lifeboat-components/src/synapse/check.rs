@@ -1,7 +1,9 @@
-//! Checking a Synapse that was put back: its database and media store against the package it came from.
+//! Checking a Synapse that was put back: its database and media store against the package it came
+//! from.
 //!
-//! Nothing here writes: sessions are read-only. Whatever grows with the server is streamed or asked for in
-//! batches, so memory stays flat. A check names the first few objects that are wrong and counts all of them.
+//! Nothing here writes: sessions are read-only. Whatever grows with the server is streamed or asked
+//! for in batches, so memory stays flat. A check names the first few objects that are wrong and
+//! counts all of them.
 
 pub mod access;
 pub mod events;

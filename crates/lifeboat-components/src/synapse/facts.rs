@@ -18,7 +18,7 @@ pub struct Versions {
     /// The oldest schema version whose Synapse can use this database.
     pub schema_compat: i64,
     /// Background updates that are not done.
-    pub background_updates: i64,
+    pub pending_updates: i64,
     /// Encoding, collation and character type of the database.
     pub locale: [String; 3],
 }
@@ -44,7 +44,7 @@ pub async fn versions(client: &Client) -> Result<Versions, PostgresError> {
         postgresql: row.get(0),
         schema: row.get(1),
         schema_compat: row.get(2),
-        background_updates: row.get(3),
+        pending_updates: row.get(3),
         locale: [row.get(4), row.get(5), row.get(6)],
     })
 }

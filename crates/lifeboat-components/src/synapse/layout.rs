@@ -1,6 +1,7 @@
 //! The tables of one real database, each with what the catalogue says about it.
 //!
-//! A table the catalogue does not know is poured whole into the `server` section and named as a gap.
+//! A table the catalogue does not know is poured whole into the `server` section and named as a
+//! gap.
 
 use lifeboat_package::flow::Gap;
 use lifeboat_package::id::Section;
@@ -9,7 +10,8 @@ use super::catalogue::{Catalogue, Export, Path};
 use super::schema::SchemaStatement;
 use crate::postgres::columns::{Column, Table};
 
-/// The tables of the state store, which may lie in a database of its own (`databases:` in homeserver.yaml).
+/// The tables of the state store, which may lie in a database of its own (`databases:` in
+/// homeserver.yaml).
 pub const STATE_STORE: [&str; 5] = [
     "state_group_edges",
     "state_groups",

@@ -1,8 +1,9 @@
 //! What an export of a Synapse is made of: parts, in the order they are poured. Pure.
 //!
-//! Rooms go by ranges of room ids, so that a room is whole within one part and therefore of one cut, and so that
-//! one room can be found again without reading the others. Tables that refer to others come before those: then
-//! a later cut of the second can only hold more, and no row points to nothing.
+//! Rooms go by ranges of room ids, so that a room is whole within one part and therefore of one
+//! cut, and so that one room can be found again without reading the others. Tables that refer to
+//! others come before those: then a later cut of the second can only hold more, and no row points
+//! to nothing.
 
 use std::collections::BTreeSet;
 
@@ -132,7 +133,8 @@ fn close(cuts: Vec<(String, u64)>, last: u64) -> Vec<(KeyRange, u64)> {
     ranges
 }
 
-/// The parts that pour the tables which do not go by room: referring tables first, small ones together.
+/// The parts that pour the tables which do not go by room: referring tables first, small ones
+/// together.
 pub fn table_parts(layout: &Layout) -> Vec<(Section, Work, u64)> {
     let mut parts = Vec::new();
     let mut shared: Vec<(Section, Vec<String>, u64)> = Vec::new();

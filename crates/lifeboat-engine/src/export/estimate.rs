@@ -1,4 +1,5 @@
-//! How large an export would be, and what it would do, from statistics: no table and no file is read.
+//! How large an export would be, and what it would do, from statistics: no table and no file is
+//! read.
 
 use lifeboat_components::synapse::layout::{Layout, Pour};
 use lifeboat_components::synapse::plan::Work;
@@ -10,7 +11,8 @@ use super::{ExportRequest, begin};
 use crate::context::Context;
 use crate::failure::Failure;
 
-/// Compressed size of rows over their size in the database, in percent (measured, `docs/src/benchmarks.md`).
+/// Compressed size of rows over their size in the database, in percent (measured,
+/// `docs/src/benchmarks.md`).
 const ROWS_PERCENT: u64 = 30;
 /// Bytes of rows that one core turns into sealed records in a second (measured).
 const ROW_BYTES_PER_SECOND: u64 = 150 << 20;

@@ -1,4 +1,5 @@
-//! The end of an export: gaps, manifest, signature, seal. Before the seal is written there is no package.
+//! The end of an export: gaps, manifest, signature, seal. Before the seal is written there is no
+//! package.
 
 use std::collections::BTreeMap;
 
@@ -67,7 +68,7 @@ fn origin(cx: &Context, source: &Source) -> Origin {
     about.insert("postgresql".to_owned(), versions.postgresql.clone());
     about.insert("synapse_schema".to_owned(), versions.schema.to_string());
     about.insert("synapse_schema_compat".to_owned(), versions.schema_compat.to_string());
-    about.insert("background_updates".to_owned(), versions.background_updates.to_string());
+    about.insert("pending_updates".to_owned(), versions.pending_updates.to_string());
     if let Some(key) = source.reading.config.signing_keys().unwrap_or_default().first() {
         about.insert("signing_key".to_owned(), format!("{} {}", key.key_id(), key.public_base64()));
     }

@@ -99,8 +99,9 @@ impl Source {
         self.reading.blobs.know(blobs);
     }
 
-    /// The parts that are still to be poured, given those that are done. A table of which an earlier cut holds
-    /// only some slices is poured again whole: slices of two cuts do not fit together.
+    /// The parts that are still to be poured, given those that are done. A table of which an
+    /// earlier cut holds only some slices is poured again whole: slices of two cuts do not fit
+    /// together.
     pub fn todo(&self, done: &[PartDone]) -> Vec<Part> {
         let finished: BTreeSet<u32> = done.iter().map(|part| part.number).collect();
         let torn: BTreeSet<&str> = self

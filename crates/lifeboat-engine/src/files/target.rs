@@ -30,8 +30,8 @@ pub enum Target {
 }
 
 impl Target {
-    /// Opens a target for a new package, or, with `resume_at`, for one that was begun: its archive is cut
-    /// back to that many bytes.
+    /// Opens a target for a new package, or, with `resume_at`, for one that was begun: its archive
+    /// is cut back to that many bytes.
     ///
     /// # Errors
     /// [`Failure`] when something is there already, or the place cannot be written.

@@ -1,4 +1,5 @@
-//! The last transaction: sequences, the rules that keep people's messages, and the table that makes it a server.
+//! The last transaction: sequences, the rules that keep people's messages, and the table that makes
+//! it a server.
 
 use lifeboat_components::postgres::Client;
 use lifeboat_components::synapse::read::media::MEDIA_MISSING;

@@ -143,8 +143,8 @@ impl Contents {
         self.parts.values().filter_map(move |names| names.get(&name)).flatten()
     }
 
-    /// The tables that are loaded, with their entries, `except` left out. Records named after no table of the
-    /// package are no rows; tables the catalogue wants empty stay so.
+    /// The tables that are loaded, with their entries, `except` left out. Records named after no
+    /// table of the package are no rows; tables the catalogue wants empty stay so.
     pub fn tables(&self, except: &str) -> BTreeMap<&str, Vec<&EntryPlace>> {
         let mut tables: BTreeMap<&str, Vec<&EntryPlace>> = BTreeMap::new();
         for (name, entries) in self.parts.values().flatten() {
@@ -227,7 +227,8 @@ fn compare(
     Ok(warnings)
 }
 
-/// No client may reach Synapse while its database is filled: an answer of 401 makes clients drop their keys.
+/// No client may reach Synapse while its database is filled: an answer of 401 makes clients drop
+/// their keys.
 fn fence(opened: &Opened) -> Result<(), Failure> {
     match answering_port(opened) {
         None => Ok(()),
@@ -253,7 +254,8 @@ fn answers(address: SocketAddr) -> bool {
         stream.set_read_timeout(Some(ANSWER))?;
         stream.set_write_timeout(Some(ANSWER))?;
         stream.write_all(
-            b"GET /_matrix/client/versions HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
+            b"GET /_matrix/client/versions HTTP/1.1\r\nHost: localhost\r\n\
+              Connection: close\r\n\r\n",
         )?;
         let mut answer = Vec::new();
         stream.take(64 << 10).read_to_end(&mut answer).ok();
@@ -278,7 +280,8 @@ pub async fn look(opened: &Opened) -> Result<Option<Fitness>, Failure> {
 fn demand_fit(fitness: &Fitness, opened: &Opened) -> Result<(), Failure> {
     let name = opened.main.database();
     let make = format!(
-        "make it anew: CREATE DATABASE \"{name}\" TEMPLATE template0 ENCODING 'UTF8' LC_COLLATE 'C' LC_CTYPE 'C'"
+        "make it anew: CREATE DATABASE \"{name}\" TEMPLATE template0 ENCODING 'UTF8' \
+         LC_COLLATE 'C' LC_CTYPE 'C'"
     );
     if fitness.server_version < 140_000 {
         let version = fitness.server_version / 10_000;

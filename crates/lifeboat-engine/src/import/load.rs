@@ -88,7 +88,8 @@ async fn read_schema(
 /// Loads all rows but [`LAST_TABLE`]'s, in parallel.
 ///
 /// # Errors
-/// [`Failure`] when an entry is damaged, a record does not fit, or the counts are not the manifest's.
+/// [`Failure`] when an entry is damaged, a record does not fit, or the counts are not the
+/// manifest's.
 pub async fn rows(
     cx: &Context,
     request: &ImportRequest,
@@ -261,7 +262,8 @@ async fn run_chains(
     Ok(())
 }
 
-/// Rows of two cuts may refer to what the other cut no longer or not yet had: those go, and are told.
+/// Rows of two cuts may refer to what the other cut no longer or not yet had: those go, and are
+/// told.
 async fn one_by_one(
     checked: &Checked,
     prepared: &Prepared,

@@ -1,9 +1,9 @@
 //! The verification report: is the server that was put back the one in the package?
 //!
-//! The package is the truth; target database, media store and configuration are held against it, and every
-//! stored event against itself. It can be made before Synapse's first start, when everything must be equal, and
-//! after it, when some things have rightly changed. Nothing is written. A check that could not be made is never
-//! taken for one that went well.
+//! The package is the truth; target database, media store and configuration are held against it,
+//! and every stored event against itself. It can be made before Synapse's first start, when
+//! everything must be equal, and after it, when some things have rightly changed. Nothing is
+//! written. A check that could not be made is never taken for one that went well.
 
 mod events;
 mod files;
@@ -31,7 +31,8 @@ pub const REPORT_TYPE: &str = "org.lifeboat.import-report";
 /// Version of the report's form.
 const REPORT_VERSION: &str = "1.0";
 
-/// What was found. As JSON it is Matrix signed JSON, where a signing key of the target could be read.
+/// What was found. As JSON it is Matrix signed JSON, where a signing key of the target could be
+/// read.
 #[derive(Debug, Clone, Serialize)]
 pub struct ImportReport {
     /// Always [`REPORT_TYPE`].
@@ -102,7 +103,8 @@ pub enum CheckResult {
     Noted,
     /// There was nothing to check, or no way to; the summary says why.
     NotChecked,
-    /// It could not be made though it should have been; the summary says why. The verdict is then not valid.
+    /// It could not be made though it should have been; the summary says why. The verdict is then
+    /// not valid.
     Failed,
     /// Something is wrong.
     Wrong,
@@ -140,8 +142,8 @@ impl Check {
 /// Verifies an import. A server that is not as in the package is an outcome, not a failure.
 ///
 /// # Errors
-/// [`Failure`] when there is nothing to compare: package, configuration or database cannot be opened, the package
-/// is not to be trusted, or the database does not hold its finished import.
+/// [`Failure`] when there is nothing to compare: package, configuration or database cannot be
+/// opened, the package is not to be trusted, or the database does not hold its finished import.
 pub async fn verify(cx: &Context, request: &ImportRequest) -> Result<ImportReport, Failure> {
     let began = (cx.now)();
     let subject = Subject::open(cx, request).await?;

@@ -1,4 +1,5 @@
-//! Does the Synapse that will run on the target know the package's schema? Only Synapse itself can say.
+//! Does the Synapse that will run on the target know the package's schema? Only Synapse itself can
+//! say.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -9,8 +9,8 @@ use crate::failure::Failure;
 use crate::inspect::signers;
 use crate::reader::{Package, damaged};
 
-/// Demands that the manifest is signed by the target's own key, a pinned key, or one that is accepted by name.
-/// Returns why it is trusted, in words.
+/// Demands that the manifest is signed by the target's own key, a pinned key, or one that is
+/// accepted by name. Returns why it is trusted, in words.
 ///
 /// # Errors
 /// [`Failure`] for a package that is not to be trusted.
@@ -46,7 +46,8 @@ pub fn demand(
     accepted(package, request, &signers, check)
 }
 
-/// The signature is checked against the key the package names itself, and the operator says that it is theirs.
+/// The signature is checked against the key the package names itself, and the operator says that it
+/// is theirs.
 fn accepted(
     package: &Package,
     request: &ImportRequest,
@@ -73,8 +74,8 @@ fn accepted(
                 "the package is signed by {server} with {id} {public}, which is not trusted here"
             ),
             format!(
-                "compare the key with your server's (GET /_matrix/key/v2/server, or signing_key_path); \
-                 if it is yours, run again with --accept-signer {public}"
+                "compare the key with your server's (GET /_matrix/key/v2/server, or \
+                 signing_key_path); if it is yours, run again with --accept-signer {public}"
             ),
         )),
     }

@@ -41,10 +41,8 @@ fn good_import_is_valid_before_the_first_start() {
         };
         assert_eq!(check.result, expected, "{}: {text}", check.name);
     }
-    let events: u64 = imported()
-        .sql(&copy, "SELECT count(*) FROM event_json")
-        .parse()
-        .expect("a count");
+    let events: u64 =
+        imported().sql(&copy, "SELECT count(*) FROM event_json").parse().expect("a count");
     let found = report.checks.iter().find(|check| check.name == "events").expect("is there");
     assert_eq!(found.findings.checked, events, "{text}");
     assert!(text.contains("verdict   valid: "), "{text}");
@@ -101,7 +99,8 @@ fn event_under_the_id_of_another_is_named() {
 #[test]
 fn wrong_signature_is_named() {
     let copy = imported().copy("report_signature");
-    // The id does not cover signatures. All of them, for only a sample is looked at on a large server.
+    // The id does not cover signatures. All of them, for only a sample is looked at on a large
+    // server.
     let change = "UPDATE event_json SET json = replace(json, '\"signatures\":{\"lifeboat.test\"',
         '\"signatures\":{\"elsewhere.test\"')";
     imported().sql(&copy, change);

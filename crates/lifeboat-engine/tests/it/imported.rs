@@ -1,4 +1,5 @@
-//! A real, seeded Synapse, exported and imported once; each test gets a copy of the result to damage.
+//! A real, seeded Synapse, exported and imported once; each test gets a copy of the result to
+//! damage.
 
 use std::fs;
 use std::path::{Path, PathBuf};

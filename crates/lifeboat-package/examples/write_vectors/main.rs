@@ -1,5 +1,5 @@
-//! Writes the vectors of `tests/vectors`, and the seeds for fuzzing made of them, that are not there
-//! yet. Those that are stay as they are: what a released version wrote is kept for ever.
+//! Writes the vectors of `tests/vectors`, and the seeds for fuzzing made of them, that are not
+//! there yet. Those that are stay as they are: what a released version wrote is kept for ever.
 //!
 //! `key.age` of the small package is made by hand, because age draws its own randomness:
 //! `cargo run --example write_vectors -- --key-text | age -r RECIPIENT -o …/package/key.age`

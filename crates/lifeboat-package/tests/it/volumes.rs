@@ -124,6 +124,11 @@ fn one_entry_is_read_by_range() {
         wrong.raw += 1;
         assert!(wrong.verify(stored.clone()).is_err());
         assert!(record.verify([stored.as_slice(), b"x"].concat()).is_err());
+        let mut flipped = stored.clone();
+        if let Some(last) = flipped.last_mut() {
+            *last ^= 1;
+            assert!(record.verify(flipped).is_err(), "{path}");
+        }
     }
 }
 

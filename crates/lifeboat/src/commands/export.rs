@@ -97,11 +97,11 @@ pub(crate) async fn run(session: &Session, flags: ExportFlags) -> Result<Ended, 
     let request = request(session, flags)?;
     let cx = &session.context;
     if estimate {
-        let estimate = session.until_stopped(export::estimate(cx, &request)).await?;
+        let estimate = session.until_stopped(Box::pin(export::estimate(cx, &request))).await?;
         return Ok(Ended::new("estimate", &estimate, estimate_lines(&estimate), Exit::Done));
     }
     if dry_run {
-        let plan = session.until_stopped(export::plan(cx, &request)).await?;
+        let plan = session.until_stopped(Box::pin(export::plan(cx, &request))).await?;
         return Ok(Ended::new("plan", &plan, plan_lines(&plan), Exit::Done));
     }
     let outcome = export::export(cx, request).await?;

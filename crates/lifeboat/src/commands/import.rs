@@ -6,9 +6,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use lifeboat_engine::failure::Failure;
-use lifeboat_engine::import::{
-    self, ImportOutcome, ImportPlan, ImportReport, ImportRequest, SEQUENCE_MARGIN,
-};
+use lifeboat_engine::import::{self, ImportOutcome, ImportPlan, ImportRequest, SEQUENCE_MARGIN};
 
 use super::server::{LaneFlags, ServerFlags};
 use super::{Ended, Exit, Session, story};
@@ -76,12 +74,12 @@ pub(crate) async fn run(session: &Session, flags: ImportFlags) -> Result<Ended, 
     let request = request(session, flags)?;
     let cx = &session.context;
     let ended = if dry_run {
-        let plan = session.until_stopped(import::plan(cx, &request)).await?;
+        let plan = session.until_stopped(Box::pin(import::plan(cx, &request))).await?;
         Ended::new("plan", &plan, plan_lines(&plan), Exit::Done)
     } else if verify {
-        let report = session.until_stopped(import::verify(cx, &request)).await?;
+        let report = session.until_stopped(Box::pin(import::verify(cx, &request))).await?;
         let exit = if report.valid { Exit::Done } else { Exit::NotValid };
-        Ended::new("import-verify", &report, report_lines(&report), exit)
+        Ended::new("import-verify", &report, report.lines(), exit)
     } else {
         let outcome = import::import(cx, request).await?;
         let exit = Exit::with_gaps(outcome.gaps);
@@ -180,12 +178,5 @@ fn outcome_lines(outcome: &ImportOutcome) -> Vec<String> {
     lines.push(story::line("gaps", &outcome.gaps.to_string()));
     lines.push(story::line("took", &took));
     lines.extend(outcome.next.iter().map(|step| story::line("next", step)));
-    lines
-}
-
-fn report_lines(report: &ImportReport) -> Vec<String> {
-    let answer = if report.valid { "as in the package" } else { "NOT as in the package" };
-    let mut lines = vec![story::line("server", &format!("{}: {answer}", report.server_name))];
-    lines.extend(report.problems.iter().map(|problem| story::line("PROBLEM", problem)));
     lines
 }

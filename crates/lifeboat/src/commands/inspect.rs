@@ -36,7 +36,7 @@ pub(crate) async fn run(session: &Session, flags: InspectFlags) -> Result<Ended,
     let environment = session.environment.clone();
     let request = PackageRequest { package: flags.package, identities, environment };
     let inspecting = inspect::inspect(&session.context, &request, flags.rooms);
-    let outcome = session.until_stopped(inspecting).await?;
+    let outcome = session.until_stopped(Box::pin(inspecting)).await?;
     Ok(Ended::new("inspect", &outcome, lines(&outcome, flags.rooms), Exit::Done))
 }
 

@@ -32,7 +32,7 @@ pub(crate) async fn run(session: &Session, flags: UnpackFlags) -> Result<Ended, 
     let access = Access::new(session.environment.iter().cloned());
     let (cx, folder) = (&session.context, &flags.directory);
     let unpacking = unpack::unpack(cx, &flags.package, &identities, folder, &access);
-    let outcome = session.until_stopped(unpacking).await?;
+    let outcome = session.until_stopped(Box::pin(unpacking)).await?;
     let exit = Exit::with_gaps(outcome.gaps);
     Ok(Ended::new("unpack", &outcome, lines(&outcome), exit))
 }
@@ -47,7 +47,7 @@ fn lines(outcome: &UnpackOutcome) -> Vec<String> {
     );
     let gaps = match outcome.gaps {
         0 => "none".to_owned(),
-        gaps => format!("{gaps}, listed in gaps.jsonl"),
+        gaps => format!("{gaps}, listed in server/gaps.jsonl"),
     };
     vec![
         story::line("package", &outcome.package),

@@ -30,7 +30,8 @@ pub(crate) async fn run(session: &Session, flags: VerifyFlags) -> Result<Ended, 
         identities: flags.identities.read()?,
         environment: session.environment.clone(),
     };
-    let outcome = session.until_stopped(verify::verify(&session.context, &request)).await?;
+    let outcome =
+        session.until_stopped(Box::pin(verify::verify(&session.context, &request))).await?;
     let exit = if outcome.complete && outcome.valid { Exit::Done } else { Exit::NotValid };
     Ok(Ended::new("verify", &outcome, lines(&outcome), exit))
 }

@@ -84,7 +84,9 @@ fn a_table_that_may_not_be_read_is_named_with_the_grant_it_takes() {
     let world = harbour().world();
     let database = harbour().database(&world);
     let role = reader(&world, &database, "reads_less");
-    for (revoked, names) in [("TABLE pushers", "pushers"), ("SEQUENCE events_stream_seq", "events_stream_seq")] {
+    for (revoked, names) in
+        [("TABLE pushers", "pushers"), ("SEQUENCE events_stream_seq", "events_stream_seq")]
+    {
         let revoke = format!("REVOKE SELECT ON {revoked} FROM reads_less");
         world.cluster.psql(&database, &revoke).unwrap();
         let address = berth.folder.join("address");

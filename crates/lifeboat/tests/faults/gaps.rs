@@ -111,11 +111,8 @@ fn configuration_that_cannot_be_read_is_named() {
     let more = berth.folder.join("more.yaml");
     let (folder, gone) = (berth.folder.join("a-folder.yaml"), berth.folder.join("gone.yaml"));
     fs::create_dir(&folder).unwrap();
-    let text = format!(
-        "app_service_config_files:\n  - {}\n  - {}\n",
-        folder.display(),
-        gone.display()
-    );
+    let text =
+        format!("app_service_config_files:\n  - {}\n  - {}\n", folder.display(), gone.display());
     fs::write(&more, text).unwrap();
     let said = run(berth.export(&world).arg("--synapse").arg(&more).args(["--media", "none"]));
     assert_eq!(said.exit, Some(3), "{said:?}");
@@ -136,8 +133,7 @@ fn a_table_and_a_column_that_nobody_knows_are_exported_and_named() {
                ALTER TABLE captains_log OWNER TO synapse;
                ALTER TABLE users ADD COLUMN favourite_knot text DEFAULT 'bowline';";
     world.cluster.psql(&database, sql).unwrap();
-    let mut command =
-        harbour().export_of(&world, &database, &berth.folder, &berth.target);
+    let mut command = harbour().export_of(&world, &database, &berth.folder, &berth.target);
     let said = run(command.args(["--media", "none"]));
     assert_eq!(said.exit, Some(3), "{said:?}");
     for object in ["captains_log", "favourite_knot"] {

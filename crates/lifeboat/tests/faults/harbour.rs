@@ -6,9 +6,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::RwLockWriteGuard;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockReadGuard};
-use std::sync::RwLockWriteGuard;
 
 use lifeboat_testing::http::Request;
 use lifeboat_testing::seaweed::Seaweed;
@@ -96,8 +96,7 @@ impl Harbour {
     pub(crate) fn database(&self, world: &World) -> String {
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let name = format!("copy{number}");
-        let _turn: MutexGuard<'_, ()> =
-            self.copying.lock().unwrap_or_else(PoisonError::into_inner);
+        let _turn: MutexGuard<'_, ()> = self.copying.lock().unwrap_or_else(PoisonError::into_inner);
         // The server's own database has no sessions while Synapse is stopped; exports read the
         // frozen one, which therefore cannot be copied.
         copy_database(world, &name);

@@ -176,7 +176,8 @@ fn a_journal_that_is_cut_off_anywhere_is_gone_on_from_or_begun_anew() {
         journal.iter().enumerate().filter(|(_, b)| **b == b'\n').map(|(at, _)| at + 1).collect();
     // Within the first line, within the cut, within a volume.
     let third = ends[2];
-    for (kept, notes) in [(0, false), (ends[0] / 2, false), (ends[1] - 9, false), (third + 40, true)]
+    for (kept, notes) in
+        [(0, false), (ends[0] / 2, false), (ends[1] - 9, false), (third + 40, true)]
     {
         fs::write(berth.journal(), &journal[..kept]).unwrap();
         fs::write(&partial, &unfinished).unwrap();

@@ -28,13 +28,8 @@ impl Client {
 
     fn ask(&self, method: &str, path: &str, body: &Value) -> Value {
         let body = body.to_string();
-        let request = Request {
-            port: self.port,
-            method,
-            path,
-            token: Some(&self.token),
-            json: Some(&body),
-        };
+        let request =
+            Request { port: self.port, method, path, token: Some(&self.token), json: Some(&body) };
         let answer = request.send().unwrap();
         assert_eq!(answer.status, 200, "{}", answer.text());
         serde_json::from_slice(&answer.body).unwrap()
@@ -49,7 +44,8 @@ impl Client {
     }
 
     fn speak(&self, room: &str) {
-        let path = format!("/_matrix/client/v3/rooms/{room}/send/m.room.message/late-{}", room.len());
+        let path =
+            format!("/_matrix/client/v3/rooms/{room}/send/m.room.message/late-{}", room.len());
         self.ask("PUT", &path, &json!({"msgtype": "m.text", "body": "said between two cuts"}));
     }
 
@@ -122,8 +118,12 @@ fn assert_importable(berth: &Berth, world: &World, client: &Client) {
     let said = run(&mut command);
     assert!(matches!(said.exit, Some(0 | 3)), "{said:?}");
     restored.start().unwrap();
-    let there = Client { port: restored.port(), token: client.token.clone(), user: client.user.clone() };
-    assert_eq!(there.ask("GET", "/_matrix/client/v3/account/whoami", &json!({}))["user_id"], there.user);
+    let there =
+        Client { port: restored.port(), token: client.token.clone(), user: client.user.clone() };
+    assert_eq!(
+        there.ask("GET", "/_matrix/client/v3/account/whoami", &json!({}))["user_id"],
+        there.user
+    );
     assert_eq!(there.old_room(), client.old_room());
     assert_eq!(restored.errors_in_log().unwrap(), Vec::<String>::new());
     restored.stop();

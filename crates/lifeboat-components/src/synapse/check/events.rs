@@ -1,7 +1,8 @@
-//! Every stored event: its id is that of its content, its content is whole, its signatures are real.
+//! Every stored event: its id is that of its content, its content is whole, its signatures are
+//! real.
 //!
-//! Rows are streamed; batches are checked on other threads while the next ones arrive, so that all cores work
-//! and memory stays flat.
+//! Rows are streamed; batches are checked on other threads while the next ones arrive, so that all
+//! cores work and memory stays flat.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -100,7 +101,8 @@ fn count_kind(kinds: &mut BTreeMap<String, u64>, kind: &str, count: u64) {
 }
 
 impl EventChecker {
-    /// A checker with the keys to believe. Of about `events` events, `seed` draws which signatures are checked.
+    /// A checker with the keys to believe. Of about `events` events, `seed` draws which signatures
+    /// are checked.
     pub fn new(keys: PublicKeys, seed: u64, events: u64) -> Self {
         let share = (u64::MAX / events.max(1)).saturating_mul(SIGNATURES);
         let share = if events <= SIGNATURES { u64::MAX } else { share };
@@ -212,7 +214,8 @@ fn shortened(text: &str) -> String {
     text.chars().take(80).collect()
 }
 
-/// A number that depends on every bit of seed and text, evenly spread: FNV-1a, then the finisher of `SplitMix64`.
+/// A number that depends on every bit of seed and text, evenly spread: FNV-1a, then the finisher of
+/// `SplitMix64`.
 fn draw(seed: u64, text: &[u8]) -> u64 {
     let mixed = text.iter().fold(seed ^ 0xcbf2_9ce4_8422_2325, |mixed, byte| {
         (mixed ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)

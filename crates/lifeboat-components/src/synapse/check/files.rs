@@ -25,7 +25,8 @@ pub enum FileState {
     Differs(String),
 }
 
-/// Looks at the file of a record below `root`. Blocks on the disk; memory does not grow with the file.
+/// Looks at the file of a record below `root`. Blocks on the disk; memory does not grow with the
+/// file.
 pub fn look(root: &Path, record: &MediaRecord) -> FileState {
     let Some(place) = place(root, &record.path) else {
         return FileState::Differs("its path leaves the media store".to_owned());

@@ -1,4 +1,5 @@
-//! The public keys that signatures are checked with: our own, and those of others that Synapse keeps.
+//! The public keys that signatures are checked with: our own, and those of others that Synapse
+//! keeps.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
@@ -26,8 +27,8 @@ pub fn own_keys(config: &SynapseConfig) -> PublicKeys {
     keys
 }
 
-/// Adds the keys of other servers than `own`, at most [`KEYS`]; returns how many. What the database says of our
-/// own keys proves nothing: the configuration knows them.
+/// Adds the keys of other servers than `own`, at most [`KEYS`]; returns how many. What the database
+/// says of our own keys proves nothing: the configuration knows them.
 ///
 /// # Errors
 /// [`PostgresError`] when the server refuses or is lost.

@@ -12,8 +12,8 @@ use crate::synapse::write::sequences::{self, SequenceStand};
 /// Where one process that sends to other servers stands; it needs a row of each type.
 pub(super) const FEDERATION: &str = "federation_stream_position";
 
-/// Sequences are past what rows and stored positions hold, and past the package's; before the first start they
-/// are also raised by `margin`, past what was given out after the export.
+/// Sequences are past what rows and stored positions hold, and past the package's; before the first
+/// start they are also raised by `margin`, past what was given out after the export.
 ///
 /// # Errors
 /// [`PostgresError`] when the server refuses or is lost.

@@ -28,8 +28,8 @@ impl Run {
 
 /// The sign that Synapse has worked on the database since the import, `None` when there is none.
 ///
-/// The import sets each sequence; PostgreSQL notes beside it how many numbers were drawn since. A process that
-/// runs, or was killed, leaves locks, which no package holds.
+/// The import sets each sequence; PostgreSQL notes beside it how many numbers were drawn since. A
+/// process that runs, or was killed, leaves locks, which no package holds.
 ///
 /// # Errors
 /// [`PostgresError`] when the server refuses or is lost.

@@ -45,7 +45,8 @@ pub struct Expected<'a> {
     pub run: Run,
     /// Whether the package lacks files of other servers' media.
     pub lacks_remote_media: bool,
-    /// Whether it was cut under more than one snapshot, so that rows without the row they refer to were dropped.
+    /// Whether it was cut under more than one snapshot, so that rows without the row they refer to
+    /// were dropped.
     pub torn: bool,
 }
 
@@ -99,7 +100,9 @@ pub fn judge(expected: Expected<'_>, found: u64) -> Meaning {
             (_, Run::BeforeFirstStart) => {
                 Meaning::Wrong(format!("{found} rows, it must be empty: {reason}"))
             }
-            (_, Run::AfterFirstStart) => Meaning::Explained(format!("{found} rows since the start")),
+            (_, Run::AfterFirstStart) => {
+                Meaning::Explained(format!("{found} rows since the start"))
+            }
         };
     }
     if found == rows {
@@ -109,7 +112,9 @@ pub fn judge(expected: Expected<'_>, found: u64) -> Meaning {
         return Meaning::Explained(format!("{counts}: rows without their file were dropped"));
     }
     if found < rows && torn && !LASTING.contains(&table) {
-        return Meaning::Explained(format!("{counts}: it was cut twice, rows of the other cut went"));
+        return Meaning::Explained(format!(
+            "{counts}: it was cut twice, rows of the other cut went"
+        ));
     }
     match run {
         Run::BeforeFirstStart if found > rows && is_position(table) => {

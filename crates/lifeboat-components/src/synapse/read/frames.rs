@@ -13,7 +13,8 @@ pub struct Frames {
     name: String,
     /// Table whose rows the records are, where they are rows.
     table: Option<String>,
-    /// A second table whose row a record holds where this field is not null, and how many there were.
+    /// A second table whose row a record holds where this field is not null, and how many there
+    /// were.
     second: Option<(String, usize, u64)>,
     lines: Vec<u8>,
     count: u64,

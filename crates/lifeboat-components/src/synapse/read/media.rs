@@ -1,7 +1,7 @@
 //! Media: the files that the database's rows name, checked against the rows, each content once.
 //!
-//! Files are write-once and are read after the cut, so a row without its file is a fault to name, and a file
-//! without a row is no part of the cut.
+//! Files are write-once and are read after the cut, so a row without its file is a fault to name,
+//! and a file without a row is no part of the cut.
 
 use std::collections::HashSet;
 use std::path::Path;
@@ -25,7 +25,8 @@ use crate::synapse::plan::{KeyRange, MediaOrigin};
 pub struct MediaRecord {
     /// Path below the media store.
     pub path: String,
-    /// `local`, `local_thumbnail`, `remote`, `remote_thumbnail`, `url_cache`, `url_cache_thumbnail`.
+    /// `local`, `local_thumbnail`, `remote`, `remote_thumbnail`, `url_cache`,
+    /// `url_cache_thumbnail`.
     pub kind: String,
     /// The content's address.
     pub mxc: String,
@@ -35,7 +36,8 @@ pub struct MediaRecord {
     pub length: u64,
 }
 
-/// The kind of gap of a file that a row names and that is not there; its detail begins with the `mxc://` address.
+/// The kind of gap of a file that a row names and that is not there; its detail begins with the
+/// `mxc://` address.
 pub const MEDIA_MISSING: &str = "media-missing";
 
 /// The blobs that are in the package, or on their way into it.
@@ -206,7 +208,8 @@ async fn local_files(
     let of_range = super::rooms::in_range("media_id", range);
     // A row without a length was created and never uploaded: there is no file to miss.
     let query = format!(
-        "SELECT media_id, media_length::bigint, url_cache IS NOT NULL, {} FROM local_media_repository
+        "SELECT media_id, media_length::bigint, url_cache IS NOT NULL, {}
+         FROM local_media_repository
          WHERE media_length IS NOT NULL AND {of_range} ORDER BY media_id",
         sha256_column(lane, "local_media_repository").await?
     );
@@ -265,8 +268,8 @@ async fn remote_files(lane: &Client, range: &KeyRange) -> Result<Vec<MediaFile>,
     Ok(files)
 }
 
-/// The condition that origin and media id lie in a range of `origin/id` keys: a comparison of rows, which the
-/// unique index of the pair serves.
+/// The condition that origin and media id lie in a range of `origin/id` keys: a comparison of rows,
+/// which the unique index of the pair serves.
 fn in_pair_range(range: &KeyRange) -> String {
     let side = |key: &Option<String>, operator: &str| {
         let (origin, id) = key.as_ref()?.split_once('/')?;

@@ -137,7 +137,8 @@ async fn pour_events(
     shape.nested("event_json", &content_columns);
     shape.document("pdu");
     let query = format!(
-        "SELECT e.event_id, e.room_id, r.room_version, e.stream_ordering, true, {}, j.event_id, {}, j.json
+        "SELECT e.event_id, e.room_id, r.room_version, e.stream_ordering, true, {},
+                j.event_id, {}, j.json
          FROM events e
          LEFT JOIN event_json j ON j.event_id = e.event_id
          LEFT JOIN rooms r ON r.room_id = e.room_id

@@ -44,7 +44,8 @@ pub struct RoomSummary {
     pub members: u64,
 }
 
-/// Pours the summaries of the rooms in `range`, of which there are few enough for memory by the plan's limits.
+/// Pours the summaries of the rooms in `range`, of which there are few enough for memory by the
+/// plan's limits.
 pub(super) async fn pour(
     lane: &Client,
     range: &KeyRange,

@@ -1,4 +1,5 @@
-//! Records into rows: the mirror image of [`super::super::read::tables`] and [`super::super::read::rooms`].
+//! Records into rows: the mirror image of [`super::super::read::tables`] and
+//! [`super::super::read::rooms`].
 
 use std::collections::BTreeMap;
 
@@ -145,7 +146,8 @@ impl Sink for EventSink {
     }
 }
 
-/// A PDU that went in as an object is the text of the column; one that went in as a string holds it.
+/// A PDU that went in as an object is the text of the column; one that went in as a string holds
+/// it.
 fn content(pdu: &str) -> Member<'_> {
     if pdu.starts_with('{') { Member::Text(pdu) } else { Member::Json(pdu) }
 }

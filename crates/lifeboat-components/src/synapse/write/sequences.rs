@@ -141,7 +141,8 @@ pub async fn stand(client: &Client) -> Result<Vec<SequenceStand>, PostgresError>
         let is_raised = known.is_none_or(|known| known.usage != Use::Inner);
         stands.push(SequenceStand { name: sequence.name, last: None, used, is_raised });
     }
-    // Sequences do not follow snapshots: read after the rows, they cannot seem to be behind a running server's.
+    // Sequences do not follow snapshots: read after the rows, they cannot seem to be behind a
+    // running server's.
     for sequence in read(client).await? {
         if let Some(stand) = stands.iter_mut().find(|stand| stand.name == sequence.name) {
             stand.last = sequence.last;

@@ -1,4 +1,5 @@
-//! The target database: is it fit, is it empty, is it half-filled; and the step that makes it a server.
+//! The target database: is it fit, is it empty, is it half-filled; and the step that makes it a
+//! server.
 
 use serde::{Deserialize, Serialize};
 use tokio_postgres::Client;
@@ -9,9 +10,10 @@ use crate::postgres::connect::Connector;
 use crate::synapse::schema::SchemaStatement;
 
 /// Settings of every writing session.
-const SESSION: &str = "SET standard_conforming_strings = on; SET bytea_output = 'hex'; SET datestyle = 'ISO, YMD';
+const SESSION: &str = "SET standard_conforming_strings = on; SET bytea_output = 'hex';
+    SET datestyle = 'ISO, YMD'; SET client_min_messages = warning;
     SET timezone = 'UTC'; SET statement_timeout = 0; SET lock_timeout = '60s';
-    SET idle_in_transaction_session_timeout = 0; SET synchronous_commit = off; SET client_min_messages = warning;
+    SET idle_in_transaction_session_timeout = 0; SET synchronous_commit = off;
     SET maintenance_work_mem = '256MB'; SET check_function_bodies = off; SET row_security = off;";
 
 /// The table whose absence keeps Synapse from starting on a half-filled database.

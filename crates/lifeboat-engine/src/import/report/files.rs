@@ -84,6 +84,7 @@ pub(super) fn configuration(subject: &Subject) -> Check {
             }
         }
     }
-    let summary = format!("names, keys and secrets; {equal} files equal, {no_place} without a place");
+    let summary =
+        format!("names, keys and secrets; {equal} files equal, {no_place} without a place");
     Check::made("configuration", summary, findings)
 }

@@ -1,11 +1,11 @@
 //! What is compared: a package, and a target that holds its finished import.
 
+use lifeboat_components::postgres::Client;
 use lifeboat_components::synapse::check;
-use lifeboat_components::synapse::check::run::{Run, sign_of_start};
 use lifeboat_components::synapse::check::Findings;
+use lifeboat_components::synapse::check::run::{Run, sign_of_start};
 use lifeboat_components::synapse::config::kept::KeptConfig;
 use lifeboat_components::synapse::layout::STATE_STORE;
-use lifeboat_components::postgres::Client;
 use lifeboat_components::synapse::write::target::{Fitness, State};
 use lifeboat_storage::Access;
 

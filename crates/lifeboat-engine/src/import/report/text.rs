@@ -11,7 +11,10 @@ impl ImportReport {
             line("package", &format!("{} of {}, {}", self.package, self.exported_at, self.trust)),
             line("target", &format!("database {}, media in {}", self.database, self.media_store)),
             line("run", &format!("{}{seen}", self.run.words())),
-            line("made", &format!("{} in {} s by {}", self.checked_at, self.seconds, self.generator)),
+            line(
+                "made",
+                &format!("{} in {} s by {}", self.checked_at, self.seconds, self.generator),
+            ),
             line("seed", &format!("{}, for the samples", self.seed)),
         ];
         for check in &self.checks {

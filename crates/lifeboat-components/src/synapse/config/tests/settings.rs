@@ -13,7 +13,7 @@ fn parse(texts: &[&str]) -> Result<SynapseConfig, ConfigError> {
         .enumerate()
         .map(|(number, text)| Document { path: name(number), text })
         .collect();
-    SynapseConfig::parse(&documents, Path::new("/work"))
+    SynapseConfig::parse(&documents, Path::new("/srv/hs"))
 }
 
 fn good(text: &str) -> SynapseConfig {
@@ -88,10 +88,10 @@ fn files_are_found_by_table_and_by_name() {
         .map(|file| (file.setting.as_str(), file.path.to_str(), file.shape, file.secret))
         .collect();
     let expected = [
-        ("app_service_config_files[0]", Some("/work/a.yaml"), Shape::File, true),
-        ("app_service_config_files[1]", Some("/work/b.yaml"), Shape::File, true),
+        ("app_service_config_files[0]", Some("/srv/hs/a.yaml"), Shape::File, true),
+        ("app_service_config_files[1]", Some("/srv/hs/b.yaml"), Shape::File, true),
         ("log_config", Some("/log.yaml"), Shape::File, false),
-        ("new_thing.some_path", Some("/work/x"), Shape::File, true),
+        ("new_thing.some_path", Some("/srv/hs/x"), Shape::File, true),
         ("templates.custom_template_directory", Some("/t"), Shape::Folder, false),
     ];
     assert_eq!(found, expected);
@@ -103,7 +103,7 @@ fn signing_key_without_a_setting_lies_beside_the_last_file() {
     let config = good("report_stats: no\n");
     assert_eq!(config.named.len(), 1);
     assert_eq!(config.named[0].path, Path::new("/etc/synapse/s.test.signing.key"));
-    assert_eq!(config.media.store_path, Path::new("/work/media_store"));
+    assert_eq!(config.media.store_path, Path::new("/srv/hs/media_store"));
 }
 
 #[test]
