@@ -2,6 +2,7 @@
 
 pub mod begin;
 pub mod estimate;
+pub mod finished;
 pub mod lanes;
 pub mod recheck;
 pub mod sealing;
@@ -18,10 +19,10 @@ use serde::Serialize;
 use tokio::sync::{Semaphore, mpsc};
 
 use crate::context::{Context, Stop};
-use crate::failure::Failure;
+use crate::failure::{Code, Failure};
 use crate::keyring::Recipients;
 use crate::server::ServerRequest;
-use crate::writer::WAITING_ENTRIES;
+use crate::writer::{WAITING_ENTRIES, stopped};
 use crate::writer::sink::{PENDING_BYTES, ToPackage};
 
 use self::begin::Begun;
@@ -89,34 +90,42 @@ pub struct ExportOutcome {
 /// # Errors
 /// [`Failure`]; what was written stays for the next run, unless the stop was a cancel.
 pub async fn export(cx: &Context, request: ExportRequest) -> Result<ExportOutcome, Failure> {
-    let began = (cx.now)();
     let access = Access::new(request.server.environment.iter().cloned());
-    let journal = begin::journal_path(&request)?;
-    let work = run(cx, &request, &access, began);
-    let stop = tokio::select! {
-        outcome = work => return outcome,
-        stop = cx.stopped() => stop,
+    let failure = match run(cx, &request, &access).await {
+        Err(failure) if failure.code == Code::Stopped => failure,
+        outcome => return outcome,
     };
-    if stop == Stop::Pause {
-        return Err(Failure::stopped(
-            "stopped before the package was whole",
-            "run the same command again to go on",
-        ));
+    if *cx.stop.borrow() == Stop::Pause {
+        return Err(failure);
     }
-    begin::clean_up(&request, &access, &journal).await?;
+    begin::clean_up(&request, &access).await?;
     Err(Failure::stopped(
         "cancelled; nothing was left behind",
         "run the command again to begin anew",
     ))
 }
 
+/// Work that only reads, and so may be dropped anywhere, until a stop.
+async fn unless_stopped<T>(
+    cx: &Context,
+    work: impl Future<Output = Result<T, Failure>>,
+) -> Result<T, Failure> {
+    tokio::select! {
+        done = work => done,
+        _ = cx.stopped() => Err(stopped()),
+    }
+}
+
 async fn run(
     cx: &Context,
     request: &ExportRequest,
     access: &Access,
-    began: i64,
 ) -> Result<ExportOutcome, Failure> {
-    let mut source = Source::open(cx, request).await?;
+    let began = (cx.now)();
+    if let Some(outcome) = finished::find(cx, request, access).await? {
+        return Ok(outcome);
+    }
+    let mut source = unless_stopped(cx, Source::open(cx, request)).await?;
     let Begun { writer, cut, resumed, earlier_parts } =
         begin::begin(cx, request, access, &mut source).await?;
     let estimated = estimate::package_bytes(&source);
@@ -130,6 +139,7 @@ async fn run(
     let run = u32::try_from(cut.len()).unwrap_or(u32::MAX);
     let pouring =
         lanes::pour_all(cx, &source, todo, lanes::Setting { to, run, lanes: request.lanes });
+    let pouring = unless_stopped(cx, pouring);
     let (writer, poured) = tokio::join!(writer.run(cx, receiver), pouring);
     // The writer's error is the cause when both failed: lanes then only say that it is gone.
     let writer = writer?;

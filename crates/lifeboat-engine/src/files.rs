@@ -56,7 +56,7 @@ impl PackageFiles {
             .map_err(|e| Failure::usage(format!("{location} names no place"), "").because(e))?;
         if let Some(path) = parsed.as_directory().filter(|path| !path.is_dir()) {
             let file = LocalFile::open(path).await.map_err(|e| storage(cannot(""), e))?;
-            let (members, damage) = walk(&file).await.map_err(|e| storage(cannot(""), e))?;
+            let (members, damage) = walk(&file, file.len()).await.map_err(|e| storage(cannot(""), e))?;
             return Ok(Self::Archive { file, members, damage });
         }
         let place = Place::open(&parsed, access).await.map_err(|e| storage(cannot(""), e))?;
@@ -148,8 +148,12 @@ impl PackageFiles {
 
 /// Walks an archive's headers. Damage ends the walk and is told; the members before it can still be
 /// read.
-async fn walk(file: &LocalFile) -> Result<(Vec<Member>, Option<String>), StorageError> {
-    let mut walk = Walk::begin(file.len());
+/// `whole` is the size the archive is to have.
+async fn walk(
+    file: &LocalFile,
+    whole: u64,
+) -> Result<(Vec<Member>, Option<String>), StorageError> {
+    let mut walk = Walk::begin(whole);
     let mut members: Vec<Member> = Vec::new();
     loop {
         let at = walk.next_offset();
@@ -175,7 +179,8 @@ async fn walk(file: &LocalFile) -> Result<(Vec<Member>, Option<String>), Storage
 
 /// Names and offsets of the members of an archive that is still being written.
 pub(crate) async fn archive_members(file: &LocalFile) -> Result<Vec<(String, u64)>, StorageError> {
-    let (members, _) = walk(file).await?;
+    // Its end mark is still to come.
+    let (members, _) = walk(file, file.len() + END.len() as u64).await?;
     Ok(members.into_iter().map(|member| (member.name, member.offset)).collect())
 }
 

@@ -34,6 +34,10 @@ pub struct Begun {
     pub server_name: String,
     /// What was asked for.
     pub selection: Selection,
+    /// Whom it is sealed for.
+    pub recipients: Vec<String>,
+    /// Whether the target is a folder that was made for it.
+    pub made_folder: bool,
     /// All parts.
     pub plan: Vec<Part>,
 }
@@ -106,8 +110,14 @@ impl Journal {
         how.write(true).create_new(true).mode(0o600);
         let file = how.open(path).map_err(|e| cannot("begin", path, e))?;
         let mut journal = Self { file, path: path.to_owned() };
-        journal.add(begun)?;
-        Ok(journal)
+        match journal.add(begun) {
+            Ok(()) => Ok(journal),
+            Err(failure) => {
+                // A part of the line is of no use, and may hold a part of the key.
+                journal.remove().ok();
+                Err(failure)
+            }
+        }
     }
 
     /// Opens the journal of an earlier run, `None` when there is none.
@@ -121,10 +131,10 @@ impl Journal {
             Err(e) => return Err(cannot("open", path, e)),
         };
         lock(&file, path)?;
-        let mut text = Zeroizing::new(String::new());
+        let mut text = Zeroizing::new(Vec::new());
         (&file)
             .take(JOURNAL_BYTES)
-            .read_to_string(&mut text)
+            .read_to_end(&mut text)
             .map_err(|e| cannot("read", path, e))?;
         let Some(earlier) = parse(&text) else {
             // The run died before its first line was whole: there is nothing to go on from.
@@ -132,13 +142,13 @@ impl Journal {
             std::fs::remove_file(path).map_err(|e| cannot("remove", path, e))?;
             return Ok(None);
         };
-        if !text.ends_with('\n') {
+        if !text.ends_with(b"\n") {
             file.write_all(b"\n").map_err(|e| cannot("add to", path, e))?;
         }
         Ok(Some((Self { file, path: path.to_owned() }, earlier)))
     }
 
-    /// Notes a cut.
+    /// Notes a cut; one of the number of the last takes its place.
     ///
     /// # Errors
     /// [`Failure`] when the journal cannot be written.
@@ -193,21 +203,29 @@ fn lock(file: &File, path: &Path) -> Result<(), Failure> {
 }
 
 fn cannot(verb: &str, path: &Path, error: io::Error) -> Failure {
-    Failure::failed(
-        format!("cannot {verb} the journal {}", path.display()),
-        "give a place we may write with --journal FILE",
-    )
-    .because(error)
+    let remedy = match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            "free some space, then run the same command again"
+        }
+        io::ErrorKind::ReadOnlyFilesystem => {
+            "mount it writable or give another place; the journal's own is --journal FILE"
+        }
+        _ => "give a place we may write with --journal FILE",
+    };
+    Failure::failed(format!("cannot {verb} the journal {}", path.display()), remedy).because(error)
 }
 
-fn parse(text: &str) -> Option<Earlier> {
-    let mut lines = text.lines();
-    let begun: Begun = serde_json::from_str(lines.next()?).ok()?;
+fn parse(text: &[u8]) -> Option<Earlier> {
+    let mut lines = text.split(|byte| *byte == b'\n');
+    let begun: Begun = serde_json::from_slice(lines.next()?).ok()?;
     let (cuts, volumes, parts) = (Vec::new(), Vec::new(), Vec::new());
     let mut earlier = Earlier { begun, cuts, volumes, parts, archive_bytes: 0 };
-    for line in lines.filter_map(|line| serde_json::from_str::<Line>(line).ok()) {
+    for line in lines.filter_map(|line| serde_json::from_slice::<Line>(line).ok()) {
         match line {
-            Line::Cut(cut) => earlier.cuts.push(cut),
+            Line::Cut(cut) => {
+                earlier.cuts.pop_if(|last| last.cut == cut.cut);
+                earlier.cuts.push(cut);
+            }
             Line::Volume { volume, parts, archive_bytes } => {
                 earlier.volumes.push(volume);
                 earlier.parts.extend(parts);

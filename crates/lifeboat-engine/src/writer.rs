@@ -17,7 +17,7 @@ use lifeboat_package::pack::VolumePacker;
 use lifeboat_package::seal::FreshSeal;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 
-use crate::context::Context;
+use crate::context::{Context, Stop};
 use crate::failure::Failure;
 use crate::files::{Target, storage};
 use crate::journal::{ClearFile, Journal, PartDone};
@@ -67,8 +67,11 @@ pub struct Writer {
 impl Writer {
     /// Takes entries until the lanes are gone; returns itself with all volumes finished.
     ///
+    /// This future must not be dropped half-way: a write that is under way would go on behind the
+    /// back of whoever cleans up. It ends by itself, between two writes, when it is to stop.
+    ///
     /// # Errors
-    /// [`Failure`] when the target or the journal cannot be written.
+    /// [`Failure`] when the target or the journal cannot be written, or on a stop.
     pub async fn run(
         mut self,
         cx: &Context,
@@ -78,6 +81,9 @@ impl Writer {
         let mut whole: Vec<PartDone> = Vec::new();
         let mut out = Vec::with_capacity(2 * WRITE_BYTES);
         while let Some(message) = from.recv().await {
+            if is_stopped(cx) {
+                break;
+            }
             let (path, bytes, count, permit) = match message {
                 ToWriter::Done(part) => {
                     whole.push(part);
@@ -97,6 +103,10 @@ impl Writer {
             } else {
                 self.finish(volume, &mut out, std::mem::take(&mut whole)).await?;
             }
+        }
+        if is_stopped(cx) {
+            self.target.abandon().await;
+            return Err(stopped());
         }
         // An export without any entry still is one: its parts are done, there is nothing to hold
         // them.
@@ -140,6 +150,18 @@ impl Writer {
         let bytes = std::mem::replace(out, Vec::with_capacity(2 * WRITE_BYTES));
         self.target.write(Bytes::from(bytes)).await.map_err(target_fault)
     }
+}
+
+fn is_stopped(cx: &Context) -> bool {
+    *cx.stop.borrow() != Stop::Go
+}
+
+/// A stop before the package was whole.
+pub(crate) fn stopped() -> Failure {
+    Failure::stopped(
+        "stopped before the package was whole",
+        "run the same command again to go on",
+    )
 }
 
 /// A target that could not be written.

@@ -13,6 +13,13 @@ const SESSION: &str = "SET standard_conforming_strings = on; SET bytea_output = 
     SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0;
     SET lock_timeout = '60s'; SET synchronize_seqscans = off;";
 
+/// What the planner is told. A range of rooms is a small part of a large table: with the default
+/// price of a random page the server would rather read and sort whole tables for each range, on
+/// disk. Lanes are the parallelism; workers of the server's own would only fight them for its
+/// cores.
+const PLANNER: &str = "SET random_page_cost = 1.1; SET work_mem = '64MB';
+    SET max_parallel_workers_per_gather = 0;";
+
 /// An open snapshot. It lasts as long as this value.
 pub struct Cut {
     anchor: Client,
@@ -65,6 +72,7 @@ impl Cut {
         let client = self.connector.connect().await?;
         let doing = |e| PostgresError::sorted("joined the snapshot", e);
         client.batch_execute(SESSION).await.map_err(doing)?;
+        client.batch_execute(PLANNER).await.map_err(doing)?;
         client
             .batch_execute(&format!(
                 "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET TRANSACTION SNAPSHOT '{}'",

@@ -50,9 +50,9 @@ pub async fn begin(
         Some((journal, earlier)) if !earlier.volumes.is_empty() => {
             resume(cx, request, access, (source, journal, earlier)).await
         }
-        Some(_) => {
+        Some((journal, earlier)) => {
             // Nothing was finished: there is nothing to go on from.
-            clean_up(request, access, &path).await?;
+            discard(request, access, (journal, &earlier)).await?;
             anew(cx, request, access, (source, &path)).await
         }
         None => anew(cx, request, access, (source, &path)).await,
@@ -80,6 +80,7 @@ async fn anew(
         sha256: Digest::of(bytes).to_string(),
     };
     let clear_files = vec![clear(HEADER_NAME, &header), clear(KEY_NAME, &key_age)];
+    let made_folder = folder_of(request).is_some_and(|folder| !folder.exists());
     let mut target = Target::open(&request.target, access, None).await?;
     let begun = journal::Begun {
         package: package.to_string(),
@@ -87,10 +88,19 @@ async fn anew(
         clear_files: clear_files.clone(),
         server_name: source.reading.config.server_name.clone(),
         selection: request.selection.clone(),
+        recipients: request.recipients.names(),
+        made_folder,
         plan: source.plan.clone(),
     };
     // The journal comes first, so that whatever is written has something that says whose it is.
-    let mut journal = Journal::begin(path, &begun)?;
+    let mut journal = match Journal::begin(path, &begun) {
+        Ok(journal) => journal,
+        Err(failure) => {
+            // Of what could not begin nothing is to stay; the first trouble is the one to tell.
+            target.remove().await.ok();
+            return Err(failure);
+        }
+    };
     target.put(HEADER_NAME, header).await.map_err(target_fault)?;
     target.put(KEY_NAME, key_age).await.map_err(target_fault)?;
     let cut = vec![cut_of(source, 1)];
@@ -127,17 +137,22 @@ async fn resume(
     if begun.selection != request.selection {
         return Err(other("selection"));
     }
+    if sorted(begun.recipients) != sorted(request.recipients.names()) {
+        return Err(other("choice of recipients"));
+    }
     let package = PackageId::parse(&begun.package).map_err(|_| other("kind"))?;
     let key = PackageKey::parse_key_text(&begun.key_text, &package).map_err(|_| other("kind"))?;
     let target = Target::open(&request.target, access, Some(archive_bytes)).await?;
     source.plan = begun.plan;
-    let known = super::recheck::check(cx, request, access, (&package, &key, &volumes)).await?;
+    let check = super::recheck::check(cx, request, access, (&package, &key, &volumes));
+    let known = super::unless_stopped(cx, check).await?;
     source.know(known);
     if let Some(last) = cuts.last_mut() {
         last.changed_rooms =
             facts::rooms_changed_since(source.cut.anchor(), last.position, CHANGED_ROOMS)
                 .await
                 .map_err(database_fault)?;
+        journal.cut(last)?;
     }
     let cut = cut_of(source, u32::try_from(cuts.len() + 1).unwrap_or(u32::MAX));
     journal.cut(&cut)?;
@@ -200,25 +215,54 @@ pub fn journal_path(request: &ExportRequest) -> Result<PathBuf, Failure> {
 ///
 /// # Errors
 /// [`Failure`] when something cannot be removed; it is named.
-pub async fn clean_up(
-    request: &ExportRequest,
-    access: &Access,
-    journal: &Path,
-) -> Result<(), Failure> {
-    let Some((journal, earlier)) = Journal::open(journal)? else {
-        return match Target::archive_at(&request.target) {
+pub async fn clean_up(request: &ExportRequest, access: &Access) -> Result<(), Failure> {
+    match Journal::open(&journal_path(request)?)? {
+        Some((journal, earlier)) => discard(request, access, (journal, &earlier)).await,
+        None => match Target::archive_at(&request.target) {
             Some(archive) => remove_orphan(&beside(&archive, ".partial")),
             None => Ok(()),
-        };
+        },
+    }
+}
+
+/// Removes an unfinished package and its journal.
+async fn discard(
+    request: &ExportRequest,
+    access: &Access,
+    (journal, earlier): (Journal, &Earlier),
+) -> Result<(), Failure> {
+    let removed = match Target::archive_at(&request.target) {
+        Some(archive) => remove_orphan(&beside(&archive, ".partial")),
+        None => {
+            let target = Target::open(&request.target, access, Some(0)).await?;
+            target.remove().await.map_err(target_fault)
+        }
     };
-    let target = Target::open(&request.target, access, Some(earlier.archive_bytes)).await?;
-    let removed = target.remove().await.map_err(target_fault);
+    if let Some(folder) = folder_of(request) {
+        // A folder that somebody else has put something into stays.
+        std::fs::remove_dir(folder.join("volumes")).ok();
+        if earlier.begun.made_folder {
+            std::fs::remove_dir(&folder).ok();
+        }
+    }
     journal.remove()?;
     removed
 }
 
+/// The folder of this machine that the package's files go to.
+fn folder_of(request: &ExportRequest) -> Option<PathBuf> {
+    let location = lifeboat_storage::Location::parse(&request.target).ok()?;
+    let is_archive = Target::archive_at(&request.target).is_some();
+    location.as_directory().filter(|_| !is_archive).map(Path::to_owned)
+}
+
+fn sorted(mut names: Vec<String>) -> Vec<String> {
+    names.sort();
+    names
+}
+
 /// A partial archive without a journal cannot be gone on with: nobody has its key.
-fn remove_orphan(partial: &Path) -> Result<(), Failure> {
+pub(super) fn remove_orphan(partial: &Path) -> Result<(), Failure> {
     match std::fs::remove_file(partial) {
         Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(Failure::failed(
             format!("cannot remove {}, left by an earlier run", partial.display()),

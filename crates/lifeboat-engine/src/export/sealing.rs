@@ -56,7 +56,7 @@ pub async fn commit(
 }
 
 /// Of each part the last that was poured: a slice may have been poured again.
-fn newest(parts: Vec<PartDone>) -> Vec<PartDone> {
+pub(super) fn newest(parts: Vec<PartDone>) -> Vec<PartDone> {
     let by_number: BTreeMap<u32, PartDone> =
         parts.into_iter().map(|part| (part.number, part)).collect();
     by_number.into_values().collect()
@@ -174,7 +174,7 @@ fn contents(
     contents.to_bytes().map_err(|e| fault().because(e))
 }
 
-fn outcome(manifest: &Manifest, parts: &[PartDone], signed_by: Option<String>) -> ExportOutcome {
+pub(super) fn outcome(manifest: &Manifest, parts: &[PartDone], signed_by: Option<String>) -> ExportOutcome {
     let rows = |name: &str| {
         manifest.tables.iter().find(|table| table.name == name).map_or(0, |table| table.rows)
     };

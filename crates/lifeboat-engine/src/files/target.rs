@@ -56,7 +56,11 @@ impl Target {
             return Ok(Self::Archive { file, path, open: None });
         }
         let place = Place::open(&parsed, access).await.map_err(|e| storage(cannot(), e))?;
-        if resume_at.is_none() {
+        if resume_at.is_some() {
+            // An upload that a crash cut short is of no use. Who may not list such uploads, or
+            // remove them, may still go on.
+            place.delete_partials().await.ok();
+        } else {
             let there = place.list().await.map_err(|e| storage(cannot(), e))?;
             if !there.is_empty() {
                 return Err(exists(location));
@@ -159,6 +163,16 @@ impl Target {
         Ok(())
     }
 
+    /// Gives up the file that was begun, so that it does not lie around until the next run.
+    pub async fn abandon(&mut self) {
+        if let Self::Files { open, .. } = self
+            && let Some(upload) = open.take()
+        {
+            // The next run, or the clean-up, finds what cannot be removed now.
+            upload.abort().await.ok();
+        }
+    }
+
     /// Removes everything that was written.
     ///
     /// # Errors
@@ -170,11 +184,10 @@ impl Target {
                 if let Some(upload) = open {
                     upload.abort().await?;
                 }
-                place.delete_partials().await?;
                 for entry in place.list().await? {
                     place.delete(&entry.name).await?;
                 }
-                Ok(())
+                place.delete_partials().await.map(drop)
             }
         }
     }

@@ -34,13 +34,7 @@ pub async fn activate(
 ) -> Result<(), Failure> {
     cx.stage("rules and activation", 0, Unit::Items);
     let session = &prepared.session;
-    let transaction = |sql: &'static str| async move {
-        let done = session.batch_execute(sql).await;
-        done.map_err(|e| {
-            database_fault(lifeboat_components::postgres::PostgresError::sorted("activated", e))
-        })
-    };
-    transaction("BEGIN").await?;
+    target::begin(session).await.map_err(database_fault)?;
     let saved = saved_sequences(checked, contents).await?;
     let raised = sequences::restore(session, &saved, request.margin).await;
     outcome.fixups.extend(raised.map_err(database_fault)?.iter().map(Into::into));
@@ -52,7 +46,7 @@ pub async fn activate(
     outcome.fixups.extend(fixups::apply(session, &facts).await.map_err(database_fault)?);
     last_table(checked, contents, prepared, session).await?;
     target::note_finished(session).await.map_err(database_fault)?;
-    transaction("COMMIT").await
+    target::commit(session).await.map_err(database_fault)
 }
 
 /// Which rows of other servers' media have no file: those of the package's gaps, or all.

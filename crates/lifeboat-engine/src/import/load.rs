@@ -51,15 +51,19 @@ pub async fn prepare(checked: &Checked, contents: &Contents) -> Result<Prepared,
     if checked.fitness.as_ref().is_some_and(is_half_filled) {
         target::clear(&session).await.map_err(database_fault)?;
     }
-    let package = checked.package.manifest.package.to_string();
-    target::note_begin(&session, &package).await.map_err(database_fault)?;
     let statements = read_schema(checked, contents).await?;
     let is_last =
         |s: &SchemaStatement| s.name == LAST_TABLE || s.table.as_deref() == Some(LAST_TABLE);
     let (last, statements): (Vec<_>, Vec<_>) = statements.into_iter().partition(is_last);
+    // Together: with the note and without tables, Synapse would make itself a new server here, and
+    // we would take it for ours to clear.
+    target::begin(&session).await.map_err(database_fault)?;
+    let package = checked.package.manifest.package.to_string();
+    target::note_begin(&session, &package).await.map_err(database_fault)?;
     for statement in statements.iter().filter(|s| s.stage == Stage::BeforeRows) {
         target::run(&session, statement).await.map_err(database_fault)?;
     }
+    target::commit(&session).await.map_err(database_fault)?;
     Ok(Prepared { statements, last, session })
 }
 

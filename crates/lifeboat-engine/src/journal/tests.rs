@@ -10,6 +10,8 @@ fn begun() -> Begun {
         clear_files: Vec::new(),
         server_name: "a.test".to_owned(),
         selection: Selection::EVERYTHING,
+        recipients: vec!["age1".to_owned()],
+        made_folder: false,
         plan: Vec::new(),
     }
 }

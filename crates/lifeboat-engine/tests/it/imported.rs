@@ -50,9 +50,8 @@ static IMPORTED: LazyLock<Imported> = LazyLock::new(|| {
             journal: None,
         };
         export::export(&cx, request).await.map_err(told).expect("exports");
-        let request = made.request(server_request(&made.target));
-        import::import(&cx, request).await.map_err(told).expect("imports");
     });
+    made.import_into(&made.target);
     made
 });
 
@@ -64,6 +63,12 @@ pub(crate) fn imported() -> &'static Imported {
 }
 
 impl Imported {
+    /// Imports the package into an empty server.
+    pub(crate) fn import_into(&self, target: &Homeserver) {
+        let request = self.request(server_request(target));
+        run(import::import(&context(), request)).map_err(told).expect("imports");
+    }
+
     /// Copies the imported server, for a test of this name.
     pub(crate) fn copy(&self, name: &str) -> Damaged {
         let _turn = COPYING.lock().expect("no other copy failed");

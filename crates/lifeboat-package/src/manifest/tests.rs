@@ -137,6 +137,9 @@ fn a_manifest_of_other_files_is_refused() {
         change(&mut seal);
         assert!(manifest.check_against(&header, &seal).is_err());
     }
+    let newer = String::from_utf8(header.to_bytes()).unwrap().replace("\"1.0\"", "\"1.1\"");
+    let newer = Header::parse(newer.as_bytes()).unwrap();
+    assert!(manifest.check_against(&newer, &seal).is_err());
     let other = Header::of(&PackageId::from_bytes([2; 16]), &PackageKey::from_bytes([1; 32]));
     assert!(manifest.check_against(&other, &seal).is_err());
 }

@@ -70,3 +70,21 @@ fn a_volume_with_too_many_entries_is_full_and_its_index_still_fits() {
     let volume = packer.finish(&mut out).unwrap();
     assert!(volume.index.length <= ENTRY_BYTES as u64, "{}", volume.index.length);
 }
+
+#[test]
+fn a_volume_is_full_before_it_is_larger_than_readers_accept() {
+    let mut out = Vec::new();
+    let mut packer = packer(&mut out);
+    let mut blob = BlobPiece { sha256: [0; 32], piece: None, bytes: vec![0; ENTRY_BYTES] };
+    let error = loop {
+        out.clear();
+        blob.sha256[0] = blob.sha256[0].wrapping_add(1);
+        if let Err(error) = packer.add_blob(&blob, &mut out) {
+            break error;
+        }
+    };
+    assert!(matches!(error, PackError::Full { .. }), "{error}");
+    assert!(packer.sealed_bytes() > VOLUME_BYTES - 2 * ENTRY_BYTES as u64);
+    let volume = packer.finish(&mut out).unwrap();
+    assert!(volume.size <= VOLUME_BYTES, "{}", volume.size);
+}

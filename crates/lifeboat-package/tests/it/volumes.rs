@@ -7,6 +7,7 @@ use lifeboat_package::frame::{Count, compress};
 use lifeboat_package::id::{EntryPath, PackageId, blob_path};
 use lifeboat_package::index::INDEX_PATH;
 use lifeboat_package::key::PackageKey;
+use lifeboat_package::limits::VOLUME_ENTRIES;
 use lifeboat_package::manifest::Volume;
 use lifeboat_package::pack::VolumePacker;
 use lifeboat_package::seal::{FreshSeal, HEAD, RangeKey, SealedRange, seal_bytes};
@@ -259,6 +260,16 @@ fn an_index_that_does_not_agree_is_refused() {
     refused(&with(right.trim_end()), "Unended");
     let bomb = compress(&vec![b'\n'; (64 << 20) + 1], 3).unwrap();
     refused(&archive(&[(entry, &frame), (INDEX_PATH, &bomb)]), "TooLarge");
+}
+
+#[test]
+fn a_volume_with_too_many_entries_is_refused() {
+    let names: Vec<String> = (0..=VOLUME_ENTRIES).map(|at| at.to_string()).collect();
+    let members: Vec<(&str, &[u8])> = names.iter().map(|name| (name.as_str(), &b""[..])).collect();
+    refused(&archive(&members), "more entries than allowed");
+    let lines: String = names.iter().map(|name| index_line(name, 0, b"", (0, 0))).collect();
+    let index = compress(lines.as_bytes(), 1).unwrap();
+    refused(&archive(&[(INDEX_PATH, &index)]), "TooMany");
 }
 
 fn any_entry() -> impl Strategy<Value = (Vec<u8>, bool)> {

@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use lifeboat_testing::Homeserver;
 use serde_json::Value;
 
-use crate::harbour::{Harbour, harbour};
+use crate::harbour::{Harbour, harbour, settled_facts};
 use crate::program::{DONE, GAPS, import_words, lifeboat};
 
 /// Facts that may differ between the server that was exported and the one that was made of it.
@@ -40,7 +40,7 @@ fn clients_see_the_same_on_the_server_that_was_put_back() {
     let outcome = harbour.import(&server, &[]).result(GAPS);
     brought_the_signing_key(&world.server, &server, &outcome);
     server.start().unwrap();
-    let facts = world.capture(&server, "home").unwrap();
+    let facts = settled_facts(world, &server, "home");
     let report = world.compare(&harbour.facts, &facts, &MAY_DIFFER).unwrap();
     assert!(fact_count(&report) >= LEAST_FACTS, "{report}");
     assert_eq!(server.errors_in_log().unwrap(), Vec::<String>::new());

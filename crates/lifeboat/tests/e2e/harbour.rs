@@ -46,7 +46,7 @@ pub(crate) fn harbour() -> &'static Harbour {
 impl Harbour {
     /// Looks at a running homeserver and exports it.
     pub(crate) fn of(world: World) -> Self {
-        let facts = world.capture(&world.server, "source").unwrap();
+        let facts = settled_facts(&world, &world.server, "source");
         let one_time_keys = one_time_keys(&world);
         let signer = signer_of(&world.server);
         let identity = world.directory().join("identity.txt");
@@ -77,6 +77,15 @@ impl Harbour {
         fs::copy(self.world.directory().join("survivor.json"), &path).unwrap();
         path
     }
+}
+
+/// What clients can see of a homeserver when it has been read before.
+///
+/// Synapse shows what a state event replaced only after it has served that event in a timeline,
+/// so the first reading depends on its own order.
+pub(crate) fn settled_facts(world: &World, server: &Homeserver, label: &str) -> PathBuf {
+    world.capture(server, &format!("{label}-first")).unwrap();
+    world.capture(server, label).unwrap()
 }
 
 /// Makes an identity; its recipient.

@@ -11,4 +11,5 @@ mod killed;
 mod lost_window;
 mod program;
 mod refused;
+mod stopped;
 mod survivor;

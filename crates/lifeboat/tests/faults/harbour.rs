@@ -108,11 +108,6 @@ impl Harbour {
         &self.media_store
     }
 
-    /// The configuration paths.
-    pub(crate) fn config(&self) -> &[PathBuf] {
-        &self.config
-    }
-
     /// Variables with which the binary reaches a new bucket, whose name comes with them.
     pub(crate) fn bucket(&self) -> (String, Vec<(String, String)>) {
         let number = NEXT.fetch_add(1, Ordering::Relaxed);

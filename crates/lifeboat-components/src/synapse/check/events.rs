@@ -198,7 +198,7 @@ impl EventChecker {
     }
 
     /// Whether an event is in the sample.
-    fn draws(&self, event_id: &str) -> bool {
+    pub(super) fn draws(&self, event_id: &str) -> bool {
         draw(self.seed, event_id.as_bytes()) <= self.share
             && self.sampled.fetch_add(1, Ordering::Relaxed) < SIGNATURES
     }

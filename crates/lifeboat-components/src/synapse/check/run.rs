@@ -38,7 +38,7 @@ pub async fn sign_of_start(client: &Client) -> Result<Option<String>, PostgresEr
     let names = client
         .query(
             "SELECT schemaname::text, sequencename::text FROM pg_sequences
-             WHERE schemaname = current_schema() ORDER BY 2 COLLATE \"C\"",
+             WHERE schemaname = current_schema() ORDER BY sequencename",
             &[],
         )
         .await

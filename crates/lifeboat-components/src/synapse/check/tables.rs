@@ -93,15 +93,15 @@ pub fn must_be_empty(table: &str) -> Option<&'static str> {
 /// Judges a count. Pure.
 pub fn judge(expected: Expected<'_>, found: u64) -> Meaning {
     let Expected { table, rows, run, lacks_remote_media, torn } = expected;
-    let counts = format!("{found} rows, the package has {rows}");
+    let counts = format!("rows: {found}, in the package: {rows}");
     if let Some(reason) = must_be_empty(table) {
         return match (found, run) {
             (0, _) => Meaning::Equal,
             (_, Run::BeforeFirstStart) => {
-                Meaning::Wrong(format!("{found} rows, it must be empty: {reason}"))
+                Meaning::Wrong(format!("rows: {found}, it must be empty: {reason}"))
             }
             (_, Run::AfterFirstStart) => {
-                Meaning::Explained(format!("{found} rows since the start"))
+                Meaning::Explained(format!("rows: {found}, since the start"))
             }
         };
     }

@@ -98,13 +98,17 @@ pub async fn fitness(client: &Client) -> Result<Fitness, PostgresError> {
                     ARRAY(SELECT c.relname::text FROM pg_class c
                           WHERE c.relnamespace = current_schema()::regnamespace
                             AND c.relkind IN ('r', 'p', 'v', 'm', 'S', 'f')
-                          ORDER BY 1 LIMIT 5)
+                          ORDER BY 1 LIMIT 5),
+                    EXISTS (SELECT FROM pg_class c
+                            WHERE c.relnamespace = current_schema()::regnamespace
+                              AND c.relname = $1::text)
              FROM pg_database d WHERE d.datname = current_database()",
-            &[],
+            &[&LAST_TABLE],
         )
         .await
         .map_err(doing)?;
-    let (noted, tables): (bool, Vec<String>) = (row.get(5), row.get(6));
+    let (noted, tables, has_last): (bool, Vec<String>, bool) =
+        (row.get(5), row.get(6), row.get(7));
     let mut state = if tables.is_empty() { State::Empty } else { State::Foreign(tables) };
     if noted {
         let note = "SELECT package, finished FROM lifeboat.import ORDER BY began DESC LIMIT 1";
@@ -113,6 +117,9 @@ pub async fn fitness(client: &Client) -> Result<Fitness, PostgresError> {
             state = match (note.get(1), state) {
                 (true, State::Foreign(_)) => State::Imported { package },
                 (true, state) => state,
+                (false, State::Foreign(tables)) if has_last && is_server(client).await? => {
+                    State::Foreign(tables)
+                }
                 (false, _) => State::HalfFilled { package },
             };
         }
@@ -125,6 +132,14 @@ pub async fn fitness(client: &Client) -> Result<Fitness, PostgresError> {
         may_create: row.get(4),
         state,
     })
+}
+
+/// Whether Synapse made a server here. We fill the last table with the end of an import; a Synapse
+/// that refuses to start on what was cut short makes it too, but leaves it empty.
+async fn is_server(client: &Client) -> Result<bool, PostgresError> {
+    let doing = |e| PostgresError::sorted("looked at the target database", e);
+    let question = format!("SELECT EXISTS (SELECT FROM {LAST_TABLE})");
+    Ok(client.query_one(&question, &[]).await.map_err(doing)?.get(0))
 }
 
 /// Notes that an import begins. From here on the database is ours to clear.
@@ -150,7 +165,8 @@ pub async fn note_begin(client: &Client, package: &str) -> Result<(), PostgresEr
     Ok(())
 }
 
-/// Clears away what an import that was cut short left: everything in the current schema.
+/// Clears away what an import that was cut short left: everything in the current schema, and at the
+/// end our note. What somebody puts into the database afterwards is not ours to clear.
 ///
 /// # Errors
 /// [`PostgresError`].
@@ -184,7 +200,27 @@ pub async fn clear(client: &Client) -> Result<(), PostgresError> {
         let drop = format!("DROP FUNCTION IF EXISTS {} CASCADE", row.get::<_, &str>(0));
         client.batch_execute(&drop).await.map_err(doing)?;
     }
-    Ok(())
+    let note =
+        format!("DROP TABLE IF EXISTS {NOTE_SCHEMA}.import; DROP SCHEMA IF EXISTS {NOTE_SCHEMA}");
+    client.batch_execute(&note).await.map_err(doing)
+}
+
+/// Begins a transaction.
+///
+/// # Errors
+/// [`PostgresError`].
+pub async fn begin(client: &Client) -> Result<(), PostgresError> {
+    let doing = |e| PostgresError::sorted("began a transaction", e);
+    client.batch_execute("BEGIN").await.map_err(doing)
+}
+
+/// Ends a transaction: all of it is kept.
+///
+/// # Errors
+/// [`PostgresError`]; nothing of it is kept then.
+pub async fn commit(client: &Client) -> Result<(), PostgresError> {
+    let doing = |e| PostgresError::sorted("ended a transaction", e);
+    client.batch_execute("COMMIT").await.map_err(doing)
 }
 
 /// Runs one statement of the schema.

@@ -46,15 +46,15 @@ fn of_check(check: &Check) -> Vec<String> {
     let word = match check.result {
         CheckResult::Ok => "ok",
         CheckResult::Noted => "noted",
-        CheckResult::NotChecked => "NO CHECK",
+        CheckResult::NotChecked => "unchecked",
         CheckResult::Failed => "FAILED",
         CheckResult::Wrong => "WRONG",
     };
     let findings = &check.findings;
     let count = match check.result {
         CheckResult::Wrong => format!("; {} wrong", findings.wrong),
-        CheckResult::NotChecked | CheckResult::Failed => "; not checked".to_owned(),
-        CheckResult::Ok | CheckResult::Noted => String::new(),
+        CheckResult::Failed => "; not checked".to_owned(),
+        CheckResult::Ok | CheckResult::Noted | CheckResult::NotChecked => String::new(),
     };
     let mut lines = vec![line(word, &format!("{}: {}{count}", check.name, check.summary))];
     let problems = findings.problems.iter();
