@@ -22,8 +22,8 @@ use crate::context::{Context, Stop};
 use crate::failure::{Code, Failure};
 use crate::keyring::Recipients;
 use crate::server::ServerRequest;
-use crate::writer::{WAITING_ENTRIES, stopped};
 use crate::writer::sink::{PENDING_BYTES, ToPackage};
+use crate::writer::{WAITING_ENTRIES, stopped};
 
 use self::begin::Begun;
 use self::source::Source;
@@ -91,7 +91,7 @@ pub struct ExportOutcome {
 /// [`Failure`]; what was written stays for the next run, unless the stop was a cancel.
 pub async fn export(cx: &Context, request: ExportRequest) -> Result<ExportOutcome, Failure> {
     let access = Access::new(request.server.environment.iter().cloned());
-    let failure = match run(cx, &request, &access).await {
+    let failure = match Box::pin(run(cx, &request, &access)).await {
         Err(failure) if failure.code == Code::Stopped => failure,
         outcome => return outcome,
     };

@@ -56,7 +56,8 @@ impl PackageFiles {
             .map_err(|e| Failure::usage(format!("{location} names no place"), "").because(e))?;
         if let Some(path) = parsed.as_directory().filter(|path| !path.is_dir()) {
             let file = LocalFile::open(path).await.map_err(|e| storage(cannot(""), e))?;
-            let (members, damage) = walk(&file, file.len()).await.map_err(|e| storage(cannot(""), e))?;
+            let (members, damage) =
+                walk(&file, file.len()).await.map_err(|e| storage(cannot(""), e))?;
             return Ok(Self::Archive { file, members, damage });
         }
         let place = Place::open(&parsed, access).await.map_err(|e| storage(cannot(""), e))?;
@@ -149,10 +150,7 @@ impl PackageFiles {
 /// Walks an archive's headers. Damage ends the walk and is told; the members before it can still be
 /// read.
 /// `whole` is the size the archive is to have.
-async fn walk(
-    file: &LocalFile,
-    whole: u64,
-) -> Result<(Vec<Member>, Option<String>), StorageError> {
+async fn walk(file: &LocalFile, whole: u64) -> Result<(Vec<Member>, Option<String>), StorageError> {
     let mut walk = Walk::begin(whole);
     let mut members: Vec<Member> = Vec::new();
     loop {

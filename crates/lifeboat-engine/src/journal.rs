@@ -132,10 +132,7 @@ impl Journal {
         };
         lock(&file, path)?;
         let mut text = Zeroizing::new(Vec::new());
-        (&file)
-            .take(JOURNAL_BYTES)
-            .read_to_end(&mut text)
-            .map_err(|e| cannot("read", path, e))?;
+        (&file).take(JOURNAL_BYTES).read_to_end(&mut text).map_err(|e| cannot("read", path, e))?;
         let Some(earlier) = parse(&text) else {
             // The run died before its first line was whole: there is nothing to go on from.
             drop(file);

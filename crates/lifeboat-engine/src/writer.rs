@@ -158,10 +158,7 @@ fn is_stopped(cx: &Context) -> bool {
 
 /// A stop before the package was whole.
 pub(crate) fn stopped() -> Failure {
-    Failure::stopped(
-        "stopped before the package was whole",
-        "run the same command again to go on",
-    )
+    Failure::stopped("stopped before the package was whole", "run the same command again to go on")
 }
 
 /// A target that could not be written.

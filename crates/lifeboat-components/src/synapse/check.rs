@@ -27,8 +27,8 @@ pub const NAMED: usize = 50;
 
 /// Settings of every checking session.
 const SESSION: &str = "SET default_transaction_read_only = on; SET standard_conforming_strings = on;
-    SET bytea_output = 'hex'; SET datestyle = 'ISO, YMD'; SET timezone = 'UTC'; SET statement_timeout = 0;
-    SET lock_timeout = '60s'; SET row_security = off; SET jit = off;";
+    SET bytea_output = 'hex'; SET datestyle = 'ISO, YMD'; SET timezone = 'UTC';
+    SET statement_timeout = 0; SET lock_timeout = '60s'; SET row_security = off; SET jit = off;";
 
 /// One object that is not as it should be.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

@@ -231,12 +231,11 @@ async fn discard(
     access: &Access,
     (journal, earlier): (Journal, &Earlier),
 ) -> Result<(), Failure> {
-    let removed = match Target::archive_at(&request.target) {
-        Some(archive) => remove_orphan(&beside(&archive, ".partial")),
-        None => {
-            let target = Target::open(&request.target, access, Some(0)).await?;
-            target.remove().await.map_err(target_fault)
-        }
+    let removed = if let Some(archive) = Target::archive_at(&request.target) {
+        remove_orphan(&beside(&archive, ".partial"))
+    } else {
+        let target = Target::open(&request.target, access, Some(0)).await?;
+        target.remove().await.map_err(target_fault)
     };
     if let Some(folder) = folder_of(request) {
         // A folder that somebody else has put something into stays.
@@ -263,6 +262,10 @@ fn sorted(mut names: Vec<String>) -> Vec<String> {
 
 /// A partial archive without a journal cannot be gone on with: nobody has its key.
 pub(super) fn remove_orphan(partial: &Path) -> Result<(), Failure> {
+    // A file system that is read-only refuses to remove even what is not there.
+    if !partial.exists() {
+        return Ok(());
+    }
     match std::fs::remove_file(partial) {
         Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(Failure::failed(
             format!("cannot remove {}, left by an earlier run", partial.display()),

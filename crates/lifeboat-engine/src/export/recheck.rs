@@ -1,9 +1,12 @@
 //! Before going on: are the volumes an earlier run finished still what it wrote?
 
-use lifeboat_package::id::{EntryPath, PackageId, parse_volume_name};
+use std::collections::BTreeMap;
+
+use lifeboat_package::digest::Hasher;
+use lifeboat_package::id::{PackageId, parse_volume_name};
 use lifeboat_package::key::PackageKey;
 use lifeboat_package::manifest::Volume;
-use lifeboat_package::unpack::VolumeUnpacker;
+use lifeboat_package::unpack::{Entry, VolumeUnpacker};
 use lifeboat_storage::{Access, LocalFile, Location, Pieces, Place, StorageError};
 
 use super::ExportRequest;
@@ -23,7 +26,7 @@ pub async fn check(
 ) -> Result<Vec<[u8; 32]>, Failure> {
     cx.stage("check of finished volumes", volumes.iter().map(|v| v.size).sum(), Unit::Bytes);
     let place = Finished::open(request, access).await?;
-    let mut blobs = Vec::new();
+    let mut blobs = Blobs::default();
     for volume in volumes {
         let number = parse_volume_name(&volume.name).unwrap_or_default();
         let mut unpacker = VolumeUnpacker::begin(key, package, number);
@@ -32,22 +35,46 @@ pub async fn check(
         while let Some(piece) = pieces.next().await.map_err(|e| storage(unusable(volume), e))? {
             unpacker.feed(&piece, &mut entries).map_err(|e| unusable(volume).because(e))?;
             cx.advance(piece.len() as u64);
-            blobs.extend(entries.drain(..).filter_map(|entry| whole_blob(&entry.path)));
+            entries.drain(..).for_each(|entry| blobs.take(&entry));
         }
         let check = unpacker.finish(&mut entries).map_err(|e| unusable(volume).because(e))?;
-        blobs.extend(entries.drain(..).filter_map(|entry| whole_blob(&entry.path)));
+        entries.drain(..).for_each(|entry| blobs.take(&entry));
         if check.volume != *volume {
             return Err(unusable(volume));
         }
     }
-    Ok(blobs)
+    Ok(blobs.whole)
 }
 
-/// A blob of several pieces may lack some in the volumes that are whole; it is stored again.
-fn whole_blob(path: &EntryPath) -> Option<[u8; 32]> {
-    match path.blob() {
-        Some((sha256, None)) => Some(sha256),
-        _ => None,
+/// The blobs that finished volumes hold. One of several pieces may lack the last of them; then it
+/// is stored again.
+#[derive(Default)]
+struct Blobs {
+    whole: Vec<[u8; 32]>,
+    /// Of each blob in pieces the number of the last piece, and the sum so far.
+    begun: BTreeMap<[u8; 32], (u32, Hasher)>,
+}
+
+impl Blobs {
+    /// Pieces come in order; the first one again is another run's beginning.
+    fn take(&mut self, entry: &Entry) {
+        let (sha256, piece) = match entry.path.blob() {
+            None => return,
+            Some((sha256, None)) => return self.whole.push(sha256),
+            Some((sha256, Some(piece))) => (sha256, piece),
+        };
+        let last = self.begun.remove(&sha256);
+        let mut sum = match last {
+            _ if piece == 1 => Hasher::new(),
+            Some((last, sum)) if last + 1 == piece => sum,
+            _ => return,
+        };
+        sum.update(&entry.content);
+        if sum.clone().finish().as_bytes() == &sha256 {
+            self.whole.push(sha256);
+        } else {
+            self.begun.insert(sha256, (piece, sum));
+        }
     }
 }
 

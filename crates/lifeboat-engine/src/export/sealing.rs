@@ -174,7 +174,11 @@ fn contents(
     contents.to_bytes().map_err(|e| fault().because(e))
 }
 
-pub(super) fn outcome(manifest: &Manifest, parts: &[PartDone], signed_by: Option<String>) -> ExportOutcome {
+pub(super) fn outcome(
+    manifest: &Manifest,
+    parts: &[PartDone],
+    signed_by: Option<String>,
+) -> ExportOutcome {
     let rows = |name: &str| {
         manifest.tables.iter().find(|table| table.name == name).map_or(0, |table| table.rows)
     };

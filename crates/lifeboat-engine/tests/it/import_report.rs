@@ -36,7 +36,7 @@ fn good_import_is_valid_before_the_first_start() {
     for check in &report.checks {
         let expected = match check.name {
             "client access" => CheckResult::NotChecked,
-            // The target has configuration files of its own, and a picture of another server has no file.
+            // The target has files of its own; a picture of another server has no file.
             "configuration" | "tables" => CheckResult::Noted,
             _ => CheckResult::Ok,
         };
@@ -132,7 +132,11 @@ fn wrong_signature_is_named() {
 fn missing_rows_are_named_with_their_table_and_room() {
     let copy = imported().copy("report_rows");
     imported().sql(&copy, "DELETE FROM push_rules WHERE id = (SELECT min(id) FROM push_rules)");
-    assert_found(&imported().verify(&copy), &["tables"], &["push_rules: rows: ", "in the package: "]);
+    assert_found(
+        &imported().verify(&copy),
+        &["tables"],
+        &["push_rules: rows: ", "in the package: "],
+    );
     let room = "SELECT room_id FROM current_state_events ORDER BY room_id LIMIT 1";
     let room = imported().sql(&copy, room);
     let change = format!(
@@ -244,22 +248,8 @@ fn database_without_a_finished_import_is_refused() {
     assert!(verify("report_empty").contains("is empty"));
     assert!(verify("report_absent").contains("is not there"));
     let copy = imported().copy("report_half");
-    imported().sql(&copy, "UPDATE lifeboat.import SET finished = false");
-    assert!(verify("report_half").contains("cut short"));
-    imported().sql(&copy, "UPDATE lifeboat.import SET finished = true, package = 'another'");
+    imported().sql(&copy, "UPDATE lifeboat.import SET package = 'another'");
     assert!(verify("report_half").contains("of package another"));
-}
-
-#[test]
-fn zz_big() {
-    let copy = imported().copy("report_big");
-    imported().sql(&copy, "DO $$ DECLARE r record; BEGIN FOR r IN SELECT conname FROM pg_constraint WHERE conrelid='event_json'::regclass AND contype IN ('u','p') LOOP EXECUTE 'ALTER TABLE event_json DROP CONSTRAINT '||r.conname||' CASCADE'; END LOOP; END $$");
-    for times in [1, 300, 300] {
-        imported().sql(&copy, &format!("INSERT INTO event_json SELECT j.* FROM (SELECT DISTINCT ON (event_id) * FROM event_json) j, generate_series(1,{times})"));
-        let before = std::time::Instant::now();
-        let report = imported().verify(&copy);
-        let status = fs::read_to_string("/proc/self/status").unwrap();
-        let hwm = status.lines().find(|l| l.starts_with("VmHWM")).unwrap().to_owned();
-        eprintln!("{:?} {} {:?} {:?}", before.elapsed(), hwm, report.checks[3].summary, report.checks[4].summary);
-    }
+    imported().sql(&copy, "UPDATE lifeboat.import SET finished = false; DROP TABLE schema_version");
+    assert!(verify("report_half").contains("cut short"));
 }

@@ -3,6 +3,8 @@
 //! Each test that shows a rule at work has a control beside it, in which the rule is left out and
 //! the loss that it keeps away is seen: a probe that cannot see a loss proves nothing.
 
+#![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+
 mod clients;
 mod crossing;
 mod encrypted_history;

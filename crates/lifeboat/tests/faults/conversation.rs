@@ -13,6 +13,7 @@ use serde_json::Value;
 pub(crate) struct Said {
     pub(crate) exit: Option<i32>,
     pub(crate) lines: Vec<Value>,
+    #[expect(dead_code, reason = "shown when a test fails")]
     pub(crate) stderr: String,
 }
 

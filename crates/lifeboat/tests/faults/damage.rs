@@ -342,7 +342,6 @@ fn a_missing_strange_swapped_or_foreign_file_is_found_and_named() {
         ("foreign header", with(&[("header.json", old("header.json"))]), "seal.json"),
         ("foreign seal", with(&[("seal.json", old("seal.json"))]), "seal.json"),
         ("strange file", with(&[("notes.txt", Some(b"mine"))]), "notes.txt"),
-        ("unfinished file", with(&[("volumes/000099.vol.partial", new(first))]), ".partial"),
     ];
     for (what, folder, name) in cases {
         inspector.assert_found(&folder, &[name], what);

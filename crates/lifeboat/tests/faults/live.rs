@@ -1,5 +1,6 @@
 //! A source that lives on between the kill and the next run.
 
+use std::collections::BTreeSet;
 use std::fs;
 
 use lifeboat_testing::World;
@@ -49,10 +50,11 @@ impl Client {
         self.ask("PUT", &path, &json!({"msgtype": "m.text", "body": "said between two cuts"}));
     }
 
-    /// A room of the seeding that this person is in.
-    fn old_room(&self) -> String {
+    /// The rooms that this person is in.
+    fn rooms(&self) -> BTreeSet<String> {
         let joined = self.ask("GET", "/_matrix/client/v3/joined_rooms", &json!({}));
-        joined["joined_rooms"][0].as_str().unwrap().to_owned()
+        let rooms = joined["joined_rooms"].as_array().unwrap().iter();
+        rooms.map(|room| room.as_str().unwrap().to_owned()).collect()
     }
 }
 
@@ -73,7 +75,7 @@ fn rooms_that_changed_between_two_cuts_are_named_and_the_package_can_be_imported
     world.server.start().unwrap();
     let client = Client::of(&world);
     killed_export(&berth, &world, 4);
-    let old = client.old_room();
+    let old = client.rooms().pop_first().unwrap();
     client.speak(&old);
     killed_export(&berth, &world, 14);
     let new = client.make_room();
@@ -85,7 +87,7 @@ fn rooms_that_changed_between_two_cuts_are_named_and_the_package_can_be_imported
     berth.assert_only_package();
     harbour().assert_valid(&berth.target, &[]);
     assert_cuts(&berth, &old, &new);
-    assert_importable(&berth, &world, &client);
+    assert_importable(&berth, &world, &client, &new);
     // As the other tests expect it.
     world.server.stop();
 }
@@ -106,7 +108,7 @@ fn assert_cuts(berth: &Berth, old: &str, new: &str) {
 }
 
 /// Rows of three cuts fit together: all constraints hold, and a server starts on them.
-fn assert_importable(berth: &Berth, world: &World, client: &Client) {
+fn assert_importable(berth: &Berth, world: &World, client: &Client, new: &str) {
     let mut restored = world.empty_server("restored").unwrap();
     let mut command = lifeboat();
     command.arg("import").arg(&berth.target).arg("-i").arg(&harbour().identity);
@@ -124,7 +126,10 @@ fn assert_importable(berth: &Berth, world: &World, client: &Client) {
         there.ask("GET", "/_matrix/client/v3/account/whoami", &json!({}))["user_id"],
         there.user
     );
-    assert_eq!(there.old_room(), client.old_room());
+    // Rooms that were read before the last cut are as they were then: the newest is not there.
+    let mut expected = client.rooms();
+    assert!(expected.remove(new));
+    assert_eq!(there.rooms(), expected);
     assert_eq!(restored.errors_in_log().unwrap(), Vec::<String>::new());
     restored.stop();
 }

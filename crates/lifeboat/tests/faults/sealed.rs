@@ -20,8 +20,7 @@ fn words() -> BTreeSet<Vec<u8>> {
                UNION SELECT displayname FROM profiles WHERE length(displayname) > 3
                UNION SELECT media_id FROM local_media_repository
                UNION SELECT token FROM access_tokens UNION SELECT device_id FROM devices
-               UNION SELECT json::json->'content'->>'body' FROM event_json
-               WHERE length(json::json->'content'->>'body') > 5";
+               UNION SELECT substring(json FROM '\"body\":\"([^\"\\\\]{8,})') FROM event_json";
     let text = world.cluster.psql(world.server.database(), sql).unwrap();
     let mut words: BTreeSet<Vec<u8>> =
         text.lines().filter(|line| line.len() >= 8).map(|line| line.as_bytes().to_vec()).collect();
@@ -90,7 +89,7 @@ fn each_of_several_recipients_opens_the_package_and_nobody_else() {
     let mut command = berth.export(&world);
     command.args(["-r", &ed25519_public, "--media", "none"]).arg("-R").arg(&team);
     let said = run(&mut command);
-    assert_eq!(said.exit, Some(3), "{said:?}");
+    assert_eq!(said.exit, Some(0), "{said:?}");
     let identity = harbour().identity.display().to_string();
     for key in [&identity, &ed25519, &rsa] {
         let said = run(lifeboat().args(["inspect", &berth.target, "-i", key]));
@@ -117,10 +116,10 @@ fn a_passphrase_from_a_file_seals_and_opens_a_package() {
     let mut words: Vec<_> = command.get_args().map(ToOwned::to_owned).collect();
     let at = words.iter().position(|word| word == "-r").unwrap();
     words.drain(at..at + 2);
-    let mut command = lifeboat();
-    command.args(words).env("HOME", &berth.folder);
+    let mut command = Command::new(env!("CARGO_BIN_EXE_lifeboat"));
+    command.env_clear().args(words).env("HOME", &berth.folder);
     let said = run(command.args(["--media", "none", "--passphrase-file"]).arg(&right));
-    assert_eq!(said.exit, Some(3), "{said:?}");
+    assert_eq!(said.exit, Some(0), "{said:?}");
     let open = |file: &Path| {
         run(lifeboat().args(["inspect", &berth.target, "--passphrase-file"]).arg(file))
     };

@@ -31,9 +31,8 @@ pub fn look(root: &Path, record: &MediaRecord) -> FileState {
     let Some(place) = place(root, &record.path) else {
         return FileState::Differs("its path leaves the media store".to_owned());
     };
-    let sha256 = match record.sha256.parse::<Digest>() {
-        Ok(sha256) => sha256,
-        Err(_) => return FileState::Differs("the index has no SHA-256 for it".to_owned()),
+    let Ok(sha256) = record.sha256.parse::<Digest>() else {
+        return FileState::Differs("the index has no SHA-256 for it".to_owned());
     };
     match measure(&place, record.length) {
         Ok(Measured::Length(length)) => {

@@ -107,8 +107,7 @@ pub async fn fitness(client: &Client) -> Result<Fitness, PostgresError> {
         )
         .await
         .map_err(doing)?;
-    let (noted, tables, has_last): (bool, Vec<String>, bool) =
-        (row.get(5), row.get(6), row.get(7));
+    let (noted, tables, has_last): (bool, Vec<String>, bool) = (row.get(5), row.get(6), row.get(7));
     let mut state = if tables.is_empty() { State::Empty } else { State::Foreign(tables) };
     if noted {
         let note = "SELECT package, finished FROM lifeboat.import ORDER BY began DESC LIMIT 1";

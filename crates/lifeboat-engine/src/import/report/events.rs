@@ -37,17 +37,17 @@ pub(super) async fn events(cx: &Context, subject: &Subject) -> Result<[Check; 2]
 fn content(found: &EventFindings) -> Check {
     let mut findings = found.content.clone();
     let unknown = total(&found.unknown);
-    let mut summary = format!("ids and content of {} events", findings.checked);
+    let mut summary = vec![format!("ids and content of {} events", findings.checked)];
     if found.redacted > 0 {
-        let redacted = found.redacted;
-        summary.push_str(&format!("; {redacted} of them without content after a redaction"));
+        summary.push(format!("{} of them without content after a redaction", found.redacted));
     }
     if unknown > 0 {
-        summary.push_str(&format!("; {unknown} not checked"));
-        for (kind, count) in &found.unknown {
-            findings.note(format!("not checked: {count} events: {kind}"));
-        }
+        summary.push(format!("{unknown} not checked"));
     }
+    for (kind, count) in &found.unknown {
+        findings.note(format!("not checked: {count} events: {kind}"));
+    }
+    let summary = summary.join("; ");
     Check::made("events", summary, findings)
 }
 
@@ -66,7 +66,8 @@ fn signatures(found: &EventFindings, has_own: bool, of_others: u64) -> Check {
     }
     let drawn = findings.checked + without;
     let summary = format!(
-        "{} of {drawn} events drawn, with our key and {of_others} of other servers; {without} not checked",
+        "{} of {drawn} events drawn, with our key and {of_others} of other servers; \
+         {without} not checked",
         findings.checked
     );
     Check::made("signatures", summary, findings)
