@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use lifeboat_testing::http::Request;
 use lifeboat_testing::{Homeserver, Size, World};
 
 use crate::shell::{Done, cargo, run, run_to_code, say, show_chain};
@@ -44,6 +45,7 @@ pub(crate) fn demo(root: &Path, afterwards: Afterwards) -> Done {
     say("\n=== a real Synapse with a small community");
     let world = World::open(Size::Small, &say).map_err(|e| show_chain(&e))?;
     let before = world.capture(&world.server, "before").map_err(|e| show_chain(&e))?;
+    let signer = signer_of(&world.server)?;
 
     let mut summary = Summary::default();
     summary.measure_source(&world)?;
@@ -52,7 +54,7 @@ pub(crate) fn demo(root: &Path, afterwards: Afterwards) -> Done {
     summary.measure_package(&files.package)?;
     summary.verify = timed(|| verify(&lifeboat, &files))?;
     let mut target = world.empty_server(TARGET).map_err(|e| show_chain(&e))?;
-    summary.import = timed(|| import(&lifeboat, &files, &target))?;
+    summary.import = timed(|| import(&lifeboat, &files, &target, &signer))?;
 
     say("\n=== the second Synapse, as its clients see it");
     target.start().map_err(|e| show_chain(&e))?;
@@ -80,7 +82,8 @@ impl Files {
 fn build(root: &Path) -> Done<PathBuf> {
     say("\n=== the program");
     run(&cargo(root, &["build", "--release", "--locked", "--package", "lifeboat"]))?;
-    Ok(root.join("target/release/lifeboat"))
+    let elsewhere = std::env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
+    Ok(elsewhere.unwrap_or_else(|| root.join("target")).join("release/lifeboat"))
 }
 
 /// Makes an identity and returns the recipient that belongs to it.
@@ -116,15 +119,24 @@ fn verify(lifeboat: &Path, files: &Files) -> Done {
     run(&command)
 }
 
-fn import(lifeboat: &Path, files: &Files, target: &Homeserver) -> Done {
+fn import(lifeboat: &Path, files: &Files, target: &Homeserver, signer: &str) -> Done {
     say("\n=== import into an empty server");
     let mut command = Command::new(lifeboat);
     command.arg("import").arg(&files.package).arg("-i").arg(&files.identity);
     command.args(settings_of(target));
-    // The empty server has no key of its own yet: we made the package, so we vouch for who signed
-    // it.
-    command.arg("--accept-signer").arg(target.server_name());
+    // The empty server has no key of its own yet, so we say whose signature we know.
+    command.arg("--accept-signer").arg(signer);
     run(&command)
+}
+
+/// The public key that a server signs with, as it tells everyone.
+fn signer_of(server: &Homeserver) -> Done<String> {
+    let answer = Request::get(server.port(), "/_matrix/key/v2/server").send();
+    let answer = answer.map_err(|e| show_chain(&e))?;
+    let text = String::from_utf8_lossy(&answer.body);
+    let keys = text.split_once("\"verify_keys\":").map(|(_, keys)| keys);
+    let key = keys.and_then(|keys| keys.split_once("\"key\":\"")?.1.split('"').next());
+    key.map(str::to_owned).ok_or_else(|| format!("no signing key in {text}"))
 }
 
 /// The configuration as the command line takes it: each file and folder in Synapse's order.

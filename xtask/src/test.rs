@@ -7,7 +7,7 @@ use std::path::Path;
 
 use lifeboat_testing::{Part, Tools};
 
-use crate::shell::{Done, cargo, is_installed, run, say, show_chain};
+use crate::shell::{Done, cargo, run, say, show_chain};
 
 /// Installs what the tests need and runs those whose name contains `filter`, or all.
 ///
@@ -16,12 +16,8 @@ use crate::shell::{Done, cargo, is_installed, run, say, show_chain};
 pub(crate) fn test(root: &Path, filter: Option<&str>) -> Done {
     let tools = Tools::ready(&Part::ALL, &say).map_err(|e| show_chain(&e))?;
     say(&format!("tools are ready in {}", tools.root().display()));
-    let words: &[&str] = if is_installed("cargo-nextest") {
-        &["nextest", "run", "--workspace", "--locked"]
-    } else {
-        &["test", "--workspace", "--locked"]
-    };
-    let mut command = cargo(root, words);
+    // Not nextest: a process a test would start a world of servers a test.
+    let mut command = cargo(root, &["test", "--workspace", "--locked"]);
     command.args(filter);
     run(&command)
 }

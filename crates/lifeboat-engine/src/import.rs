@@ -39,8 +39,7 @@ pub struct ImportRequest {
     pub server: ServerRequest,
     /// Sessions that write in parallel.
     pub lanes: usize,
-    /// A signer to accept though the target's own key did not sign: server name, key id or public
-    /// key.
+    /// A signer to accept though the target's own key did not sign: its public key, or its name.
     pub accept_signer: Option<String>,
     /// Public keys to trust, each `<server> <key id> <base64>`.
     pub trusted_keys: Vec<String>,

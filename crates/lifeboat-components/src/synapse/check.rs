@@ -26,7 +26,8 @@ use crate::postgres::connect::Connector;
 pub const NAMED: usize = 50;
 
 /// Settings of every checking session.
-const SESSION: &str = "SET default_transaction_read_only = on; SET standard_conforming_strings = on;
+const SESSION: &str =
+    "SET default_transaction_read_only = on; SET standard_conforming_strings = on;
     SET bytea_output = 'hex'; SET datestyle = 'ISO, YMD'; SET timezone = 'UTC';
     SET statement_timeout = 0; SET lock_timeout = '60s'; SET row_security = off; SET jit = off;";
 

@@ -68,9 +68,6 @@ pub struct ImportReport {
     pub valid: bool,
     /// The checks, in order.
     pub checks: Vec<Check>,
-    /// Every named problem in one line; `checks` has the same in parts.
-    #[serde(skip)]
-    pub problems: Vec<String>,
     /// The key that signed the report.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub signed_by: Option<String>,
@@ -169,7 +166,6 @@ pub async fn verify(cx: &Context, request: &ImportRequest) -> Result<ImportRepor
     add("positions", standing::single_rows(&subject).await);
     report.valid = report.checks.iter().all(Check::lets_pass);
     report.seconds = (cx.now)() - began;
-    report.problems = text::problems(&report.checks);
     sign(&mut report, &subject.opened.config);
     Ok(report)
 }
@@ -194,7 +190,6 @@ fn begin(cx: &Context, subject: &Subject) -> ImportReport {
         seed: format!("{:016x}", subject.seed),
         valid: false,
         checks: Vec::new(),
-        problems: Vec::new(),
         signed_by: None,
         signatures: Map::new(),
     }

@@ -22,7 +22,7 @@ fn assert_found(report: &ImportReport, checks: &[&str], words: &[&str]) {
     let wrong = report.checks.iter().filter(|check| check.result == CheckResult::Wrong);
     let wrong: Vec<&str> = wrong.map(|check| check.name).collect();
     assert_eq!(wrong, checks, "{text}");
-    let is_named = report.problems.iter().any(|p| words.iter().all(|word| p.contains(word)));
+    let is_named = report.problems().iter().any(|p| words.iter().all(|word| p.contains(word)));
     assert!(is_named, "{words:?} in {text}");
 }
 
@@ -31,7 +31,7 @@ fn good_import_is_valid_before_the_first_start() {
     let copy = imported().copy("report_good");
     let report = imported().verify(&copy);
     let text = report.lines().join("\n");
-    assert!(report.valid && report.problems.is_empty(), "{text}");
+    assert!(report.valid && report.problems().is_empty(), "{text}");
     assert_eq!(report.run, Run::BeforeFirstStart, "{text}");
     for check in &report.checks {
         let expected = match check.name {
@@ -232,8 +232,9 @@ fn check_that_cannot_be_made_is_no_success() {
     let report = imported().verify(&copy);
     assert!(!report.valid);
     assert_eq!(result(&report, "access"), CheckResult::Failed);
-    let problem = report.problems.iter().find(|problem| problem.starts_with("access: "));
-    assert!(problem.is_some_and(|p| p.contains("not checked")), "{:?}", report.problems);
+    let problems = report.problems();
+    let problem = problems.iter().find(|problem| problem.starts_with("access: "));
+    assert!(problem.is_some_and(|p| p.contains("not checked")), "{problems:?}");
 }
 
 #[test]

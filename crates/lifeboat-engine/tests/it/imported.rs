@@ -176,6 +176,7 @@ fn context() -> Context {
 }
 
 /// A failure with everything it says, for the panic.
+#[expect(clippy::needless_pass_by_value, reason = "it is handed to map_err")]
 fn told(failure: Failure) -> String {
     format!("{failure}; {}; {:?}", failure.remedy, failure.cause)
 }

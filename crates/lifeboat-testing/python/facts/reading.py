@@ -11,7 +11,8 @@ import urllib.parse
 
 import requests
 
-VOLATILE = frozenset({"age", "age_ts", "transaction_id"})
+# Synapse tells what a state event replaced only after it has served that event in a timeline.
+VOLATILE = frozenset({"age", "age_ts", "prev_content", "prev_sender", "transaction_id"})
 LONGEST = 2000
 
 

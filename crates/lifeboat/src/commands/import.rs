@@ -58,7 +58,7 @@ pub(crate) struct ImportFlags {
 /// Whose package to take.
 #[derive(Debug, clap::Args)]
 struct TrustFlags {
-    /// Accept this signer: a server name, key id or public key
+    /// Accept this signer: its public key, or (the key is then not compared) its server name
     #[arg(long, value_name = "NAME", help_heading = "Trust")]
     accept_signer: Option<String>,
     /// File with keys to trust, one `<server> <key id> <base64>` a line; may be repeated

@@ -9,6 +9,7 @@ mod clients;
 mod crossing;
 mod encrypted_history;
 mod harbour;
+mod independent;
 mod killed;
 mod lost_window;
 mod program;

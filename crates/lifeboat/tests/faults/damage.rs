@@ -71,8 +71,8 @@ impl Inspector {
         for with_key in [true, false] {
             let verdict = self.verify(package, with_key);
             assert_eq!(verdict.exit, 4, "{what}, key {with_key}: {verdict:?}");
-            let named = names.iter().any(|name| verdict.said.contains(name));
-            assert!(named, "{what}, key {with_key}: none of {names:?} in {verdict:?}");
+            let hit = names.iter().any(|name| verdict.said.contains(name));
+            assert!(hit, "{what}, key {with_key}: none of {names:?} in {verdict:?}");
         }
     }
 }

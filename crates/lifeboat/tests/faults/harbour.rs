@@ -181,7 +181,7 @@ impl Harbour {
                 continue;
             }
             let mut bytes = fs::read(&path).unwrap();
-            if name.ends_with(".jsonl") {
+            if path.extension().is_some_and(|extension| extension == "jsonl") {
                 let mut lines: Vec<&[u8]> = bytes.split_inclusive(|byte| *byte == b'\n').collect();
                 lines.sort_unstable();
                 bytes = lines.concat();

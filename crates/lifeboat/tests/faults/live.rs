@@ -23,8 +23,8 @@ impl Client {
     fn of(world: &World) -> Self {
         let state: Value = serde_json::from_slice(&fs::read(world.state()).unwrap()).unwrap();
         let person = &state["people"][0];
-        let word = |key: &str| person[key].as_str().unwrap().to_owned();
-        Self { port: world.server.port(), token: word("access_token"), user: word("user_id") }
+        let text = |key: &str| person[key].as_str().unwrap().to_owned();
+        Self { port: world.server.port(), token: text("access_token"), user: text("user_id") }
     }
 
     fn ask(&self, method: &str, path: &str, body: &Value) -> Value {

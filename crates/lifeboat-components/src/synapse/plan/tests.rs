@@ -49,7 +49,9 @@ proptest! {
         files in proptest::collection::btree_map("[a-z]{3,6}", 0_u64..RANGE_MEDIA_BYTES, 1..80),
     ) {
         let mut ranges = MediaRanges::default();
-        files.iter().for_each(|(key, bytes)| ranges.add(key, *bytes));
+        for (key, bytes) in &files {
+            ranges.add(key, *bytes);
+        }
         let ranges = ranges.finish();
         for key in files.keys() {
             prop_assert_eq!(ranges.iter().filter(|(range, _)| holds(range, key)).count(), 1);

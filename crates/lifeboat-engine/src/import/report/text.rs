@@ -1,5 +1,7 @@
 //! The report for people.
 
+use lifeboat_components::synapse::check::Problem;
+
 use super::{Check, CheckResult, ImportReport};
 
 impl ImportReport {
@@ -27,19 +29,19 @@ impl ImportReport {
         lines.push(line("verdict", &verdict(self)));
         lines
     }
-}
 
-/// Every named problem in one line.
-pub(super) fn problems(checks: &[Check]) -> Vec<String> {
-    let of = |check: &Check| -> Vec<String> {
-        let name = check.name;
-        if check.result == CheckResult::Failed {
-            return vec![format!("{name}: not checked: {}", check.summary)];
-        }
-        let problems = check.findings.problems.iter();
-        problems.map(|problem| format!("{name}: {}: {}", problem.object, problem.detail)).collect()
-    };
-    checks.iter().flat_map(of).collect()
+    /// Every named problem in one line.
+    pub fn problems(&self) -> Vec<String> {
+        let of = |check: &Check| -> Vec<String> {
+            let (name, found) = (check.name, &check.findings.problems);
+            if check.result == CheckResult::Failed {
+                return vec![format!("{name}: not checked: {}", check.summary)];
+            }
+            let line = |p: &Problem| format!("{name}: {}: {}", p.object, p.detail);
+            found.iter().map(line).collect()
+        };
+        self.checks.iter().flat_map(of).collect()
+    }
 }
 
 fn of_check(check: &Check) -> Vec<String> {
