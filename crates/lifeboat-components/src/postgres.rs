@@ -20,7 +20,8 @@ pub use tokio_postgres::Client;
 pub enum PostgresError {
     /// No connection could be made.
     #[error(
-        "cannot connect to database {database} at {place}; is it running, and do user and password fit?"
+        "cannot connect to database {database} at {place}; \
+         is it running, and do user and password fit?"
     )]
     Connect {
         /// Database name.
@@ -32,7 +33,8 @@ pub enum PostgresError {
     },
     /// The connection was lost or the server ended it.
     #[error(
-        "the connection to the database was lost while we {doing}; run the same command again to go on"
+        "the connection to the database was lost while we {doing}; \
+         run the same command again to go on"
     )]
     Lost {
         /// What was being done, as a verb phrase in the past.

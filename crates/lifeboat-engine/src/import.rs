@@ -13,7 +13,7 @@ pub mod trust;
 
 use std::path::PathBuf;
 
-use lifeboat_components::synapse::write::fixups::FixupLine;
+use lifeboat_components::synapse::fixups::FixupLine;
 use lifeboat_components::synapse::write::target;
 use serde::Serialize;
 

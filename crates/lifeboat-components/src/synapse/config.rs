@@ -19,6 +19,7 @@ pub mod passfile;
 pub mod place;
 mod read;
 pub mod records;
+mod scalar;
 mod scan;
 mod secret;
 pub mod target;
@@ -282,4 +283,8 @@ fn place_of(sources: &[PathBuf], mark: Mark) -> String {
 }
 
 #[cfg(test)]
-mod tests;
+mod connection_tests;
+#[cfg(test)]
+mod settings_tests;
+#[cfg(test)]
+mod yaml_tests;

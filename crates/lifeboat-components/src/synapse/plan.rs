@@ -11,6 +11,7 @@ use lifeboat_package::id::Section;
 use serde::{Deserialize, Serialize};
 
 use super::layout::{Layout, Pour, StoredTable};
+use crate::postgres::columns::literal;
 
 /// Events after which a range of rooms is closed: about 30 MB of records.
 pub const RANGE_EVENTS: u64 = 20_000;
@@ -36,6 +37,20 @@ pub struct KeyRange {
     /// Key after the last, or open.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub to: Option<String>,
+}
+
+impl KeyRange {
+    /// The SQL condition that `column` lies in the range.
+    pub fn condition(&self, column: &str) -> String {
+        let mut conditions = Vec::new();
+        if let Some(from) = &self.from {
+            conditions.push(format!("{column} >= {}", literal(from)));
+        }
+        if let Some(to) = &self.to {
+            conditions.push(format!("{column} < {}", literal(to)));
+        }
+        if conditions.is_empty() { "true".to_owned() } else { conditions.join(" AND ") }
+    }
 }
 
 /// Which media files a part holds.

@@ -4,10 +4,8 @@
 //! half-filled server never looks whole: Synapse refuses to start on it, and the next import clears
 //! it away and begins anew.
 
-pub mod fixups;
 pub mod media;
 pub mod rows;
-pub mod sequences;
 pub mod target;
 
 use thiserror::Error;

@@ -5,11 +5,11 @@ use std::process::{Command, Stdio};
 use std::sync::{LazyLock, Mutex};
 use std::time::Duration;
 
-use lifeboat_components::synapse::schema::{self, SequenceState};
-use lifeboat_components::synapse::write::fixups::{
+use lifeboat_components::synapse::fixups::{
     self, DelayedEvents, Done, FixupFacts, FixupLine, ForeignKey, RemoteFile, RemoteMedia, Rule,
 };
-use lifeboat_components::synapse::write::sequences::{self, MARGIN, SequenceLine};
+use lifeboat_components::synapse::schema::{self, SequenceState};
+use lifeboat_components::synapse::sequences::{self, MARGIN, SequenceLine};
 use lifeboat_testing::http::Request;
 use lifeboat_testing::synapse::APPSERVICE_TOKEN;
 use lifeboat_testing::{Cluster, Homeserver, Role, wait};

@@ -2,13 +2,13 @@
 //! it a server.
 
 use lifeboat_components::postgres::Client;
-use lifeboat_components::synapse::read::media::MEDIA_MISSING;
-use lifeboat_components::synapse::schema::{SequenceState, Stage};
-use lifeboat_components::synapse::write::fixups::{
+use lifeboat_components::synapse::fixups::{
     self, DelayedEvents, FixupFacts, RemoteFile, RemoteMedia,
 };
+use lifeboat_components::synapse::read::media::MEDIA_MISSING;
+use lifeboat_components::synapse::schema::{SequenceState, Stage};
+use lifeboat_components::synapse::sequences;
 use lifeboat_components::synapse::write::rows::TableSink;
-use lifeboat_components::synapse::write::sequences;
 use lifeboat_components::synapse::write::target::{self, LAST_TABLE};
 use lifeboat_package::flow::{Gap, Source};
 use lifeboat_package::selection::MediaScope;

@@ -5,8 +5,8 @@ use std::sync::Mutex;
 
 use futures_util::future::try_join_all;
 use lifeboat_components::postgres::Client;
+use lifeboat_components::synapse::fixups;
 use lifeboat_components::synapse::schema::{Kind, SchemaStatement, Stage};
-use lifeboat_components::synapse::write::fixups;
 use lifeboat_components::synapse::write::rows::{EventSink, JOINED, TableSink};
 use lifeboat_components::synapse::write::target::{self, LAST_TABLE};
 use lifeboat_package::flow::{FlowError, Source};

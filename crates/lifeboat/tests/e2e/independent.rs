@@ -26,7 +26,8 @@ from signedjson.key import decode_verify_key_bytes
 from signedjson.sign import verify_signed_json
 from unpaddedbase64 import decode_base64
 path, server, key_id, key = sys.argv[1:]
-verify_signed_json(json.load(open(path)), server, decode_verify_key_bytes(key_id, decode_base64(key)))
+key = decode_verify_key_bytes(key_id, decode_base64(key))
+verify_signed_json(json.load(open(path)), server, key)
 ";
 
 fn read(package: &Path) -> Output {

@@ -71,7 +71,11 @@ proptest! {
         let (number, small) = (number.to_be_bytes(), small.to_be_bytes());
         let flag = [u8::from(flag)];
         let fields: [Option<&[u8]>; 5] = [
-            text.as_deref().map(str::as_bytes), Some(&bytes), Some(&number), Some(&small), Some(&flag),
+            text.as_deref().map(str::as_bytes),
+            Some(&bytes),
+            Some(&number),
+            Some(&small),
+            Some(&flag),
         ];
         let (row, ranges) = row_of(&fields);
         let mut line = Vec::new();

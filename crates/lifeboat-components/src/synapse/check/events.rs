@@ -19,6 +19,8 @@ use crate::matrix::{Pdu, PduError, PublicKeys, RoomRules, Verdict, verify_event_
 use crate::postgres::PostgresError;
 use crate::postgres::copy_out::RowStream;
 
+/// The table that is read for it.
+pub const CHECKED: &str = "event_json";
 /// Events whose signatures are checked in one run, at most.
 pub const SIGNATURES: u64 = 2_000;
 /// Events, and bytes of them, that one thread is given at a time.

@@ -7,7 +7,7 @@ use super::run::Run;
 use super::tables::{count, is_single_row};
 use crate::postgres::PostgresError;
 use crate::synapse::schema::SequenceState;
-use crate::synapse::write::sequences::{self, SequenceStand};
+use crate::synapse::sequences::{self, SequenceStand};
 
 /// Where one process that sends to other servers stands; it needs a row of each type.
 pub(super) const FEDERATION: &str = "federation_stream_position";

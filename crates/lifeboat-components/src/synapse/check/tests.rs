@@ -12,7 +12,7 @@ use super::{Findings, NAMED, access, files, positions, rooms, tables};
 use crate::matrix::PublicKeys;
 use crate::synapse::read::media::MediaRecord;
 use crate::synapse::schema::SequenceState;
-use crate::synapse::write::sequences::SequenceStand;
+use crate::synapse::sequences::SequenceStand;
 
 const BEFORE: Run = Run::BeforeFirstStart;
 const AFTER: Run = Run::AfterFirstStart;

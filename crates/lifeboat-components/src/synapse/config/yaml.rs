@@ -4,15 +4,13 @@
 //! Pure and bounded: size, depth, and what anchors expand to are limited. Text is wiped when it is
 //! dropped, since any of it may be a secret; errors give a place, never the text.
 
-mod scalar;
-
 use std::collections::BTreeMap;
 
 use serde_saphyr::granit_parser::{Event, Parser, ScalarStyle, Span, StrInput, Tag};
 use thiserror::Error;
 use zeroize::Zeroizing;
 
-use self::scalar::Scalar;
+use super::scalar::{self, Scalar};
 
 /// Bytes of one configuration file.
 pub const YAML_BYTES: usize = 4 << 20;

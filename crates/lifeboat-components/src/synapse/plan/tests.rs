@@ -123,3 +123,24 @@ fn a_circle_of_references_is_poured_all_the_same() {
         .collect();
     assert_eq!(names.len(), 2);
 }
+
+fn range(from: Option<&str>, to: Option<&str>) -> KeyRange {
+    KeyRange { from: from.map(str::to_owned), to: to.map(str::to_owned) }
+}
+
+#[test]
+fn an_open_range_takes_everything() {
+    assert_eq!(range(None, None).condition("c"), "true");
+}
+
+#[test]
+fn both_ends_are_conditions() {
+    let both = range(Some("!a"), Some("!b")).condition("c");
+    assert_eq!(both, "c >= '!a' AND c < '!b'");
+}
+
+#[test]
+fn a_hostile_room_id_stays_a_literal() {
+    let hostile = range(Some("!a'; DROP TABLE events; --\\"), None).condition("c");
+    assert_eq!(hostile, "c >= '!a''; DROP TABLE events; --\\'");
+}

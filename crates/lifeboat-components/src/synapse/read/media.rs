@@ -52,6 +52,13 @@ impl BlobSet {
         }
     }
 
+    /// The blob did not come after all: the next who has it brings it.
+    fn release(&self, sha256: [u8; 32]) {
+        if let Ok(mut set) = self.0.lock() {
+            set.remove(&sha256);
+        }
+    }
+
     /// Whether the caller is the first to bring this blob.
     fn claim(&self, sha256: [u8; 32]) -> bool {
         self.0.lock().is_ok_and(|mut set| set.insert(sha256))
@@ -100,7 +107,6 @@ async fn pour_file(
     reading: &Reading,
     sink: &mut dyn Sink,
 ) -> Result<Poured, FlowError> {
-    let fail = |source| FlowError::new(ReadError::Media { path: path.to_owned(), source });
     let length = match std::fs::symlink_metadata(path) {
         Ok(meta) if meta.is_file() => meta.len(),
         Ok(_) => return Ok(Poured::Nothing(missing(file, "it is not a regular file"))),
@@ -121,8 +127,12 @@ async fn pour_file(
         }
         (sha256, length)
     } else {
-        let (sha256, length) = hash_file(path).map_err(fail)?;
+        let (sha256, length) = match hash_file(path) {
+            Ok(hashed) => hashed,
+            Err(e) => return Ok(Poured::Nothing(missing(file, &format!("cannot be read: {e}")))),
+        };
         if reading.blobs.claim(sha256) && !pour_pieces(path, sha256, sink).await? {
+            reading.blobs.release(sha256);
             return Ok(Poured::Nothing(missing(file, "it changed while it was read")));
         }
         (sha256, length)
@@ -205,7 +215,7 @@ async fn local_files(
     range: &KeyRange,
 ) -> Result<Vec<MediaFile>, PostgresError> {
     let doing = |e| PostgresError::sorted("read the list of media", e);
-    let of_range = super::rooms::in_range("media_id", range);
+    let of_range = range.condition("media_id");
     // A row without a length was created and never uploaded: there is no file to miss.
     let query = format!(
         "SELECT media_id, media_length::bigint, url_cache IS NOT NULL, {}

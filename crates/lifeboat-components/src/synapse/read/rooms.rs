@@ -7,7 +7,7 @@ use super::Lane;
 use super::frames::Frames;
 use super::summary;
 use super::tables::{pour_query, selected};
-use crate::postgres::columns::{Carrier, Column, literal, quoted};
+use crate::postgres::columns::{Carrier, Column, quoted};
 use crate::postgres::copy_out::RowStream;
 use crate::postgres::record::Shape;
 use crate::synapse::catalogue::Path;
@@ -59,18 +59,6 @@ pub async fn pour_strays(
     Ok(())
 }
 
-/// The condition that `column` lies in `range`.
-pub(super) fn in_range(column: &str, range: &KeyRange) -> String {
-    let mut conditions = Vec::new();
-    if let Some(from) = &range.from {
-        conditions.push(format!("{column} >= {}", literal(from)));
-    }
-    if let Some(to) = &range.to {
-        conditions.push(format!("{column} < {}", literal(to)));
-    }
-    if conditions.is_empty() { "true".to_owned() } else { conditions.join(" AND ") }
-}
-
 fn range_query(table: &StoredTable, path: Path, range: &KeyRange) -> String {
     let columns = selected(&table.columns, "t");
     let name = quoted(&table.name);
@@ -79,22 +67,22 @@ fn range_query(table: &StoredTable, path: Path, range: &KeyRange) -> String {
     match path {
         Path::Event => select(
             &format!("events e JOIN {name} t ON t.event_id = e.event_id"),
-            &in_range("e.room_id", range),
+            &range.condition("e.room_id"),
         ),
         Path::StateGroup => select(
             &format!("state_groups g JOIN {name} t ON t.state_group = g.id"),
-            &in_range("g.room_id", range),
+            &range.condition("g.room_id"),
         ),
         Path::Chain => select(
             &format!("{name} t"),
             &format!(
                 "t.origin_chain_id IN (SELECT c.chain_id FROM event_auth_chains c
                  JOIN events e ON e.event_id = c.event_id WHERE {})",
-                in_range("e.room_id", range)
+                range.condition("e.room_id")
             ),
         ),
         Path::RoomId | Path::Alias | Path::Media | Path::User(_) | Path::Whole => {
-            select(&format!("{name} t"), &in_range("t.room_id", range))
+            select(&format!("{name} t"), &range.condition("t.room_id"))
         }
     }
 }
@@ -146,7 +134,7 @@ async fn pour_events(
          ORDER BY e.room_id, e.stream_ordering",
         selected(&event_columns, "e"),
         selected(&content_columns, "j"),
-        in_range("e.room_id", range)
+        range.condition("e.room_id")
     );
     let mut rows = RowStream::start(lane, "events", &query).await.map_err(FlowError::new)?;
     let mut frames = Frames::of_table("events");
@@ -154,6 +142,3 @@ async fn pour_events(
     frames.stream(&mut rows, &shape, sink).await?;
     frames.finish(sink).await
 }
-
-#[cfg(test)]
-mod tests;

@@ -8,7 +8,6 @@ use serde_json::Value;
 use tokio_postgres::Client;
 
 use super::frames::Frames;
-use super::rooms::in_range;
 use crate::postgres::PostgresError;
 use crate::synapse::plan::KeyRange;
 
@@ -65,7 +64,7 @@ async fn read(
 ) -> Result<BTreeMap<String, RoomSummary>, PostgresError> {
     let doing = |e| PostgresError::sorted("read the rooms", e);
     let mut rooms: BTreeMap<String, RoomSummary> = BTreeMap::new();
-    let of_range = in_range("room_id", range);
+    let of_range = range.condition("room_id");
     let query = format!("SELECT room_id, room_version, creator FROM rooms WHERE {of_range}");
     for row in lane.query(query.as_str(), &[]).await.map_err(doing)? {
         let room = entry(&mut rooms, row.get(0));
@@ -88,7 +87,7 @@ async fn read(
          WHERE c.state_key = '' AND c.type IN ('m.room.create', 'm.room.name', 'm.room.topic',
                'm.room.canonical_alias', 'm.room.join_rules', 'm.room.history_visibility',
                'm.room.power_levels', 'm.room.encryption') AND {}",
-        in_range("c.room_id", range)
+        range.condition("c.room_id")
     );
     for row in lane.query(query.as_str(), &[]).await.map_err(doing)? {
         describe(entry(&mut rooms, row.get(0)), row.get(1), row.get(2));

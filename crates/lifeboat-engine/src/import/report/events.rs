@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use lifeboat_components::synapse::check::events::{EventChecker, EventFindings, check_all};
+use lifeboat_components::synapse::check::events::{
+    CHECKED, EventChecker, EventFindings, check_all,
+};
 use lifeboat_components::synapse::check::keys::{add_kept_keys, own_keys};
 
 use super::Check;
@@ -18,7 +20,7 @@ use crate::import::check::database_fault;
 /// [`Failure`] when the database refuses or is lost.
 pub(super) async fn events(cx: &Context, subject: &Subject) -> Result<[Check; 2], Failure> {
     let manifest = &subject.package.manifest;
-    let packaged = manifest.tables.iter().find(|table| table.name == "event_json");
+    let packaged = manifest.tables.iter().find(|table| table.name == CHECKED);
     let total = packaged.map_or(0, |table| table.rows);
     let session = subject.session().await?;
     let mut keys = own_keys(&subject.opened.config);

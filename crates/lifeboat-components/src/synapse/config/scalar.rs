@@ -4,7 +4,7 @@
 use serde_saphyr::granit_parser::Tag;
 use zeroize::Zeroizing;
 
-use super::Yaml;
+use super::yaml::Yaml;
 
 /// A scalar as it is written.
 pub(super) struct Scalar<'a> {

@@ -7,11 +7,11 @@ use tokio_postgres::Client;
 use crate::postgres::PostgresError;
 
 /// The tables of the current schema, with the types of their columns.
-pub(in crate::synapse::write) struct Present(HashMap<String, HashMap<String, String>>);
+pub(in crate::synapse) struct Present(HashMap<String, HashMap<String, String>>);
 
 impl Present {
     /// Reads them from the system catalogue.
-    pub(in crate::synapse::write) async fn read(client: &Client) -> Result<Self, PostgresError> {
+    pub(in crate::synapse) async fn read(client: &Client) -> Result<Self, PostgresError> {
         let rows = client
             .query(
                 "SELECT c.relname::text, a.attname::text, format_type(a.atttypid, -1)
@@ -33,12 +33,12 @@ impl Present {
     }
 
     /// Whether there is such a table.
-    pub(in crate::synapse::write) fn has(&self, table: &str) -> bool {
+    pub(in crate::synapse) fn has(&self, table: &str) -> bool {
         self.0.contains_key(table)
     }
 
     /// The type of a column, if there is one, as `format_type` prints it.
-    pub(in crate::synapse::write) fn type_of(&self, table: &str, column: &str) -> Option<&str> {
+    pub(in crate::synapse) fn type_of(&self, table: &str, column: &str) -> Option<&str> {
         self.0.get(table)?.get(column).map(String::as_str)
     }
 }

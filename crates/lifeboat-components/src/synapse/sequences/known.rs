@@ -42,7 +42,7 @@ pub(super) fn get(name: &str) -> Option<&'static Known> {
 }
 
 /// The sequence of a stream, and whether the stream goes backwards.
-pub(in crate::synapse::write) fn of_stream(stream: &str) -> Option<(&'static str, bool)> {
+pub(in crate::synapse) fn of_stream(stream: &str) -> Option<(&'static str, bool)> {
     let known = SEQUENCES.iter().find(|known| known.usage.stream() == Some(stream))?;
     Some((known.name, matches!(known.usage, Use::Backwards(_))))
 }

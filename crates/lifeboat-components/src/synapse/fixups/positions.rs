@@ -9,7 +9,7 @@ use super::steps::{Steps, counted};
 use super::{Done, Rule};
 use crate::postgres::PostgresError;
 use crate::postgres::columns::quoted;
-use crate::synapse::write::sequences::of_stream;
+use crate::synapse::sequences::of_stream;
 
 const EVENTS: &str = "events_stream_seq";
 const DEVICES: &str = "device_lists_sequence";

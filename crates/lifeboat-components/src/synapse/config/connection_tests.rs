@@ -4,10 +4,10 @@ use std::path::PathBuf;
 
 use tokio_postgres::config::{Host, SslMode};
 
-use super::super::conninfo::{self, ConninfoError};
-use super::super::database::DatabaseError;
-use super::super::passfile::{self, Login};
-use super::super::target::{DatabaseHost, DatabaseTarget, HostPlace, Surroundings, TlsMode};
+use super::conninfo::{self, ConninfoError};
+use super::database::DatabaseError;
+use super::passfile::{self, Login};
+use super::target::{DatabaseHost, DatabaseTarget, HostPlace, Surroundings, TlsMode};
 
 fn pairs(text: &str) -> Vec<(String, String)> {
     let found = conninfo::parse(text).expect("a good string");
