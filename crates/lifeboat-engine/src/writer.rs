@@ -6,14 +6,16 @@
 
 pub mod sink;
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use lifeboat_package::flow::BlobPiece;
 use lifeboat_package::frame::Count;
 use lifeboat_package::id::{EntryPath, PackageId, volume_name};
 use lifeboat_package::key::PackageKey;
 use lifeboat_package::manifest::Volume;
-use lifeboat_package::pack::VolumePacker;
+use lifeboat_package::pack::{PackError, VolumePacker};
 use lifeboat_package::seal::FreshSeal;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 
@@ -27,9 +29,19 @@ const WRITE_BYTES: usize = 1 << 20;
 /// Entries that wait for the writer; their bytes are bounded by [`sink::PENDING_BYTES`].
 pub const WAITING_ENTRIES: usize = 256;
 
+/// Messages the writer takes at a time.
+const MESSAGES: usize = 64;
+
 /// What lanes tell the writer.
 pub enum ToWriter {
-    /// An entry.
+    /// A blob, or a piece of one.
+    Blob {
+        /// The blob.
+        blob: BlobPiece,
+        /// Gives the bytes' share of memory back when dropped.
+        permit: OwnedSemaphorePermit,
+    },
+    /// An entry of records.
     Entry {
         /// Path.
         path: EntryPath,
@@ -64,6 +76,41 @@ pub struct Writer {
     pub volume_bytes: u64,
 }
 
+/// What is on its way into a volume.
+#[derive(Default)]
+struct Packing {
+    waiting: VecDeque<ToWriter>,
+    /// Ciphertext that is not stored yet.
+    out: Vec<u8>,
+    /// Parts all of whose entries are in this volume or an earlier one.
+    whole: Vec<PartDone>,
+}
+
+impl Packing {
+    /// Packs what waits, until there is enough to store or the volume is full.
+    fn pack(
+        mut self,
+        mut volume: VolumePacker,
+        limit: u64,
+    ) -> Result<(Self, VolumePacker), PackError> {
+        while self.out.len() < WRITE_BYTES && volume.sealed_bytes() < limit {
+            match self.waiting.pop_front() {
+                None => break,
+                Some(ToWriter::Done(part)) => self.whole.push(part),
+                Some(ToWriter::Entry { path, bytes, count, permit }) => {
+                    volume.add(&path, &bytes, count, &mut self.out)?;
+                    drop((bytes, permit));
+                }
+                Some(ToWriter::Blob { blob, permit }) => {
+                    volume.add_blob(&blob, &mut self.out)?;
+                    drop((blob, permit));
+                }
+            }
+        }
+        Ok((self, volume))
+    }
+}
+
 impl Writer {
     /// Takes entries until the lanes are gone; returns itself with all volumes finished.
     ///
@@ -78,30 +125,34 @@ impl Writer {
         mut from: mpsc::Receiver<ToWriter>,
     ) -> Result<Self, Failure> {
         let mut open: Option<VolumePacker> = None;
-        let mut whole: Vec<PartDone> = Vec::new();
-        let mut out = Vec::with_capacity(2 * WRITE_BYTES);
-        while let Some(message) = from.recv().await {
+        let mut packing =
+            Packing { out: Vec::with_capacity(2 * WRITE_BYTES), ..Packing::default() };
+        let mut messages = Vec::with_capacity(MESSAGES);
+        loop {
+            if packing.waiting.is_empty() {
+                if from.recv_many(&mut messages, MESSAGES).await == 0 {
+                    break;
+                }
+                packing.waiting.extend(messages.drain(..));
+            }
             if is_stopped(cx) {
                 break;
             }
-            let (path, bytes, count, permit) = match message {
-                ToWriter::Done(part) => {
-                    whole.push(part);
-                    continue;
-                }
-                ToWriter::Entry { path, bytes, count, permit } => (path, bytes, count, permit),
-            };
-            let mut volume = match open.take() {
+            let volume = match open.take() {
                 Some(volume) => volume,
-                None => self.begin(cx, &mut out).await?,
+                None => self.begin(cx, &mut packing.out).await?,
             };
-            volume.add(&path, &bytes, count, &mut out).map_err(pack_fault)?;
-            drop((bytes, permit));
-            self.store(&mut out, WRITE_BYTES).await?;
+            let limit = self.volume_bytes;
+            // Hashing and sealing are work for a core of its own.
+            let packed = tokio::task::spawn_blocking(move || packing.pack(volume, limit)).await;
+            let volume;
+            (packing, volume) = packed.map_err(thread_fault)?.map_err(pack_fault)?;
+            self.store(&mut packing.out, WRITE_BYTES).await?;
             if volume.sealed_bytes() < self.volume_bytes {
                 open = Some(volume);
             } else {
-                self.finish(volume, &mut out, std::mem::take(&mut whole)).await?;
+                let whole = std::mem::take(&mut packing.whole);
+                self.finish(volume, &mut packing.out, whole).await?;
             }
         }
         if is_stopped(cx) {
@@ -110,6 +161,7 @@ impl Writer {
         }
         // An export without any entry still is one: its parts are done, there is nothing to hold
         // them.
+        let Packing { mut out, whole, .. } = packing;
         if open.is_some() || !whole.is_empty() {
             let volume = match open {
                 Some(volume) => volume,
@@ -166,7 +218,11 @@ pub(crate) fn target_fault(error: lifeboat_storage::StorageError) -> Failure {
     storage(Failure::failed("cannot write the package", ""), error)
 }
 
-fn pack_fault(error: lifeboat_package::pack::PackError) -> Failure {
+fn thread_fault(error: tokio::task::JoinError) -> Failure {
+    Failure::failed("packing was cut short", "run the same command again to go on").because(error)
+}
+
+fn pack_fault(error: PackError) -> Failure {
     Failure::failed("cannot pack an entry", "this is a fault of ours; please report it")
         .because(error)
 }

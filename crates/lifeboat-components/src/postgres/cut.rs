@@ -15,10 +15,10 @@ const SESSION: &str = "SET standard_conforming_strings = on; SET bytea_output = 
 
 /// What the planner is told. A range of rooms is a small part of a large table: with the default
 /// price of a random page the server would rather read and sort whole tables for each range, on
-/// disk. Lanes are the parallelism; workers of the server's own would only fight them for its
-/// cores.
+/// disk. Without sorts events come in the order of their index. Lanes are the parallelism; workers
+/// of the server's own would only fight them for its cores.
 const PLANNER: &str = "SET random_page_cost = 1.1; SET work_mem = '64MB';
-    SET max_parallel_workers_per_gather = 0;";
+    SET max_parallel_workers_per_gather = 0; SET enable_sort = off;";
 
 /// An open snapshot. It lasts as long as this value.
 pub struct Cut {

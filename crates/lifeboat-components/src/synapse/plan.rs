@@ -13,8 +13,10 @@ use serde::{Deserialize, Serialize};
 use super::layout::{Layout, Pour, StoredTable};
 use crate::postgres::columns::literal;
 
-/// Events after which a range of rooms is closed: about 30 MB of records.
-pub const RANGE_EVENTS: u64 = 20_000;
+/// Events after which a range of rooms is closed, at least and at most: about 20 to 100 MB of
+/// records. Small ranges cost little when they are poured again, large ones spare the server reading
+/// the same pages for several.
+pub const RANGE_EVENTS: (u64, u64) = (20_000, 100_000);
 /// Rooms after which a range is closed, however few events they have.
 pub const RANGE_ROOMS: u64 = 2_000;
 /// Bytes of media after which a range is closed.
@@ -121,12 +123,15 @@ pub struct RoomSize {
     pub events: u64,
 }
 
-/// The ranges of rooms, none left out: the first is open below, the last above.
-pub fn room_ranges(rooms: &[RoomSize]) -> Vec<(KeyRange, u64)> {
+/// The ranges of rooms for so many lanes, none left out: the first is open below, the last above.
+pub fn room_ranges(rooms: &[RoomSize], lanes: usize) -> Vec<(KeyRange, u64)> {
+    let total: u64 = rooms.iter().map(|room| room.events).sum();
+    let share = total.div_ceil(u64::try_from(lanes.max(1)).unwrap_or(1));
+    let range_events = share.clamp(RANGE_EVENTS.0, RANGE_EVENTS.1);
     let mut cuts = Vec::new();
     let (mut events, mut count) = (0, 0);
     for room in rooms {
-        let full = events + room.events > RANGE_EVENTS || count >= RANGE_ROOMS;
+        let full = events + room.events > range_events || count >= RANGE_ROOMS;
         if full && count > 0 {
             cuts.push((room.room_id.clone(), events));
             (events, count) = (0, 0);

@@ -82,7 +82,7 @@ impl Source {
         };
         let versions = facts::versions(cut.anchor()).await.map_err(database_fault)?;
         let position = facts::position(cut.anchor()).await.map_err(database_fault)?;
-        let plan = plan(&cut, &reading, request.selection.config).await.map_err(database_fault)?;
+        let plan = plan(&cut, &reading, request).await.map_err(database_fault)?;
         Ok(Self {
             cut,
             state_cut,
@@ -125,20 +125,24 @@ fn slice_of(work: &Work) -> Option<&str> {
     }
 }
 
-async fn plan(cut: &Cut, reading: &Reading, config: bool) -> Result<Vec<Part>, PostgresError> {
+async fn plan(
+    cut: &Cut,
+    reading: &Reading,
+    request: &ExportRequest,
+) -> Result<Vec<Part>, PostgresError> {
     let mut parts = Vec::new();
     let mut add = |section, work, weight| {
         let number = u32::try_from(parts.len() + 1).unwrap_or(u32::MAX);
         parts.push(Part { section, number, work, weight });
     };
     add(Section::Server, Work::Schema, 0);
-    if config {
+    if request.selection.config {
         add(Section::Config, Work::Config, 0);
     }
     let rooms = facts::room_sizes(cut.anchor()).await?;
     let by_room = reading.layout.by_room_bytes();
     let events: u64 = rooms.iter().map(|room| room.events).sum();
-    for (range, weight) in room_ranges(&rooms) {
+    for (range, weight) in room_ranges(&rooms, request.lanes) {
         let share = u128::from(by_room) * u128::from(weight) / u128::from(events.max(1));
         add(Section::Rooms, Work::Rooms(range), u64::try_from(share).unwrap_or(u64::MAX));
     }

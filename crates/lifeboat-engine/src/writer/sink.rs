@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use lifeboat_package::flow::{Batch, BlobPiece, Flow, FlowError, Records, Sink};
 use lifeboat_package::frame::{CompressError, Count, compress};
-use lifeboat_package::id::{EntryPath, PartPath, blob_path};
+use lifeboat_package::id::{EntryPath, PartPath};
 use thiserror::Error;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::JoinHandle;
 
 use super::ToWriter;
@@ -147,9 +147,10 @@ impl<'a> PartSink<'a> {
     }
 
     async fn blob(&mut self, blob: BlobPiece) -> Result<(), SinkError> {
-        let path = blob_path(&blob.sha256, blob.piece);
         self.cx.advance(blob.bytes.len() as u64);
-        self.entry(path, blob.bytes, Count { records: 0, raw: 0 }).await
+        let permit = self.share(blob.bytes.len()).await?;
+        let blob = ToWriter::Blob { blob, permit };
+        self.to.writer.send(blob).await.map_err(|_| SinkError::WriterGone)
     }
 
     async fn entry(
@@ -158,11 +159,16 @@ impl<'a> PartSink<'a> {
         bytes: Vec<u8>,
         count: Count,
     ) -> Result<(), SinkError> {
-        let share = u32::try_from(bytes.len().clamp(1, PENDING_BYTES)).unwrap_or(1);
-        let permit = self.to.pending.clone().acquire_many_owned(share).await;
-        let permit = permit.map_err(|_| SinkError::WriterGone)?;
+        let permit = self.share(bytes.len()).await?;
         let entry = ToWriter::Entry { path, bytes, count, permit };
         self.to.writer.send(entry).await.map_err(|_| SinkError::WriterGone)
+    }
+
+    /// Waits until so many bytes may be under way.
+    async fn share(&self, bytes: usize) -> Result<OwnedSemaphorePermit, SinkError> {
+        let share = u32::try_from(bytes.clamp(1, PENDING_BYTES)).unwrap_or(1);
+        let permit = self.to.pending.clone().acquire_many_owned(share).await;
+        permit.map_err(|_| SinkError::WriterGone)
     }
 }
 

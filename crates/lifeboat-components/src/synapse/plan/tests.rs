@@ -16,13 +16,13 @@ fn holds(range: &KeyRange, key: &str) -> bool {
 
 #[test]
 fn a_server_without_rooms_has_one_open_range() {
-    assert_eq!(room_ranges(&[]), [(KeyRange::default(), 0)]);
+    assert_eq!(room_ranges(&[], 2), [(KeyRange::default(), 0)]);
 }
 
 #[test]
 fn a_large_room_has_a_range_of_its_own() {
-    let rooms = [room("!a", 10), room("!b", RANGE_EVENTS * 3), room("!c", 5)];
-    let ranges = room_ranges(&rooms);
+    let rooms = [room("!a", 10), room("!b", RANGE_EVENTS.1 * 3), room("!c", 5)];
+    let ranges = room_ranges(&rooms, 2);
     assert_eq!(ranges.len(), 3);
     assert_eq!(ranges[1].0, KeyRange { from: Some("!b".to_owned()), to: Some("!c".to_owned()) });
 }
@@ -30,11 +30,12 @@ fn a_large_room_has_a_range_of_its_own() {
 proptest! {
     #[test]
     fn every_key_lies_in_exactly_one_range(
-        sizes in proptest::collection::btree_map("![a-z]{1,4}", 0..RANGE_EVENTS * 2, 0..60),
+        sizes in proptest::collection::btree_map("![a-z]{1,4}", 0..RANGE_EVENTS.1, 0..60),
         strangers in proptest::collection::vec("[!-~]{0,5}", 0..20),
+        lanes in 0_usize..9,
     ) {
         let rooms: Vec<RoomSize> = sizes.iter().map(|(id, events)| room(id, *events)).collect();
-        let ranges = room_ranges(&rooms);
+        let ranges = room_ranges(&rooms, lanes);
         let keys = sizes.keys().chain(&strangers);
         for key in keys {
             let found = ranges.iter().filter(|(range, _)| holds(range, key)).count();

@@ -116,18 +116,17 @@ async fn pour_file(
         Err(e) => return Ok(Poured::Nothing(missing(file, &format!("it cannot be read: {e}")))),
     };
     let (sha256, length) = if length <= ENTRY_BYTES as u64 {
-        let bytes = match std::fs::read(path) {
-            Ok(bytes) => bytes,
+        let (sha256, bytes) = match apart(path, read_file).await {
+            Ok(read) => read,
             Err(e) => return Ok(Poured::Nothing(missing(file, &format!("cannot be read: {e}")))),
         };
-        let sha256 = *Digest::of(&bytes).as_bytes();
         let length = bytes.len() as u64;
         if reading.blobs.claim(sha256) {
             sink.accept(Batch::Blob(BlobPiece { sha256, piece: None, bytes })).await?;
         }
         (sha256, length)
     } else {
-        let (sha256, length) = match hash_file(path) {
+        let (sha256, length) = match apart(path, hash_file).await {
             Ok(hashed) => hashed,
             Err(e) => return Ok(Poured::Nothing(missing(file, &format!("cannot be read: {e}")))),
         };
@@ -164,6 +163,21 @@ async fn pour_pieces(
         sink.accept(Batch::Blob(BlobPiece { sha256, piece: Some(piece), bytes })).await?;
     }
     Ok(*hasher.finish().as_bytes() == sha256)
+}
+
+/// Reads and hashes on a thread of its own, so that lanes do so side by side.
+async fn apart<T: Send + 'static>(
+    path: &Path,
+    work: fn(&Path) -> std::io::Result<T>,
+) -> std::io::Result<T> {
+    let path = path.to_owned();
+    let done = tokio::task::spawn_blocking(move || work(&path)).await;
+    done.map_err(std::io::Error::other)?
+}
+
+fn read_file(path: &Path) -> std::io::Result<([u8; 32], Vec<u8>)> {
+    let bytes = std::fs::read(path)?;
+    Ok((*Digest::of(&bytes).as_bytes(), bytes))
 }
 
 fn hash_file(path: &Path) -> std::io::Result<([u8; 32], u64)> {
