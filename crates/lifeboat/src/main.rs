@@ -74,7 +74,8 @@ fn run(command: Command, screen: &Arc<Screen>) -> Result<Ended, Failure> {
 
 fn runtime() -> Result<Runtime, Failure> {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    // Each thread keeps memory it once used: a few are enough for what compresses, hashes and reads.
+    // Each thread keeps memory it once used: a few are enough for what compresses, hashes and
+    // reads.
     let mut builder = Builder::new_multi_thread();
     builder.worker_threads(cores.max(2)).max_blocking_threads(cores.max(2) + 2).enable_all();
     builder.build().map_err(|e| {

@@ -14,8 +14,8 @@ use super::layout::{Layout, Pour, StoredTable};
 use crate::postgres::columns::literal;
 
 /// Events after which a range of rooms is closed, at least and at most: about 20 to 100 MB of
-/// records. Small ranges cost little when they are poured again, large ones spare the server reading
-/// the same pages for several.
+/// records. Small ranges cost little when they are poured again, large ones spare the server
+/// reading the same pages for several.
 pub const RANGE_EVENTS: (u64, u64) = (20_000, 100_000);
 /// Rooms after which a range is closed, however few events they have.
 pub const RANGE_ROOMS: u64 = 2_000;
