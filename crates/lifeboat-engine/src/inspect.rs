@@ -8,6 +8,7 @@ use serde::Serialize;
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::reader::{Package, PackageRequest, open_clear};
+use crate::signature::signers;
 
 /// Rooms that are listed, at most; the package may hold more.
 pub const LISTED_ROOMS: usize = 10_000;
@@ -114,17 +115,6 @@ pub async fn list_rooms(package: &Package) -> Result<Vec<RoomSummary>, Failure> 
         }
     }
     Ok(rooms)
-}
-
-/// Who says to have signed a manifest.
-pub(crate) fn signers(manifest: &Manifest) -> Vec<String> {
-    let of_server = |(server, keys): (&String, &serde_json::Value)| {
-        let keys: Vec<String> =
-            keys.as_object().into_iter().flatten().map(|(k, _)| k.clone()).collect();
-        let server = server.clone();
-        keys.into_iter().map(move |key| format!("{server} {key}"))
-    };
-    manifest.signatures.iter().flat_map(of_server).collect()
 }
 
 fn content(manifest: &Manifest, rooms: Vec<RoomSummary>) -> Content {

@@ -10,6 +10,7 @@ pub mod failure;
 pub mod files;
 pub mod keyring;
 pub mod server;
+pub mod signature;
 
 pub mod export;
 pub mod journal;

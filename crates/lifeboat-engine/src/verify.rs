@@ -17,6 +17,7 @@ use serde::Serialize;
 use crate::context::{Context, Unit};
 use crate::failure::Failure;
 use crate::reader::{Clear, Package, PackageRequest, open_clear, volume_number};
+use crate::signature::{fits_named_key, signers};
 
 /// Volumes read at a time.
 const LANES: usize = 2;
@@ -34,7 +35,8 @@ pub struct VerifyOutcome {
     pub content_checked: bool,
     /// Server, when the content was checked.
     pub server_name: Option<String>,
-    /// Who says to have signed the manifest; whether to trust that is for import to decide.
+    /// Who signed the manifest, with the key it names; whether that is to be trusted is for import
+    /// to decide.
     pub signed_by: Vec<String>,
     /// Bytes read.
     pub bytes: u64,
@@ -178,9 +180,10 @@ async fn content(
     let manifest = &package.manifest;
     outcome.server_name = Some(manifest.metadata.server_id.clone());
     outcome.gaps = manifest.gaps.total;
-    for (server, keys) in &manifest.signatures {
-        let keys = keys.as_object().into_iter().flatten();
-        outcome.signed_by.extend(keys.map(|(key, _)| format!("{server} {key}")));
+    outcome.signed_by = signers(manifest);
+    if !outcome.signed_by.is_empty() && !fits_named_key(package)? {
+        let signers = outcome.signed_by.join(", ");
+        outcome.problems.push(format!("manifest.sealed: the signature of {signers} is wrong"));
     }
     cx.stage("verify", manifest.volumes.iter().map(|volume| volume.size).sum(), Unit::Bytes);
     let checks = manifest.volumes.iter().map(|volume| volume_content(cx, package, volume));

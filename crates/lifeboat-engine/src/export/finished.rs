@@ -14,9 +14,9 @@ use super::{ExportOutcome, ExportRequest};
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::files::{Target, beside, storage};
-use crate::inspect::signers;
 use crate::journal::{Earlier, Journal};
 use crate::reader::{damaged, open_clear};
+use crate::signature::signers;
 
 /// Ends what an earlier run left to do, when that was nothing but to say that it is done.
 ///

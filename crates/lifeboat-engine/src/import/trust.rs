@@ -1,13 +1,12 @@
 //! Who made this package? Encryption to a public key says nothing about it; a signature does.
 
-use lifeboat_components::matrix::{self, PublicKeys};
+use lifeboat_components::matrix::PublicKeys;
 use lifeboat_components::synapse::config::SynapseConfig;
-use serde_json::{Map, Value};
 
 use super::ImportRequest;
 use crate::failure::Failure;
-use crate::inspect::signers;
-use crate::reader::{Package, damaged};
+use crate::reader::Package;
+use crate::signature::{self, signers};
 
 /// Demands that the manifest is signed by the target's own key, a pinned key, or one that is
 /// accepted by name. Returns why it is trusted, in words.
@@ -30,20 +29,17 @@ pub fn demand(
             "if you made it yourself, run again with --accept-unsigned",
         ));
     }
-    let object: Map<String, Value> = serde_json::from_slice(&package.manifest_json)
-        .map_err(|e| damaged("manifest.sealed").because(e))?;
-    let check = |keys: &PublicKeys| matrix::verify_json(&object, server, keys);
     let mut own = PublicKeys::new();
     for key in target.signing_keys().unwrap_or_default() {
         own.insert_own(server, &key);
     }
-    if let Ok(key) = check(&own) {
+    if let Ok(key) = signature::check(package, &own)? {
         return Ok(format!("signed with {key}, the target's own key"));
     }
-    if let Ok(key) = check(&pinned(request)?) {
+    if let Ok(key) = signature::check(package, &pinned(request)?)? {
         return Ok(format!("signed with {key}, which --trust-key pins"));
     }
-    accepted(package, request, &signers, check)
+    accepted(package, request, &signers)
 }
 
 /// The signature is checked against the key the package names itself, and the operator says that it
@@ -52,14 +48,10 @@ fn accepted(
     package: &Package,
     request: &ImportRequest,
     signers: &[String],
-    check: impl Fn(&PublicKeys) -> Result<String, matrix::VerifyJsonError>,
 ) -> Result<String, Failure> {
     let server = package.manifest.metadata.server_id.as_str();
-    let named = package.manifest.metadata.source.get("signing_key").map(String::as_str);
-    let (id, public) = named.and_then(|named| named.split_once(' ')).unwrap_or_default();
-    let mut keys = PublicKeys::new();
-    let is_key = keys.insert(server, id, public).is_ok();
-    if !is_key || check(&keys).is_err() {
+    let (id, public) = signature::named_key(&package.manifest).unwrap_or_default();
+    if !signature::fits_named_key(package)? {
         return Err(Failure::not_valid(
             format!("the signature of the package ({}) is wrong", signers.join(", ")),
             "do not import it; look for another copy",

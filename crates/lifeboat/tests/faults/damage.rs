@@ -8,10 +8,15 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use lifeboat_engine::context::Context;
-use lifeboat_engine::keyring::Identities;
+use lifeboat_engine::keyring::{self, Identities};
 use lifeboat_engine::reader::PackageRequest;
 use lifeboat_engine::verify::verify;
 use lifeboat_package::container::{BLOCK, Walk, header, padding};
+use lifeboat_package::contents::Contents;
+use lifeboat_package::digest::Digest;
+use lifeboat_package::header::Header;
+use lifeboat_package::manifest::{MANIFEST_NAME, Manifest};
+use lifeboat_package::seal::{FreshSeal, open_bytes, seal_bytes};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::watch;
 
@@ -392,7 +397,7 @@ fn an_old_manifest_with_other_volumes_is_found_by_whoever_has_the_key() {
     let seal = String::from_utf8(small().files["seal.json"].clone()).unwrap();
     let entry = |files: &BTreeMap<String, Vec<u8>>| {
         let bytes = &files[&first];
-        let sha256 = lifeboat_package::digest::Digest::of(bytes);
+        let sha256 = Digest::of(bytes);
         format!(r#"{{"name":"{first}","sha256":"{sha256}","size":{}}}"#, bytes.len())
     };
     assert!(seal.contains(&entry(&small().files)), "{seal}");
@@ -403,6 +408,29 @@ fn an_old_manifest_with_other_volumes_is_found_by_whoever_has_the_key() {
     assert!(verdict.said.contains("seal.json"), "{verdict:?}");
     // Without the key nothing is known but the seal.
     assert_eq!(inspector.verify(&folder, false).exit, 0);
+}
+
+/// Everything is made to fit but the signature, which only the server could make.
+#[test]
+fn a_manifest_that_someone_with_the_key_changed_is_found_by_its_signature() {
+    let files = &small().files;
+    let id = *Header::parse(&files["header.json"]).unwrap().package();
+    let identities = Identities::read(&[harbour().identity.clone()], None).unwrap();
+    let key = keyring::unwrap(&identities, &files["key.age"], &id).unwrap();
+    let frame = open_bytes(&key, &id, MANIFEST_NAME, &files[MANIFEST_NAME]).unwrap();
+    let (mut manifest, _) = Manifest::from_frame(&frame).unwrap();
+    manifest.metadata.export_date = "2000-01-01T00:00:00Z".to_owned();
+    let fresh = FreshSeal { salt: [7; 32], prefix: [7; 7] };
+    let frame = manifest.to_frame().unwrap();
+    let sealed = seal_bytes(&key, &id, MANIFEST_NAME, &fresh, &frame);
+    let mut contents = Contents::parse(&files["seal.json"]).unwrap();
+    let listed = contents.files.last_mut().unwrap();
+    (listed.size, listed.sha256) = (sealed.len() as u64, Digest::of(&sealed));
+    let seal = contents.to_bytes().unwrap();
+    let folder = with(&[(MANIFEST_NAME, Some(&sealed)), ("seal.json", Some(&seal))]);
+    let verdict = Inspector::new().verify(&folder, true);
+    assert_eq!(verdict.exit, 4, "{verdict:?}");
+    assert!(verdict.said.contains("signature"), "{verdict:?}");
 }
 
 #[test]
