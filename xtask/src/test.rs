@@ -17,7 +17,7 @@ pub(crate) fn test(root: &Path, filter: Option<&str>) -> Done {
     let tools = Tools::ready(&Part::ALL, &say).map_err(|e| show_chain(&e))?;
     say(&format!("tools are ready in {}", tools.root().display()));
     // Not nextest: a process a test would start a world of servers a test.
-    let mut command = cargo(root, &["test", "--workspace", "--locked"]);
+    let mut command = cargo(root, &["test", "--workspace", "--locked", "--no-fail-fast"]);
     command.args(filter);
     run(&command)
 }

@@ -90,7 +90,7 @@ fn files_are_found_by_table_and_by_name() {
     let expected = [
         ("app_service_config_files[0]", Some("/srv/hs/a.yaml"), Shape::File, true),
         ("app_service_config_files[1]", Some("/srv/hs/b.yaml"), Shape::File, true),
-        ("log_config", Some("/log.yaml"), Shape::File, false),
+        ("log_config", Some("/srv/log.yaml"), Shape::File, false),
         ("new_thing.some_path", Some("/srv/hs/x"), Shape::File, true),
         ("templates.custom_template_directory", Some("/t"), Shape::Folder, false),
     ];
