@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use lifeboat_components::synapse::read::media::KnownBlobs;
 use lifeboat_package::digest::Hasher;
 use lifeboat_package::id::{PackageId, parse_volume_name};
 use lifeboat_package::key::PackageKey;
@@ -14,7 +15,7 @@ use crate::context::{Context, Unit};
 use crate::failure::Failure;
 use crate::files::{Target, archive_members, beside, storage};
 
-/// Reads every finished volume, checks it, and gives the whole blobs it holds.
+/// Reads every finished volume, checks it, and gives the blobs and pieces it holds.
 ///
 /// # Errors
 /// [`Failure`] when one is damaged or gone.
@@ -23,7 +24,7 @@ pub async fn check(
     request: &ExportRequest,
     access: &Access,
     (package, key, volumes): (&PackageId, &PackageKey, &[Volume]),
-) -> Result<Vec<[u8; 32]>, Failure> {
+) -> Result<KnownBlobs, Failure> {
     cx.stage("check of finished volumes", volumes.iter().map(|v| v.size).sum(), Unit::Bytes);
     let place = Finished::open(request, access).await?;
     let mut blobs = Blobs::default();
@@ -43,14 +44,14 @@ pub async fn check(
             return Err(unusable(volume));
         }
     }
-    Ok(blobs.whole)
+    Ok(blobs.known)
 }
 
-/// The blobs that finished volumes hold. One of several pieces may lack the last of them; then it
-/// is stored again.
+/// The blobs that finished volumes hold. One of several pieces may lack the last of them; then
+/// those that are missing are still to come.
 #[derive(Default)]
 struct Blobs {
-    whole: Vec<[u8; 32]>,
+    known: KnownBlobs,
     /// Of each blob in pieces the number of the last piece, and the sum so far.
     begun: BTreeMap<[u8; 32], (u32, Hasher)>,
 }
@@ -60,9 +61,10 @@ impl Blobs {
     fn take(&mut self, entry: &Entry) {
         let (sha256, piece) = match entry.path.blob() {
             None => return,
-            Some((sha256, None)) => return self.whole.push(sha256),
+            Some((sha256, None)) => return self.known.whole.push(sha256),
             Some((sha256, Some(piece))) => (sha256, piece),
         };
+        self.known.pieces.push(((sha256, piece), entry.sha256));
         let last = self.begun.remove(&sha256);
         let mut sum = match last {
             _ if piece == 1 => Hasher::new(),
@@ -71,7 +73,7 @@ impl Blobs {
         };
         sum.update(&entry.content);
         if sum.clone().finish().as_bytes() == &sha256 {
-            self.whole.push(sha256);
+            self.known.whole.push(sha256);
         } else {
             self.begun.insert(sha256, (piece, sum));
         }

@@ -11,7 +11,7 @@ use lifeboat_components::synapse::facts::{self, Versions};
 use lifeboat_components::synapse::layout::{self, Layout};
 use lifeboat_components::synapse::plan::{Part, Work, room_ranges, table_parts};
 use lifeboat_components::synapse::read::Reading;
-use lifeboat_components::synapse::read::media::BlobSet;
+use lifeboat_components::synapse::read::media::{BlobSet, KnownBlobs};
 use lifeboat_package::id::Section;
 use lifeboat_package::selection::Selection;
 
@@ -95,7 +95,7 @@ impl Source {
     }
 
     /// Blobs that are in the package already.
-    pub fn know(&self, blobs: Vec<[u8; 32]>) {
+    pub fn know(&self, blobs: KnownBlobs) {
         self.reading.blobs.know(blobs);
     }
 

@@ -3,7 +3,7 @@
 //! Files are write-once and are read after the cut, so a row without its file is a fault to name,
 //! and a file without a row is no part of the cut.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::sync::Mutex;
 
@@ -42,26 +42,46 @@ pub const MEDIA_MISSING: &str = "media-missing";
 
 /// The blobs that are in the package, or on their way into it.
 #[derive(Default)]
-pub struct BlobSet(Mutex<HashSet<[u8; 32]>>);
+pub struct BlobSet {
+    claimed: Mutex<HashSet<[u8; 32]>>,
+    /// Pieces that an earlier run stored of blobs that are not whole yet, with the sum of each.
+    pieces: Mutex<HashMap<([u8; 32], u32), Digest>>,
+}
+
+/// What finished volumes hold: whole blobs, and pieces (blob, number) with the sum of each.
+#[derive(Debug, Default)]
+pub struct KnownBlobs {
+    /// Blobs.
+    pub whole: Vec<[u8; 32]>,
+    /// Pieces.
+    pub pieces: Vec<(([u8; 32], u32), Digest)>,
+}
 
 impl BlobSet {
     /// Adds blobs that an earlier run finished.
-    pub fn know(&self, blobs: impl IntoIterator<Item = [u8; 32]>) {
-        if let Ok(mut set) = self.0.lock() {
-            set.extend(blobs);
+    pub fn know(&self, known: KnownBlobs) {
+        if let (Ok(mut claimed), Ok(mut pieces)) = (self.claimed.lock(), self.pieces.lock()) {
+            claimed.extend(known.whole);
+            pieces.extend(known.pieces);
         }
+    }
+
+    /// Whether a finished volume holds this piece with these bytes.
+    fn holds(&self, blob: [u8; 32], piece: u32, bytes: &[u8]) -> bool {
+        let known = self.pieces.lock().ok().and_then(|set| set.get(&(blob, piece)).copied());
+        known.is_some_and(|sum| sum == Digest::of(bytes))
     }
 
     /// The blob did not come after all: the next who has it brings it.
     fn release(&self, sha256: [u8; 32]) {
-        if let Ok(mut set) = self.0.lock() {
+        if let Ok(mut set) = self.claimed.lock() {
             set.remove(&sha256);
         }
     }
 
     /// Whether the caller is the first to bring this blob.
     fn claim(&self, sha256: [u8; 32]) -> bool {
-        self.0.lock().is_ok_and(|mut set| set.insert(sha256))
+        self.claimed.lock().is_ok_and(|mut set| set.insert(sha256))
     }
 }
 
@@ -130,7 +150,7 @@ async fn pour_file(
             Ok(hashed) => hashed,
             Err(e) => return Ok(Poured::Nothing(missing(file, &format!("cannot be read: {e}")))),
         };
-        if reading.blobs.claim(sha256) && !pour_pieces(path, sha256, sink).await? {
+        if reading.blobs.claim(sha256) && !pour_pieces(path, sha256, &reading.blobs, sink).await? {
             reading.blobs.release(sha256);
             return Ok(Poured::Nothing(missing(file, "it changed while it was read")));
         }
@@ -146,6 +166,7 @@ async fn pour_file(
 async fn pour_pieces(
     path: &Path,
     sha256: [u8; 32],
+    blobs: &BlobSet,
     sink: &mut dyn Sink,
 ) -> Result<bool, FlowError> {
     let fail = |source| FlowError::new(ReadError::Media { path: path.to_owned(), source });
@@ -160,6 +181,9 @@ async fn pour_pieces(
             break;
         }
         hasher.update(&bytes);
+        if blobs.holds(sha256, piece, &bytes) {
+            continue;
+        }
         sink.accept(Batch::Blob(BlobPiece { sha256, piece: Some(piece), bytes })).await?;
     }
     Ok(*hasher.finish().as_bytes() == sha256)
