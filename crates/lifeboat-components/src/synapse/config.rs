@@ -1,6 +1,6 @@
 //! Synapse's configuration: what it says, the secrets in it, and the files it names.
 //!
-//! Text in, values out; only [`read`] and [`place`] touch the disk, through `disk`. Names and
+//! Text in, values out; only `read` and [`place`] touch the disk, through `disk`. Names and
 //! meaning of the settings: Synapse's configuration manual, 1.163.
 //!
 //! * Several files are merged key by key at the top level, the later file wins.

@@ -1,6 +1,6 @@
 //! Writing a Synapse: a whole server into an empty database and its media store.
 //!
-//! Until [`target::activate`] the database lacks the table that Synapse looks at first, so a
+//! Until the last transaction the database lacks the table that Synapse looks at first, so a
 //! half-filled server never looks whole: Synapse refuses to start on it, and the next import clears
 //! it away and begins anew.
 
