@@ -102,13 +102,18 @@ fn export(lifeboat: &Path, files: &Files, source: &Homeserver, recipient: &str) 
     let mut command = Command::new(lifeboat);
     command.arg("export").args(settings_of(source)).args(["-r", recipient, "-o"]);
     command.arg(&files.package);
-    match run_to_code(&command)? {
+    done_or_with_gaps(&command, "export")
+}
+
+/// The community has lost a file, so both ways there is a gap that is told, and nothing more.
+fn done_or_with_gaps(command: &Command, verb: &str) -> Done {
+    match run_to_code(command)? {
         0 => Ok(()),
         WITH_GAPS => {
-            say("the export has gaps: they are listed above and in the package");
+            say(&format!("the {verb} has gaps: they are listed above and in the package"));
             Ok(())
         }
-        code => Err(format!("the export ended with {code}")),
+        code => Err(format!("the {verb} ended with {code}")),
     }
 }
 
@@ -126,7 +131,7 @@ fn import(lifeboat: &Path, files: &Files, target: &Homeserver, signer: &str) -> 
     command.args(settings_of(target));
     // The empty server has no key of its own yet, so we say whose signature we know.
     command.arg("--accept-signer").arg(signer);
-    run(&command)
+    done_or_with_gaps(&command, "import")
 }
 
 /// The public key that a server signs with, as it tells everyone.
