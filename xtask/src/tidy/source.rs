@@ -43,8 +43,7 @@ const TABLE_NAMES: &[&str] = &[
 ];
 
 /// Parts of paths that exist on one machine only.
-const MACHINE_PATHS: &[&str] =
-    &["/work/", "/tmp/lab", "/root/", "/Users/", "../shared", ".library/"];
+const MACHINE_PATHS: &[&str] = &["/home/", "/Users/"];
 
 /// Each file says first what it is and why.
 pub(super) fn opening_words(tree: &Tree) -> Vec<Finding> {

@@ -293,7 +293,7 @@ fn table_name_away_from_home_is_found() {
 fn path_of_one_machine_is_found() {
     check(
         source::no_machine_paths,
-        &[("docs/src/a.md", "see\n/root/notes\n"), ("README.md", "../shared/tools")],
+        &[("docs/src/a.md", "see\n/home/me/notes\n"), ("README.md", "/Users/me/tools")],
         &["README.md:1", "docs/src/a.md:2"],
         &[("README.md", "/usr/lib/postgresql and /etc/matrix-synapse")],
     );
