@@ -42,8 +42,10 @@ const TABLE_NAMES: &[&str] = &[
     "worker_locks",
 ];
 
-/// Parts of paths that exist on one machine only.
-const MACHINE_PATHS: &[&str] = &["/home/", "/Users/"];
+/// Parts of paths that exist on one machine only. Cut in two, or this file would break its own rule
+/// wherever such names are looked for by their text.
+const MACHINE_PATHS: &[&str] =
+    &["/home/", "/Users/", concat!("/ro", "ot/"), concat!("/wo", "rk/"), concat!("../sha", "red")];
 
 /// Each file says first what it is and why.
 pub(super) fn opening_words(tree: &Tree) -> Vec<Finding> {
