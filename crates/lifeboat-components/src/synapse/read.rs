@@ -49,6 +49,15 @@ pub enum ReadError {
     },
 }
 
+impl From<schema::SchemaError> for ReadError {
+    fn from(error: schema::SchemaError) -> Self {
+        match error {
+            schema::SchemaError::Postgres(error) => Self::Postgres(error),
+            error => Self::Schema(error),
+        }
+    }
+}
+
 /// What every part of one export is read with.
 pub struct Reading {
     /// Tables.
@@ -144,7 +153,7 @@ impl PartSource<'_> {
     }
 
     async fn pour_schema(&self, sink: &mut dyn Sink) -> Result<(), FlowError> {
-        let fail = |e| FlowError::new(ReadError::Schema(e));
+        let fail = |e| FlowError::new(ReadError::from(e));
         let mut schema = schema::read_schema(self.lane.main).await.map_err(fail)?;
         if self.lane.is_split() {
             let other = schema::read_schema(self.lane.state).await.map_err(fail)?;
@@ -162,7 +171,7 @@ impl PartSource<'_> {
     }
 
     async fn pour_sequences(&self, sink: &mut dyn Sink) -> Result<(), FlowError> {
-        let fail = |e| FlowError::new(ReadError::Schema(e));
+        let fail = |e| FlowError::new(ReadError::from(e));
         let mut sequences = schema::read_sequences(self.lane.main).await.map_err(fail)?;
         if self.lane.is_split() {
             for other in schema::read_sequences(self.lane.state).await.map_err(fail)? {

@@ -17,6 +17,8 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use tokio_postgres::{Client, Row};
 
+use crate::postgres::PostgresError;
+
 /// The schema could not be read.
 #[derive(Debug, Error)]
 pub enum SchemaError {
@@ -26,16 +28,10 @@ pub enum SchemaError {
     /// The role's search path names no schema that exists.
     #[error("the database role has no current schema; set its search_path to Synapse's schema")]
     NoSchema,
-    /// The database refused a query or went away.
-    #[error(
-        "cannot read {what} of the database; the role needs SELECT on all tables and sequences"
-    )]
-    Query {
-        /// What was being read.
-        what: &'static str,
-        /// Cause.
-        source: tokio_postgres::Error,
-    },
+    /// The database refused a query or went away; the role needs SELECT on all tables and
+    /// sequences.
+    #[error(transparent)]
+    Postgres(#[from] PostgresError),
 }
 
 /// A schema, as far as it can be made anew.
@@ -148,7 +144,7 @@ pub async fn read_schema(client: &Client) -> Result<Schema, SchemaError> {
 /// When a query fails or the role may not read a sequence.
 pub async fn read_sequences(client: &Client) -> Result<Vec<SequenceState>, SchemaError> {
     let namespace = current_namespace(client).await?;
-    let failed = |source| SchemaError::Query { what: "the sequences", source };
+    let failed = |source| PostgresError::sorted("read the sequences", source);
     let names = client.query(queries::SEQUENCE_NAMES, &[&namespace]).await.map_err(failed)?;
     if names.is_empty() {
         return Ok(Vec::new());
@@ -165,18 +161,19 @@ pub async fn read_sequences(client: &Client) -> Result<Vec<SequenceState>, Schem
             is_called: row.try_get(2)?,
         })
     };
-    rows.iter().map(state).collect::<Result<_, _>>().map_err(failed)
+    let states: Result<_, _> = rows.iter().map(state).collect();
+    Ok(states.map_err(failed)?)
 }
 
 async fn current_namespace(client: &Client) -> Result<u32, SchemaError> {
-    let failed = |source| SchemaError::Query { what: "the current schema", source };
+    let failed = |source| PostgresError::sorted("read the current schema", source);
     let row = client.query_one(queries::CURRENT_SCHEMA, &[]).await.map_err(failed)?;
     row.try_get::<_, Option<u32>>(0).map_err(failed)?.ok_or(SchemaError::NoSchema)
 }
 
 /// Sets the search path until the transaction ends, and returns what it was.
 async fn replace_search_path(client: &Client, path: &str) -> Result<String, SchemaError> {
-    let failed = |source| SchemaError::Query { what: "the search path", source };
+    let failed = |source| PostgresError::sorted("read the search path", source);
     let show = "SELECT pg_catalog.current_setting('search_path')";
     let set = "SELECT pg_catalog.set_config('search_path', $1, true)";
     let before = client.query_one(show, &[]).await.map_err(failed)?;
@@ -186,7 +183,7 @@ async fn replace_search_path(client: &Client, path: &str) -> Result<String, Sche
     if after != path {
         return Err(SchemaError::NoTransaction);
     }
-    before.try_get(0).map_err(failed)
+    Ok(before.try_get(0).map_err(failed)?)
 }
 
 async fn read_statements(
@@ -195,7 +192,7 @@ async fn read_statements(
 ) -> Result<Vec<SchemaStatement>, SchemaError> {
     let mut statements = Vec::new();
     for &(stage, kind, what, query) in &queries::STATEMENTS {
-        let failed = |source| SchemaError::Query { what, source };
+        let failed = |source| PostgresError::sorted(format!("read {what}"), source);
         let rows = client.query(query, &[&namespace]).await.map_err(failed)?;
         for row in &rows {
             statements.push(SchemaStatement {
@@ -211,9 +208,10 @@ async fn read_statements(
 }
 
 async fn read_unsupported(client: &Client, namespace: u32) -> Result<Vec<Gap>, SchemaError> {
-    let failed = |source| SchemaError::Query { what: "other objects", source };
+    let failed = |source| PostgresError::sorted("read other objects", source);
     let rows = client.query(queries::UNSUPPORTED, &[&namespace]).await.map_err(failed)?;
-    rows.iter()
+    let gaps: Result<_, _> = rows
+        .iter()
         .map(|row| {
             let (what, object): (String, String) = (row.try_get(0)?, row.try_get(1)?);
             Ok(Gap {
@@ -224,6 +222,6 @@ async fn read_unsupported(client: &Client, namespace: u32) -> Result<Vec<Gap>, S
                 object,
             })
         })
-        .collect::<Result<_, _>>()
-        .map_err(failed)
+        .collect();
+    Ok(gaps.map_err(failed)?)
 }
