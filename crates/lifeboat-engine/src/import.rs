@@ -12,6 +12,7 @@ pub mod synapse_version;
 pub mod trust;
 
 use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
 
 use lifeboat_components::synapse::fixups::FixupLine;
 use lifeboat_components::synapse::write::target;
@@ -130,13 +131,18 @@ pub async fn plan(cx: &Context, request: &ImportRequest) -> Result<ImportPlan, F
 pub async fn import(cx: &Context, request: ImportRequest) -> Result<ImportOutcome, Failure> {
     let began = (cx.now)();
     let checked = check::check(cx, &request).await?;
+    let begun = AtomicBool::new(false);
     let stop = tokio::select! {
-        outcome = apply(cx, &request, &checked) => {
+        outcome = apply(cx, &request, &checked, &begun) => {
             let seconds = (cx.now)() - began;
             return outcome.map(|outcome| ImportOutcome { seconds, ..outcome });
         }
         stop = cx.stopped() => stop,
     };
+    if !begun.into_inner() {
+        let remedy = "run the command again to begin anew";
+        return Err(Failure::stopped("stopped before the database was touched", remedy));
+    }
     if stop == Stop::Cancel {
         let session = target::session(&checked.opened.main).await.map_err(check::database_fault)?;
         target::clear(&session).await.map_err(check::database_fault)?;
@@ -153,6 +159,7 @@ async fn apply(
     cx: &Context,
     request: &ImportRequest,
     checked: &Checked,
+    begun: &AtomicBool,
 ) -> Result<ImportOutcome, Failure> {
     let mut outcome = ImportOutcome {
         server_name: checked.package.manifest.metadata.server_id.clone(),
@@ -166,7 +173,7 @@ async fn apply(
     // Secrets first: a server that starts without its keys makes new ones.
     place::config(checked, &mut outcome)?;
     let contents = check::Contents::read(&checked.package).await?;
-    let prepared = load::prepare(checked, &contents).await?;
+    let prepared = load::prepare(checked, &contents, begun).await?;
     let loaded = load::rows(cx, request, checked, &contents).await?;
     outcome.rows = loaded.values().sum();
     outcome.tables = loaded.values().filter(|rows| **rows > 0).count() as u64;

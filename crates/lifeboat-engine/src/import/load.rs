@@ -2,13 +2,14 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures_util::future::try_join_all;
 use lifeboat_components::postgres::Client;
 use lifeboat_components::synapse::fixups;
 use lifeboat_components::synapse::schema::{Kind, SchemaStatement, Stage};
 use lifeboat_components::synapse::write::rows::{EventSink, JOINED, TableSink};
-use lifeboat_components::synapse::write::target::{self, LAST_TABLE};
+use lifeboat_components::synapse::write::target::{self, LAST_TABLE, State};
 use lifeboat_package::flow::{FlowError, Source};
 
 use super::check::{Checked, Contents, database_fault, is_half_filled};
@@ -38,7 +39,11 @@ pub type Loaded = BTreeMap<String, u64>;
 ///
 /// # Errors
 /// [`Failure`] when the database refuses.
-pub async fn prepare(checked: &Checked, contents: &Contents) -> Result<Prepared, Failure> {
+pub async fn prepare(
+    checked: &Checked,
+    contents: &Contents,
+    begun: &AtomicBool,
+) -> Result<Prepared, Failure> {
     if checked.fitness.is_none() {
         target::create_database(&checked.opened.main).await.map_err(|e| {
             let what = format!("database {} is not there", checked.opened.main.database());
@@ -48,7 +53,23 @@ pub async fn prepare(checked: &Checked, contents: &Contents) -> Result<Prepared,
         })?;
     }
     let session = target::session(&checked.opened.main).await.map_err(database_fault)?;
-    if checked.fitness.as_ref().is_some_and(is_half_filled) {
+    if !target::claim(&session).await.map_err(database_fault)? {
+        return Err(Failure::failed(
+            format!("another import works on database {}", checked.opened.main.database()),
+            "wait for it to end, or stop it, then run this command again",
+        ));
+    }
+    begun.store(true, Ordering::Relaxed);
+    // Somebody may have been at work between the check and the claim.
+    let now = target::fitness(&session).await.map_err(database_fault)?;
+    if !matches!(now.state, State::Empty) && !is_half_filled(&now) {
+        begun.store(false, Ordering::Relaxed);
+        return Err(Failure::failed(
+            format!("database {} was filled meanwhile", checked.opened.main.database()),
+            "run the command again to see what is there now",
+        ));
+    }
+    if is_half_filled(&now) {
         target::clear(&session).await.map_err(database_fault)?;
     }
     let statements = read_schema(checked, contents).await?;

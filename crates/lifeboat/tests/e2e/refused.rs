@@ -60,6 +60,29 @@ fn database_with_another_encoding_or_collation_is_refused() {
 }
 
 #[test]
+fn second_import_into_one_database_is_refused_while_the_first_works() {
+    let harbour = harbour();
+    let server = harbour.world.empty_server("contested").unwrap();
+    let cluster = &harbour.world.cluster;
+    let holder = "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND granted AND database =
+                  (SELECT oid FROM pg_database WHERE datname = 'contested')";
+    std::thread::scope(|scope| {
+        // What the first import holds as long as it works: the word lifeboat, in ASCII.
+        let first = "SELECT pg_advisory_lock(x'6c696665626f6174'::bigint), pg_sleep(3600)";
+        let session = scope.spawn(|| cluster.psql("contested", first));
+        let pid = std::iter::repeat_with(|| cluster.psql("contested", holder).unwrap())
+            .find(|pid| !pid.is_empty())
+            .unwrap();
+        let said = harbour.import(&server, &[]);
+        cluster.psql("contested", &format!("SELECT pg_terminate_backend({pid})")).unwrap();
+        assert!(session.join().unwrap().is_err());
+        assert_refused(&said, 1, &["contested", "another import", "wait for it to end"]);
+    });
+    assert_eq!(tables(harbour, &server), "");
+    assert_eq!(harbour.import(&server, &[]).exit, 3);
+}
+
+#[test]
 fn server_of_another_name_is_refused() {
     let harbour = harbour();
     let server = prepare(harbour, "elsewhere", "elsewhere.test");
