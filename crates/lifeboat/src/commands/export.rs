@@ -88,7 +88,7 @@ impl SelectionFlags {
             Media::Local => MediaScope::Local,
             Media::None => MediaScope::None,
         };
-        Selection { media, config: !self.no_config }
+        Selection { media, config: !self.no_config, ..Selection::EVERYTHING }
     }
 }
 
