@@ -2,10 +2,12 @@
 
 pub mod catalogue;
 pub mod check;
+pub mod choose;
 pub mod config;
 pub mod facts;
 pub mod fixups;
 pub mod layout;
+mod leave;
 pub mod media_path;
 pub mod plan;
 pub mod read;

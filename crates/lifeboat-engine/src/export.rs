@@ -125,7 +125,7 @@ async fn run(
     if let Some(outcome) = finished::find(cx, request, access).await? {
         return Ok(outcome);
     }
-    let mut source = unless_stopped(cx, Source::open(cx, request)).await?;
+    let mut source = unless_stopped(cx, Box::pin(Source::open(cx, request))).await?;
     let Begun { writer, cut, resumed, earlier_parts } =
         begin::begin(cx, request, access, &mut source).await?;
     let estimated = estimate::package_bytes(&source);

@@ -131,15 +131,15 @@ pub async fn plan(cx: &Context, request: &ImportRequest) -> Result<ImportPlan, F
 pub async fn import(cx: &Context, request: ImportRequest) -> Result<ImportOutcome, Failure> {
     let began = (cx.now)();
     let checked = check::check(cx, &request).await?;
-    let begun = AtomicBool::new(false);
+    let touched = AtomicBool::new(false);
     let stop = tokio::select! {
-        outcome = apply(cx, &request, &checked, &begun) => {
+        outcome = apply(cx, &request, &checked, &touched) => {
             let seconds = (cx.now)() - began;
             return outcome.map(|outcome| ImportOutcome { seconds, ..outcome });
         }
         stop = cx.stopped() => stop,
     };
-    if !begun.into_inner() {
+    if !touched.into_inner() {
         let remedy = "run the command again to begin anew";
         return Err(Failure::stopped("stopped before the database was touched", remedy));
     }
@@ -159,7 +159,7 @@ async fn apply(
     cx: &Context,
     request: &ImportRequest,
     checked: &Checked,
-    begun: &AtomicBool,
+    touched: &AtomicBool,
 ) -> Result<ImportOutcome, Failure> {
     let mut outcome = ImportOutcome {
         server_name: checked.package.manifest.metadata.server_id.clone(),
@@ -173,7 +173,7 @@ async fn apply(
     // Secrets first: a server that starts without its keys makes new ones.
     place::config(checked, &mut outcome)?;
     let contents = check::Contents::read(&checked.package).await?;
-    let prepared = load::prepare(checked, &contents, begun).await?;
+    let prepared = load::prepare(checked, &contents, touched).await?;
     let loaded = load::rows(cx, request, checked, &contents).await?;
     outcome.rows = loaded.values().sum();
     outcome.tables = loaded.values().filter(|rows| **rows > 0).count() as u64;

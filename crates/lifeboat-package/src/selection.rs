@@ -209,6 +209,8 @@ impl Selection {
         if self.range.is_open() {
             self.range = DateRange::OPEN;
         }
+        // The configuration is the server's, and full of secrets.
+        self.config &= !self.is_partial() || self.leave.secrets;
         sort(&mut self.event_types);
         sort(&mut self.senders);
         sort(&mut self.media_filter.types);

@@ -9,6 +9,7 @@ pub(crate) mod manual;
 pub(crate) mod unpack;
 pub(crate) mod verify;
 
+mod selection;
 mod server;
 mod story;
 #[cfg(test)]

@@ -121,6 +121,17 @@ impl Pdu {
         Ok(stripped.map_err(|source| PduError::Hash(source.into()))? == signed)
     }
 
+    /// The event as it is after a redaction, in canonical form.
+    ///
+    /// # Errors
+    /// When a field that redaction looks at has another type than the rules say.
+    pub fn redacted(&self, rules: &RoomRules) -> Result<Vec<u8>, PduError> {
+        let stripped = redact(self.object.clone(), &rules.rules.redaction, None);
+        let mut stripped = stripped.map_err(|source| PduError::Hash(source.into()))?;
+        stripped.remove("unsigned");
+        serde_json::to_vec(&stripped).map_err(PduError::NotCanonical)
+    }
+
     /// Checks the signatures of every server that had to sign, and the content hash.
     pub fn verify(&self, rules: &RoomRules, keys: &PublicKeys) -> Verdict {
         let servers =

@@ -16,6 +16,8 @@ enum Step {
     Close,
     /// A member whose text is a JSON object already, byte for byte where that is safe.
     Document { key: String, at: usize },
+    /// A member that is always true.
+    Mark { key: String },
 }
 
 /// The shape of a record: which columns of a query become which members.
@@ -52,6 +54,17 @@ impl Shape {
         self.steps.push(Step::Close);
     }
 
+    /// The next column is not written. Returns where it is.
+    pub fn hidden(&mut self) -> usize {
+        self.columns += 1;
+        self.columns - 1
+    }
+
+    /// A member of every record that says `true`.
+    pub fn mark(&mut self, name: &str) {
+        self.steps.push(Step::Mark { key: key(name) });
+    }
+
     /// The next column holds a JSON document.
     pub fn document(&mut self, name: &str) {
         self.steps.push(Step::Document { key: key(name), at: self.columns });
@@ -63,6 +76,19 @@ impl Shape {
     /// # Errors
     /// Says what is wrong when the bytes are not what the column's type says.
     pub fn write(&self, row: &Row<'_>, out: &mut Vec<u8>) -> Result<(), &'static str> {
+        self.write_with(row, None, out)
+    }
+
+    /// Appends the row as one line, with `instead` in place of its document.
+    ///
+    /// # Errors
+    /// As [`Self::write`].
+    pub fn write_with(
+        &self,
+        row: &Row<'_>,
+        instead: Option<&[u8]>,
+        out: &mut Vec<u8>,
+    ) -> Result<(), &'static str> {
         let mut first = true;
         let mut absent = false;
         out.push(b'{');
@@ -78,10 +104,14 @@ impl Shape {
                 }
                 Step::Document { key, at } => {
                     separate(&mut first, key, out);
-                    match row.field(*at) {
+                    match instead.or(row.field(*at)) {
                         None => out.extend_from_slice(b"null"),
                         Some(bytes) => write_document(bytes, out)?,
                     }
+                }
+                Step::Mark { key } => {
+                    separate(&mut first, key, out);
+                    out.extend_from_slice(b"true");
                 }
                 Step::Open { key, present } => {
                     separate(&mut first, key, out);

@@ -10,6 +10,7 @@ use std::collections::BTreeSet;
 use lifeboat_package::id::Section;
 use serde::{Deserialize, Serialize};
 
+use super::choose::Chosen;
 use super::layout::{Layout, Pour, StoredTable};
 use crate::postgres::columns::literal;
 
@@ -53,6 +54,12 @@ impl KeyRange {
         }
         if conditions.is_empty() { "true".to_owned() } else { conditions.join(" AND ") }
     }
+
+    /// Whether the key lies in the range.
+    pub fn holds(&self, key: &str) -> bool {
+        self.from.as_deref().is_none_or(|from| from <= key)
+            && self.to.as_deref().is_none_or(|to| key < to)
+    }
 }
 
 /// Which media files a part holds.
@@ -75,6 +82,27 @@ pub enum Work {
     Schema,
     /// Everything of the rooms of a range.
     Rooms(KeyRange),
+    /// Chosen rooms of a range.
+    Chosen {
+        /// The range.
+        range: KeyRange,
+        /// Those of it that were chosen, in order.
+        rooms: Vec<String>,
+    },
+    /// Chosen accounts, and the profiles of the members of chosen rooms.
+    Accounts {
+        /// Accounts.
+        users: Vec<String>,
+        /// Rooms.
+        rooms: Vec<String>,
+    },
+    /// The media that chosen rooms and accounts need.
+    Referenced {
+        /// Accounts.
+        users: Vec<String>,
+        /// Rooms.
+        rooms: Vec<String>,
+    },
     /// Rows of room tables that belong to no event or state group that exists.
     Strays,
     /// Whole tables.
@@ -140,6 +168,22 @@ pub fn room_ranges(rooms: &[RoomSize], lanes: usize) -> Vec<(KeyRange, u64)> {
         count += 1;
     }
     close(cuts, events)
+}
+
+/// The parts of a partial export, without the list of gaps.
+pub fn chosen_parts(chosen: &Chosen, lanes: usize) -> Vec<(Section, Work, u64)> {
+    let mut parts = Vec::new();
+    let ids: Vec<String> = chosen.rooms.iter().map(|room| room.room_id.clone()).collect();
+    if !ids.is_empty() {
+        for (range, weight) in room_ranges(&chosen.rooms, lanes) {
+            let rooms = ids.iter().filter(|room| range.holds(room)).cloned().collect();
+            parts.push((Section::Rooms, Work::Chosen { range, rooms }, weight));
+        }
+    }
+    let (users, rooms) = (chosen.users.clone(), ids.clone());
+    parts.push((Section::Users, Work::Accounts { users, rooms }, 0));
+    parts.push((Section::Media, Work::Referenced { users: chosen.users.clone(), rooms: ids }, 0));
+    parts
 }
 
 /// Turns inner boundaries with the weight before each into ranges that cover everything.

@@ -1,7 +1,10 @@
 //! Reading a Synapse: one [`PartSource`] pours one part of the plan.
 
+mod chosen;
+mod closure;
 pub mod frames;
 pub mod media;
+mod referenced;
 pub mod rooms;
 pub mod summary;
 pub mod tables;
@@ -10,11 +13,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use lifeboat_package::flow::{Batch, Flow, FlowError, Gap, Sink, Source};
-use lifeboat_package::selection::MediaScope;
+use lifeboat_package::selection::Selection;
 use thiserror::Error;
 use tokio_postgres::Client;
 
 use self::frames::Frames;
+pub use self::referenced::{encrypted, referenced_bytes};
 use super::config::SynapseConfig;
 use super::config::records::to_records;
 use super::layout::{self, Layout, STATE_STORE};
@@ -66,8 +70,8 @@ pub struct Reading {
     pub config: SynapseConfig,
     /// Root of the media store.
     pub media_store: PathBuf,
-    /// Which media are wanted.
-    pub media: MediaScope,
+    /// What is wanted.
+    pub selection: Selection,
     /// Gaps found before any part was poured.
     pub early_gaps: Vec<Gap>,
     /// Blobs that are in the package already.
@@ -118,6 +122,15 @@ impl PartSource<'_> {
             Work::Config => self.pour_config(sink).await,
             Work::Schema => self.pour_schema(sink).await,
             Work::Rooms(range) => rooms::pour_range(self.lane, layout, range, sink).await,
+            Work::Chosen { rooms, .. } => {
+                chosen::pour_rooms(self.lane, self.reading, rooms, sink).await
+            }
+            Work::Accounts { users, rooms } => {
+                chosen::pour_accounts(self.lane, self.reading, (users, rooms), sink).await
+            }
+            Work::Referenced { users, rooms } => {
+                referenced::pour(self.lane.main, self.reading, (rooms, users), sink).await
+            }
             Work::Strays => rooms::pour_strays(self.lane, layout, sink).await,
             Work::Tables(names) => {
                 for table in names.iter().filter_map(|name| layout.table(name)) {

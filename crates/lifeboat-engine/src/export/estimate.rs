@@ -3,6 +3,7 @@
 
 use lifeboat_components::synapse::layout::{Layout, Pour};
 use lifeboat_components::synapse::plan::Work;
+use lifeboat_package::id::Section;
 use lifeboat_package::manifest::Gaps;
 use serde::Serialize;
 
@@ -97,32 +98,72 @@ pub async fn plan(cx: &Context, request: &ExportRequest) -> Result<ExportPlan, F
 
 /// The expected bytes of the package.
 pub(super) fn package_bytes(source: &Source) -> u64 {
-    row_bytes(&source.reading.layout) * ROWS_PERCENT / 100 + media_bytes(source)
+    row_bytes(source) * ROWS_PERCENT / 100 + media_bytes(source)
 }
 
 fn of(source: &Source, lanes: usize) -> Estimate {
-    let layout = &source.reading.layout;
-    let mut by_section: Vec<(String, u64)> = Vec::new();
-    for table in poured(layout) {
-        let section = table.section.to_string();
-        match by_section.iter_mut().find(|(found, _)| *found == section) {
-            Some((_, bytes)) => *bytes += table.bytes,
-            None => by_section.push((section, table.bytes)),
-        }
-    }
+    let sections = sections(source);
     let lanes = u64::try_from(lanes.max(1)).unwrap_or(1);
     let media_bytes = media_bytes(source);
-    let seconds = row_bytes(layout) / (ROW_BYTES_PER_SECOND * lanes)
+    let seconds = row_bytes(source) / (ROW_BYTES_PER_SECOND * lanes)
         + media_bytes / (MEDIA_BYTES_PER_SECOND * lanes)
         + 1;
     Estimate {
-        rows: poured(layout).map(|table| table.rows_estimate).sum(),
-        rows_bytes: by_section,
+        rows: sections.iter().map(|section| section.rows).sum(),
+        rows_bytes: sections.iter().map(|s| (s.section.to_string(), s.bytes)).collect(),
         media_bytes,
         package_bytes: package_bytes(source),
         seconds,
         scratch_bytes: 0,
     }
+}
+
+/// What is expected of a section.
+struct Expected {
+    section: Section,
+    bytes: u64,
+    rows: u64,
+}
+
+/// By section what the tables hold; of a part of a server, that share of it.
+fn sections(source: &Source) -> Vec<Expected> {
+    let layout = &source.reading.layout;
+    let mut sections: Vec<Expected> = Vec::new();
+    for table in poured(layout) {
+        let (section, bytes, rows) = (table.section, table.bytes, table.rows_estimate);
+        match sections.iter_mut().find(|found| found.section == section) {
+            Some(found) => (found.bytes, found.rows) = (found.bytes + bytes, found.rows + rows),
+            None => sections.push(Expected { section, bytes, rows }),
+        }
+    }
+    if !source.selection.is_partial() {
+        return sections;
+    }
+    let of = |table: &str| layout.table(table).map_or(1, |table| table.rows_estimate.max(1));
+    let chosen: u64 = source.plan.iter().map(|part| chosen_bytes(&part.work, part.weight)).sum();
+    let users: usize = source.plan.iter().map(|part| chosen_users(&part.work)).sum();
+    sections.retain_mut(|found| {
+        let (part, whole) = match found.section {
+            Section::Rooms => (chosen, layout.by_room_bytes().max(1)),
+            Section::Users => (u64::try_from(users).unwrap_or(u64::MAX), of("users")),
+            Section::Config | Section::Server | Section::Media => (0, 1),
+        };
+        let share = |of: u64| {
+            let share = u128::from(of) * u128::from(part.min(whole)) / u128::from(whole);
+            u64::try_from(share).unwrap_or(u64::MAX)
+        };
+        (found.bytes, found.rows) = (share(found.bytes), share(found.rows));
+        found.bytes > 0
+    });
+    sections
+}
+
+fn chosen_bytes(work: &Work, weight: u64) -> u64 {
+    if matches!(work, Work::Chosen { .. }) { weight } else { 0 }
+}
+
+fn chosen_users(work: &Work) -> usize {
+    if let Work::Accounts { users, .. } = work { users.len() } else { 0 }
 }
 
 fn poured(
@@ -131,12 +172,12 @@ fn poured(
     layout.tables().iter().filter(|table| !matches!(table.pour, Pour::Never(_)))
 }
 
-fn row_bytes(layout: &Layout) -> u64 {
-    poured(layout).map(|table| table.bytes).sum()
+fn row_bytes(source: &Source) -> u64 {
+    sections(source).iter().map(|section| section.bytes).sum()
 }
 
 fn media_bytes(source: &Source) -> u64 {
-    let is_media = |work: &Work| matches!(work, Work::Media { .. });
+    let is_media = |work: &Work| matches!(work, Work::Media { .. } | Work::Referenced { .. });
     source.plan.iter().filter(|part| is_media(&part.work)).map(|part| part.weight).sum()
 }
 
@@ -145,6 +186,9 @@ fn kind_of(work: &Work) -> &'static str {
         Work::Config => "configuration",
         Work::Schema => "schema",
         Work::Rooms(_) => "ranges of rooms",
+        Work::Chosen { .. } => "ranges of chosen rooms",
+        Work::Accounts { .. } => "chosen accounts",
+        Work::Referenced { .. } => "media of what was chosen",
         Work::Strays => "rows without a room",
         Work::Tables(_) => "groups of tables",
         Work::Slice { .. } => "slices of large tables",

@@ -90,7 +90,9 @@ fn part_of(source: &Source, done: &PartDone) -> Result<Part, Failure> {
     })?;
     let planned = source.plan.iter().find(|part| part.number == done.number);
     let range = match planned.map(|part| &part.work) {
-        Some(Work::Rooms(range) | Work::Media { range, .. }) => range.clone(),
+        Some(Work::Rooms(range) | Work::Chosen { range, .. } | Work::Media { range, .. }) => {
+            range.clone()
+        }
         _ => KeyRange::default(),
     };
     Ok(Part {
@@ -114,6 +116,7 @@ fn tables(source: &Source, parts: &[PartDone]) -> Vec<Table> {
         columns: table.columns.iter().map(|c| (c.name.clone(), c.type_name.clone())).collect(),
         rows: rows.get(table.name.as_str()).copied().unwrap_or_default(),
         policy: match table.pour {
+            _ if source.selection.is_partial() => "rows that were selected".to_owned(),
             Pour::ByRoom(_) => "rows by room".to_owned(),
             Pour::Whole => "rows".to_owned(),
             Pour::Never(reason) => format!("left out: {reason}"),

@@ -6,14 +6,15 @@ use std::sync::Arc;
 use lifeboat_components::postgres::PostgresError;
 use lifeboat_components::postgres::columns::read_tables;
 use lifeboat_components::postgres::cut::Cut;
+use lifeboat_components::synapse::choose::{ChooseError, Chosen, choose};
 use lifeboat_components::synapse::config::SynapseConfig;
 use lifeboat_components::synapse::facts::{self, Versions};
 use lifeboat_components::synapse::layout::{self, Layout};
-use lifeboat_components::synapse::plan::{Part, Work, room_ranges, table_parts};
-use lifeboat_components::synapse::read::Reading;
+use lifeboat_components::synapse::plan::{Part, Work, chosen_parts, room_ranges, table_parts};
 use lifeboat_components::synapse::read::media::{BlobSet, KnownBlobs};
+use lifeboat_components::synapse::read::{Reading, encrypted, referenced_bytes};
 use lifeboat_package::id::Section;
-use lifeboat_package::selection::Selection;
+use lifeboat_package::selection::{MediaScope, Selection};
 
 use super::{ExportRequest, gap};
 use crate::context::Context;
@@ -72,17 +73,28 @@ impl Source {
         let mut early_gaps = config.gaps.clone();
         early_gaps.extend(layout.gaps.iter().cloned());
         early_gaps.extend(provider_gap(&config));
+        let chosen = if request.selection.is_partial() {
+            let chosen = choose(cut.anchor(), &request.selection).await.map_err(choose_fault)?;
+            early_gaps.extend(encrypted_gaps(&cut, &chosen, request).await?);
+            Some(chosen)
+        } else {
+            None
+        };
         let reading = Reading {
             layout,
             media_store,
-            media: request.selection.media,
+            selection: request.selection.clone(),
             early_gaps,
             blobs: BlobSet::default(),
             config,
         };
         let versions = facts::versions(cut.anchor()).await.map_err(database_fault)?;
         let position = facts::position(cut.anchor()).await.map_err(database_fault)?;
-        let plan = plan(&cut, &reading, request).await.map_err(database_fault)?;
+        let plan = match &chosen {
+            Some(chosen) => partial_plan(&cut, &reading, (request, chosen)).await,
+            None => plan(&cut, &reading, request).await,
+        };
+        let plan = plan.map_err(database_fault)?;
         Ok(Self {
             cut,
             state_cut,
@@ -150,12 +162,71 @@ async fn plan(
     for (section, work, weight) in table_parts(&reading.layout) {
         add(section, work, weight);
     }
-    for (origin, range, weight) in facts::media_ranges(cut.anchor(), reading.media).await? {
+    for (origin, range, weight) in
+        facts::media_ranges(cut.anchor(), request.selection.media).await?
+    {
         add(Section::Media, Work::Media { origin, range }, weight);
     }
     add(Section::Server, Work::Sequences, 0);
     add(Section::Server, Work::Gaps, 0);
     Ok(parts)
+}
+
+/// The parts of a partial export: what was chosen, and nothing of the server itself.
+async fn partial_plan(
+    cut: &Cut,
+    reading: &Reading,
+    (request, chosen): (&ExportRequest, &Chosen),
+) -> Result<Vec<Part>, PostgresError> {
+    let selection = &request.selection;
+    let mut works = Vec::new();
+    if selection.config {
+        works.push((Section::Config, Work::Config, 0));
+    }
+    let all = reading.layout.table("events").map_or(1, |table| table.rows_estimate.max(1));
+    let by_room = u128::from(reading.layout.by_room_bytes());
+    for (section, work, weight) in chosen_parts(chosen, request.lanes) {
+        let weight = match &work {
+            Work::Chosen { .. } => {
+                let share = by_room * u128::from(weight.min(all)) / u128::from(all);
+                u64::try_from(share).unwrap_or(u64::MAX)
+            }
+            Work::Referenced { users, rooms } => {
+                let server = reading.config.server_name.as_str();
+                referenced_bytes(cut.anchor(), (server, selection), (rooms, users)).await?
+            }
+            _ => weight,
+        };
+        works.push((section, work, weight));
+    }
+    works.push((Section::Server, Work::Gaps, 0));
+    let part = |(number, (section, work, weight))| Part { section, number, work, weight };
+    Ok((1..).zip(works).map(part).collect())
+}
+
+/// In encrypted rooms nobody but the members can tell which media belong to the events.
+async fn encrypted_gaps(
+    cut: &Cut,
+    chosen: &Chosen,
+    request: &ExportRequest,
+) -> Result<Vec<lifeboat_package::flow::Gap>, Failure> {
+    if request.selection.media == MediaScope::None {
+        return Ok(Vec::new());
+    }
+    let rooms: Vec<String> = chosen.rooms.iter().map(|room| room.room_id.clone()).collect();
+    let encrypted = encrypted(cut.anchor(), &rooms).await.map_err(database_fault)?;
+    let told = "which media belong to it cannot be read; taken: what members of this server \
+                uploaded while its events were sent";
+    let remedy = "none is needed where all members are of this server; for media of other \
+                  servers, export with all media";
+    Ok(encrypted.iter().map(|room| gap("media-of-encrypted-room", room, told, remedy)).collect())
+}
+
+fn choose_fault(error: ChooseError) -> Failure {
+    match error {
+        ChooseError::Postgres(error) => database_fault(error),
+        error => Failure::usage(error.to_string(), "check the selection; nothing was written"),
+    }
 }
 
 /// Media that Synapse keeps elsewhere may not be on disk.

@@ -42,7 +42,7 @@ pub type Loaded = BTreeMap<String, u64>;
 pub async fn prepare(
     checked: &Checked,
     contents: &Contents,
-    begun: &AtomicBool,
+    touched: &AtomicBool,
 ) -> Result<Prepared, Failure> {
     if checked.fitness.is_none() {
         target::create_database(&checked.opened.main).await.map_err(|e| {
@@ -59,11 +59,11 @@ pub async fn prepare(
             "wait for it to end, or stop it, then run this command again",
         ));
     }
-    begun.store(true, Ordering::Relaxed);
+    touched.store(true, Ordering::Relaxed);
     // Somebody may have been at work between the check and the claim.
     let now = target::fitness(&session).await.map_err(database_fault)?;
     if !matches!(now.state, State::Empty) && !is_half_filled(&now) {
-        begun.store(false, Ordering::Relaxed);
+        touched.store(false, Ordering::Relaxed);
         return Err(Failure::failed(
             format!("database {} was filled meanwhile", checked.opened.main.database()),
             "run the command again to see what is there now",

@@ -19,7 +19,8 @@ impl Pattern {
     /// Checks the text and brings it to normal form: one `*` for several in a row.
     ///
     /// # Errors
-    /// [`SelectionError::Pattern`] when it is empty, longer than 512 bytes or has control characters.
+    /// [`SelectionError::Pattern`] when it is empty, longer than 512 bytes or has control
+    /// characters.
     pub fn parse(text: &str) -> Result<Self, SelectionError> {
         if text.is_empty() || text.len() > PATTERN_BYTES || text.chars().any(char::is_control) {
             return Err(SelectionError::Pattern(text.chars().take(80).collect()));

@@ -1,4 +1,4 @@
-//! `lifeboat export`: a whole server out.
+//! `lifeboat export`: a server out, whole or in part.
 
 use std::path::PathBuf;
 
@@ -6,8 +6,8 @@ use lifeboat_engine::export::{self, Estimate, ExportOutcome, ExportPlan, ExportR
 use lifeboat_engine::failure::Failure;
 use lifeboat_engine::keyring::{Recipients, generate};
 use lifeboat_package::limits::VOLUME_TARGET_BYTES;
-use lifeboat_package::selection::{MediaScope, Selection};
 
+use super::selection::SelectionFlags;
 use super::server::{LaneFlags, ServerFlags};
 use super::{Ended, Exit, Session, story};
 use crate::secrets::RecipientFlags;
@@ -20,7 +20,7 @@ const FAST_LEVEL: i32 = 1;
 /// Sizes that a volume may be given: an entry and the index must fit, and stay below 4 GiB with it.
 const VOLUME_SIZES: std::ops::RangeInclusive<u64> = (1 << 20)..=(3 << 30);
 
-/// Take a whole server out, sealed for the recipients, while it runs
+/// Take a server out, whole or in part, sealed for the recipients, while it runs
 ///
 /// What cannot be read is listed as a gap, and the exit code is 3. When the command is killed or
 /// stopped with SIGTERM, the same command goes on from the volumes that were finished; Ctrl-C
@@ -32,6 +32,10 @@ Examples:
       --synapse /etc/matrix-synapse/conf.d -r age1… -o server.lifeboat
   lifeboat export --synapse homeserver.yaml -R team.txt -o s3://bucket/server
   lifeboat export --synapse homeserver.yaml --passphrase -o /backup/folder/
+  lifeboat export --synapse homeserver.yaml --room '#board:example.org' \\
+      --since 2026-03-01 --until 2026-04-01 -r age1… -o march.lifeboat
+  lifeboat export --synapse homeserver.yaml --user @ada:example.org \\
+      --room @ada:example.org -r age1… -o ada.lifeboat
   lifeboat export --synapse homeserver.yaml --estimate")]
 pub(crate) struct ExportFlags {
     #[command(flatten)]
@@ -62,36 +66,6 @@ pub(crate) struct ExportFlags {
     dry_run: bool,
 }
 
-/// What to take.
-#[derive(Debug, clap::Args)]
-struct SelectionFlags {
-    /// Which media: those of this server and of others, of this server only, or none
-    #[arg(long, value_enum, default_value_t = Media::All, help_heading = "Selection")]
-    media: Media,
-    /// Leave configuration and secrets out
-    #[arg(long, help_heading = "Selection")]
-    no_config: bool,
-}
-
-/// `--media`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-enum Media {
-    All,
-    Local,
-    None,
-}
-
-impl SelectionFlags {
-    fn normal_form(&self) -> Selection {
-        let media = match self.media {
-            Media::All => MediaScope::All,
-            Media::Local => MediaScope::Local,
-            Media::None => MediaScope::None,
-        };
-        Selection { media, config: !self.no_config, ..Selection::EVERYTHING }
-    }
-}
-
 pub(crate) async fn run(session: &Session, flags: ExportFlags) -> Result<Ended, Failure> {
     let (estimate, dry_run) = (flags.estimate, flags.dry_run);
     let request = request(session, flags)?;
@@ -120,7 +94,7 @@ fn request(session: &Session, flags: ExportFlags) -> Result<ExportRequest, Failu
         server: flags.server.request(session)?,
         recipients,
         target: flags.output.unwrap_or_default(),
-        selection: flags.selection.normal_form(),
+        selection: flags.selection.selection()?,
         lanes: flags.lanes.count(),
         level: if flags.fast { FAST_LEVEL } else { LEVEL },
         volume_bytes: flags.volume_size.unwrap_or(VOLUME_TARGET_BYTES),

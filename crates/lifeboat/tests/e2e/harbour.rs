@@ -95,6 +95,13 @@ pub(crate) fn keygen(identity: &Path) -> String {
     outcome["recipient"].as_str().unwrap().to_owned()
 }
 
+/// The recipient that an identity file of ours names in a comment.
+pub(crate) fn recipient(identity: &Path) -> String {
+    let text = fs::read_to_string(identity).unwrap();
+    let mut words = text.split_whitespace();
+    words.find(|word| word.starts_with("age1")).expect("a recipient").to_owned()
+}
+
 /// Exports a running homeserver for one recipient.
 pub(crate) fn export(server: &Homeserver, recipient: &str, package: &Path) -> Said {
     let mut words = vec!["export".into(), "--json".into(), "-r".into(), recipient.into()];

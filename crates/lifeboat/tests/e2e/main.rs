@@ -12,6 +12,7 @@ mod harbour;
 mod independent;
 mod killed;
 mod lost_window;
+mod parted;
 mod program;
 mod refused;
 mod stopped;

@@ -1,12 +1,11 @@
 //! What import refuses, with what to do about it, and with nothing changed.
 
 use std::fs;
-use std::path::Path;
 
 use lifeboat_testing::{Homeserver, Role, ServerOptions};
 
 use crate::crossing::tables;
-use crate::harbour::{Harbour, export, harbour, keygen};
+use crate::harbour::{Harbour, export, harbour, keygen, recipient};
 use crate::program::{DONE, Said, import_words, lifeboat};
 
 /// It was refused so, saying all of this, and the target is what it was.
@@ -68,7 +67,7 @@ fn second_import_into_one_database_is_refused_while_the_first_works() {
                   (SELECT oid FROM pg_database WHERE datname = 'contested')";
     std::thread::scope(|scope| {
         // What the first import holds as long as it works: the word lifeboat, in ASCII.
-        let first = "SELECT pg_advisory_lock(x'6c696665626f6174'::bigint), pg_sleep(3600)";
+        let first = "SELECT pg_advisory_lock(x'6c696665626f6174'::bigint), pg_sleep_for('1 day')";
         let session = scope.spawn(|| cluster.psql("contested", first));
         let pid = std::iter::repeat_with(|| cluster.psql("contested", holder).unwrap())
             .find(|pid| !pid.is_empty())
@@ -109,7 +108,7 @@ fn package_of_a_stranger_with_our_name_is_refused() {
     stranger.make_signing_key().unwrap();
     stranger.start().unwrap();
     let package = harbour.world.directory().join("stranger.lifeboat");
-    let recipient = recipient_of(&harbour.identity);
+    let recipient = recipient(&harbour.identity);
     export(&stranger, &recipient, &package).result(DONE);
     stranger.stop();
 
@@ -155,11 +154,4 @@ fn prepare(harbour: &Harbour, database: &str, server_name: &str) -> Homeserver {
     let directory = world.directory().join(&database);
     let options = ServerOptions { server_name, database, role };
     Homeserver::prepare(world.tools(), &directory, &world.cluster, options).unwrap()
-}
-
-/// The recipient that an identity file of ours names in a comment.
-fn recipient_of(identity: &Path) -> String {
-    let text = fs::read_to_string(identity).unwrap();
-    let mut words = text.split_whitespace();
-    words.find(|word| word.starts_with("age1")).expect("a recipient").to_owned()
 }

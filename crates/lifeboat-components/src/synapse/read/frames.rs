@@ -5,7 +5,7 @@ use lifeboat_package::limits::{FRAME_RAW_BYTES, FRAME_TARGET_BYTES};
 use serde::Serialize;
 
 use super::ReadError;
-use crate::postgres::copy_out::RowStream;
+use crate::postgres::copy_out::{Row, RowStream};
 use crate::postgres::record::Shape;
 
 /// Records of one kind on their way to the sink.
@@ -62,16 +62,29 @@ impl Frames {
         sink: &mut dyn Sink,
     ) -> Result<(), FlowError> {
         while let Some(row) = rows.next().await.map_err(FlowError::new)? {
-            let from = self.lines.len();
-            shape.write(&row, &mut self.lines).map_err(|detail| {
-                FlowError::new(ReadError::Row { table: self.name.clone(), detail })
-            })?;
-            if let Some((_, at, count)) = &mut self.second {
-                *count += u64::from(row.field(*at).is_some());
-            }
-            self.added(from, sink).await?;
+            self.row(row, (shape, None), sink).await?;
         }
         Ok(())
+    }
+
+    /// Adds a row, with `instead` in place of its document.
+    ///
+    /// # Errors
+    /// [`ReadError`] inside, or the sink's.
+    pub async fn row(
+        &mut self,
+        row: Row<'_>,
+        (shape, instead): (&Shape, Option<&[u8]>),
+        sink: &mut dyn Sink,
+    ) -> Result<(), FlowError> {
+        let from = self.lines.len();
+        shape.write_with(&row, instead, &mut self.lines).map_err(|detail| {
+            FlowError::new(ReadError::Row { table: self.name.clone(), detail })
+        })?;
+        if let Some((_, at, count)) = &mut self.second {
+            *count += u64::from(row.field(*at).is_some());
+        }
+        self.added(from, sink).await
     }
 
     /// Sends what is left.

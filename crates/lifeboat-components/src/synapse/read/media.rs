@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use tokio_postgres::Client;
 
 use super::frames::Frames;
+use super::referenced::filter_condition;
 use super::{ReadError, Reading};
 use crate::postgres::PostgresError;
 use crate::postgres::columns::literal;
@@ -85,6 +86,15 @@ impl BlobSet {
     }
 }
 
+/// Which rows of the media tables: conditions on `media_id`, and on `media_origin` and `media_id`.
+#[derive(Debug, Default)]
+pub(super) struct Conditions {
+    /// Of this server's media.
+    pub local: Option<String>,
+    /// Of other servers' media.
+    pub remote: Option<String>,
+}
+
 /// Pours the index and the bytes of the media of a range.
 ///
 /// # Errors
@@ -95,11 +105,55 @@ pub async fn pour_range(
     (origin, range): (MediaOrigin, &KeyRange),
     sink: &mut dyn Sink,
 ) -> Result<(), FlowError> {
-    let files = match origin {
-        MediaOrigin::Local => local_files(lane, reading, range).await,
-        MediaOrigin::Remote => remote_files(lane, range).await,
+    let filter = &reading.selection.media_filter;
+    let conditions = match origin {
+        MediaOrigin::Local if filter.is_open() => {
+            Conditions { local: Some(range.condition("media_id")), remote: None }
+        }
+        MediaOrigin::Local => {
+            let fits = filter_condition(filter, "user_id");
+            let local = format!(
+                "{} AND media_id IN (SELECT media_id FROM local_media_repository WHERE {fits})",
+                range.condition("media_id")
+            );
+            Conditions { local: Some(local), remote: None }
+        }
+        MediaOrigin::Remote if filter.is_open() => {
+            Conditions { local: None, remote: Some(in_pair_range(range)) }
+        }
+        MediaOrigin::Remote => {
+            let fits = filter_condition(filter, "NULL::text");
+            let remote = format!(
+                "{} AND (media_origin, media_id) IN
+                    (SELECT media_origin, media_id FROM remote_media_cache WHERE {fits})",
+                in_pair_range(range)
+            );
+            Conditions { local: None, remote: Some(remote) }
+        }
+    };
+    pour_files(lane, reading, &conditions, sink).await
+}
+
+/// Pours the index and the bytes of the media of some rows.
+///
+/// # Errors
+/// [`ReadError`] inside, or the sink's.
+pub(super) async fn pour_files(
+    lane: &Client,
+    reading: &Reading,
+    conditions: &Conditions,
+    sink: &mut dyn Sink,
+) -> Result<(), FlowError> {
+    let mut files = Vec::new();
+    if let Some(condition) = &conditions.local {
+        files.extend(local_files(lane, reading, condition).await.map_err(FlowError::new)?);
     }
-    .map_err(FlowError::new)?;
+    if let Some(condition) = &conditions.remote {
+        files.extend(remote_files(lane, condition).await.map_err(FlowError::new)?);
+    }
+    if !reading.selection.media_filter.thumbnails {
+        files.retain(|file| !file.kind.ends_with("thumbnail"));
+    }
     let mut frames = Frames::new("index");
     for file in files {
         let path = reading.media_store.join(&file.path);
@@ -250,10 +304,9 @@ fn damaged(file: &MediaFile, length: u64, sha256: &[u8; 32]) -> Option<Gap> {
 async fn local_files(
     lane: &Client,
     reading: &Reading,
-    range: &KeyRange,
+    of_range: &str,
 ) -> Result<Vec<MediaFile>, PostgresError> {
     let doing = |e| PostgresError::sorted("read the list of media", e);
-    let of_range = range.condition("media_id");
     // A row without a length was created and never uploaded: there is no file to miss.
     let query = format!(
         "SELECT media_id, media_length::bigint, url_cache IS NOT NULL, {}
@@ -287,9 +340,8 @@ async fn local_files(
     Ok(files)
 }
 
-async fn remote_files(lane: &Client, range: &KeyRange) -> Result<Vec<MediaFile>, PostgresError> {
+async fn remote_files(lane: &Client, of_range: &str) -> Result<Vec<MediaFile>, PostgresError> {
     let doing = |e| PostgresError::sorted("read the list of remote media", e);
-    let of_range = in_pair_range(range);
     let query = format!(
         "SELECT media_origin, media_id, filesystem_id, media_length::bigint, {}
          FROM remote_media_cache WHERE {of_range} ORDER BY media_origin, media_id",

@@ -24,7 +24,8 @@ pub async fn pour_range(
     range: &KeyRange,
     sink: &mut dyn Sink,
 ) -> Result<(), FlowError> {
-    summary::pour(lane.main, range, sink).await?;
+    let of_rooms = |column: &str| range.condition(column);
+    summary::pour(lane.main, (&of_rooms, &range.condition("e.room_id")), sink).await?;
     if let (Some(events), Some(contents)) = (layout.table("events"), layout.table("event_json")) {
         pour_events(lane.main, (events, contents), range, sink).await?;
     }

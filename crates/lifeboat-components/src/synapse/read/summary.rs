@@ -9,7 +9,6 @@ use tokio_postgres::Client;
 
 use super::frames::Frames;
 use crate::postgres::PostgresError;
-use crate::synapse::plan::KeyRange;
 
 /// What a room is, for lists and for finding it (`docs/src/format.md` §7.3).
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -43,14 +42,17 @@ pub struct RoomSummary {
     pub members: u64,
 }
 
-/// Pours the summaries of the rooms in `range`, of which there are few enough for memory by the
-/// plan's limits.
+/// The condition that a column names one of the rooms.
+pub(super) type OfRooms<'a> = &'a (dyn Fn(&str) -> String + Sync);
+
+/// Pours the summaries of some rooms, of which there are few enough for memory by the plan's
+/// limits; their events are those, as `e`, of the second condition.
 pub(super) async fn pour(
     lane: &Client,
-    range: &KeyRange,
+    (of_rooms, events): (OfRooms<'_>, &str),
     sink: &mut dyn Sink,
 ) -> Result<(), FlowError> {
-    let rooms = read(lane, range).await.map_err(FlowError::new)?;
+    let rooms = read(lane, of_rooms, events).await.map_err(FlowError::new)?;
     let mut frames = Frames::new("summary");
     for room in rooms.values() {
         frames.serialize(room, sink).await?;
@@ -60,17 +62,18 @@ pub(super) async fn pour(
 
 async fn read(
     lane: &Client,
-    range: &KeyRange,
+    of_rooms: OfRooms<'_>,
+    events: &str,
 ) -> Result<BTreeMap<String, RoomSummary>, PostgresError> {
     let doing = |e| PostgresError::sorted("read the rooms", e);
     let mut rooms: BTreeMap<String, RoomSummary> = BTreeMap::new();
-    let of_range = range.condition("room_id");
+    let of_range = of_rooms("room_id");
     let query = format!("SELECT room_id, room_version, creator FROM rooms WHERE {of_range}");
     for row in lane.query(query.as_str(), &[]).await.map_err(doing)? {
         let room = entry(&mut rooms, row.get(0));
         (room.room_version, room.creator) = (row.get(1), row.get(2));
     }
-    let query = format!("SELECT room_id, count(*) FROM events WHERE {of_range} GROUP BY room_id");
+    let query = format!("SELECT room_id, count(*) FROM events e WHERE {events} GROUP BY room_id");
     for row in lane.query(query.as_str(), &[]).await.map_err(doing)? {
         entry(&mut rooms, row.get(0)).events = row.get::<_, i64>(1).unsigned_abs();
     }
@@ -87,7 +90,7 @@ async fn read(
          WHERE c.state_key = '' AND c.type IN ('m.room.create', 'm.room.name', 'm.room.topic',
                'm.room.canonical_alias', 'm.room.join_rules', 'm.room.history_visibility',
                'm.room.power_levels', 'm.room.encryption') AND {}",
-        range.condition("c.room_id")
+        of_rooms("c.room_id")
     );
     for row in lane.query(query.as_str(), &[]).await.map_err(doing)? {
         describe(entry(&mut rooms, row.get(0)), row.get(1), row.get(2));

@@ -1,0 +1,214 @@
+//! A part of a server leaves alone: what was chosen, what it needs, nothing else.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use lifeboat_testing::World;
+use serde_json::Value;
+
+use crate::harbour::{Harbour, harbour, recipient};
+use crate::program::{DONE, GAPS, Said, lifeboat, server_words};
+
+/// Exports a part, checks the package and unpacks it; the folder.
+fn part(harbour: &Harbour, name: &str, wish: &[&str]) -> PathBuf {
+    let directory = harbour.world.directory();
+    let package = directory.join(format!("{name}.lifeboat"));
+    let said = export_part(harbour, &package, wish);
+    assert!([DONE, GAPS].contains(&said.exit), "{said:?}");
+    let (package, identity) = (package.as_os_str(), harbour.identity.as_os_str());
+    let words = ["verify".as_ref(), package, "-i".as_ref(), identity];
+    assert_eq!(lifeboat(words).exit, DONE);
+    let folder = directory.join(name);
+    let words = ["unpack".as_ref(), package, "-i".as_ref(), identity, "-d".as_ref()];
+    let said = lifeboat(words.into_iter().chain([folder.as_os_str()]));
+    assert!([DONE, GAPS].contains(&said.exit), "{said:?}");
+    folder
+}
+
+fn export_part(harbour: &Harbour, package: &Path, wish: &[&str]) -> Said {
+    let recipient = recipient(&harbour.identity);
+    let mut words = vec!["export".into(), "--json".into(), "-r".into(), recipient.into()];
+    words.extend(["-o".into(), package.as_os_str().to_owned()]);
+    words.extend(server_words(&harbour.world.server));
+    words.extend(wish.iter().map(Into::into));
+    lifeboat(words)
+}
+
+/// The records of a name, none where there is no such file.
+fn records(folder: &Path, name: &str) -> Vec<Value> {
+    let text = fs::read_to_string(folder.join(format!("{name}.jsonl"))).unwrap_or_default();
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+fn texts(records: &[Value], key: &str) -> BTreeSet<String> {
+    records.iter().map(|record| record[key].as_str().unwrap().to_owned()).collect()
+}
+
+/// The lines of a query's first column.
+fn column(world: &World, sql: &str) -> BTreeSet<String> {
+    let lines = world.cluster.psql(world.server.database(), sql).unwrap();
+    lines.lines().filter(|line| !line.is_empty()).map(str::to_owned).collect()
+}
+
+fn room(world: &World, alias: &str) -> String {
+    let sql = format!("SELECT room_id FROM room_aliases WHERE room_alias = '{alias}'");
+    column(world, &sql).pop_first().expect("a room of this alias")
+}
+
+/// Everything in a folder, as one text.
+fn everything(folder: &Path) -> String {
+    let mut found = String::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.push_str(&everything(&path));
+        } else {
+            found.push_str(&String::from_utf8_lossy(&fs::read(path).unwrap()));
+        }
+    }
+    found
+}
+
+#[test]
+fn one_room_leaves_whole_and_no_other_room_with_it() {
+    let harbour = harbour();
+    let world = &harbour.world;
+    let room = room(world, "#lobby:lifeboat.test");
+    let folder = part(harbour, "lobby", &["--room", "#lobby:lifeboat.test"]);
+    let events = records(&folder, "rooms/events");
+    assert_eq!(texts(&events, "room_id"), BTreeSet::from([room.clone()]));
+    let expected = format!("SELECT event_id FROM events WHERE room_id = '{room}'");
+    assert_eq!(texts(&events, "event_id"), column(world, &expected));
+    assert!(events.iter().all(|event| event.get("closure").is_none()));
+    for name in ["rooms", "current_state_events", "room_memberships", "receipts_linearized"] {
+        let found = texts(&records(&folder, &format!("rooms/{name}")), "room_id");
+        assert_eq!(found, BTreeSet::from([room.clone()]), "{name}");
+    }
+    let tags = format!("SELECT tag FROM room_tags WHERE room_id = '{room}'");
+    assert_eq!(texts(&records(&folder, "rooms/room_tags"), "tag"), column(world, &tags));
+    // Members are shown by name, and no account comes along.
+    let members = format!("SELECT user_id FROM room_memberships WHERE room_id = '{room}'");
+    let profiles = texts(&records(&folder, "users/profiles"), "full_user_id");
+    assert!(!profiles.is_empty() && profiles.is_subset(&column(world, &members)));
+    assert!(records(&folder, "users/users").is_empty());
+    assert!(!folder.join("config").exists() && !folder.join("server/schema.jsonl").exists());
+    let manifest = fs::read(folder.join("manifest.json")).unwrap();
+    let manifest: Value = serde_json::from_slice(&manifest).unwrap();
+    assert_eq!(manifest["metadata"]["export_type"], "partial");
+    assert_eq!(manifest["selection"]["rooms"]["only"][0], "#lobby:lifeboat.test");
+}
+
+#[test]
+fn a_slice_has_the_events_asked_for_and_what_they_need() {
+    let harbour = harbour();
+    let world = &harbour.world;
+    let room = room(world, "#lobby:lifeboat.test");
+    let dates = format!(
+        "SELECT origin_server_ts FROM events WHERE room_id = '{room}' AND type = 'm.room.message'"
+    );
+    let dates: Vec<i64> = column(world, &dates).iter().map(|ts| ts.parse().unwrap()).collect();
+    let (since, until) = (dates[dates.len() / 3], dates[dates.len() * 2 / 3]);
+    let [since_text, until_text] = [since, until].map(|ms| {
+        let sql = format!(
+            "SELECT to_char(to_timestamp({ms} / 1000.0) AT TIME ZONE 'UTC',
+                            'YYYY-MM-DD\"T\"HH24:MI:SS.MS')"
+        );
+        column(world, &sql).pop_first().unwrap()
+    });
+    let wish = ["--room", &room, "--since", &since_text, "--until", &until_text];
+    let folder = part(harbour, "slice", &wish);
+    let events = records(&folder, "rooms/events");
+    let (along, asked): (Vec<Value>, Vec<Value>) =
+        events.iter().cloned().partition(|event| event["closure"] == true);
+    let expected = format!(
+        "SELECT event_id FROM events WHERE room_id = '{room}' AND NOT outlier
+         AND rejection_reason IS NULL
+         AND origin_server_ts >= {since} AND origin_server_ts < {until}"
+    );
+    assert_eq!(texts(&asked, "event_id"), column(world, &expected));
+    assert!(!along.is_empty());
+    let all = texts(&events, "event_id");
+    for event in &events {
+        for auth in event["pdu"]["auth_events"].as_array().unwrap() {
+            assert!(all.contains(auth.as_str().unwrap()), "{auth} of {event}");
+        }
+    }
+    let groups = texts_of_numbers(&records(&folder, "rooms/state_groups"), "id");
+    for group in records(&folder, "rooms/event_to_state_groups") {
+        assert!(groups.contains(&group["state_group"].as_i64().unwrap()), "{group}");
+    }
+    let state = records(&folder, "rooms/state_groups_state");
+    assert!(!state.is_empty() && texts(&state, "event_id").is_subset(&all));
+}
+
+fn texts_of_numbers(records: &[Value], key: &str) -> BTreeSet<i64> {
+    records.iter().map(|record| record[key].as_i64().unwrap()).collect()
+}
+
+#[test]
+fn no_secret_and_no_redacted_text_leaves_with_a_part_unless_asked_for() {
+    let harbour = harbour();
+    let world = &harbour.world;
+    let decent = ["--user", "@*:lifeboat.test", "--room", "name:*", "--media", "none"];
+    // Both as Synapse stores it, with escapes, and as it reads.
+    let redacted = column(
+        world,
+        r#"SELECT unnest(ARRAY[(regexp_match(j.json, '"body":"([^"]{8,})"'))[1],
+                               j.json::json -> 'content' ->> 'body'])
+           FROM redactions d
+           JOIN events r ON r.event_id = d.event_id AND r.rejection_reason IS NULL
+           JOIN event_json j ON j.event_id = d.redacts
+           JOIN events e ON e.event_id = d.redacts AND e.type = 'm.room.message'"#,
+    );
+    let tokens = column(world, "SELECT token FROM access_tokens");
+    let hashes = column(world, "SELECT password_hash FROM users WHERE password_hash > ''");
+    assert!(redacted.len() > 2 && tokens.len() > 2 && hashes.len() > 2, "{redacted:?}");
+    let kept_back = everything(&part(harbour, "decent", &decent));
+    for secret in redacted.iter().chain(&tokens).chain(&hashes) {
+        assert!(!kept_back.contains(secret.as_str()), "{secret}");
+    }
+    assert!(!kept_back.contains("\"ip\":\"1"));
+    let more = ["--include-secrets", "--include-redacted"];
+    let all = everything(&part(harbour, "indecent", &[&decent[..], &more].concat()));
+    for secret in tokens.iter().chain(&hashes) {
+        assert!(all.contains(secret.as_str()), "{secret}");
+    }
+    assert!(redacted.iter().any(|text| all.contains(text.as_str())));
+}
+
+#[test]
+fn what_fits_nothing_is_told_and_nothing_is_written() {
+    let harbour = harbour();
+    let package = harbour.world.directory().join("nothing.lifeboat");
+    for wish in ["!nowhere:lifeboat.test", "#nobody:lifeboat.test", "name:No such room"] {
+        let said = export_part(harbour, &package, &["--room", wish]);
+        assert_eq!(said.exit, 2, "{said:?}");
+        assert!(said.last_json()["what"].as_str().unwrap().contains(wish), "{said:?}");
+        assert!(!package.exists());
+    }
+}
+
+#[test]
+fn media_of_a_room_come_along_and_no_others() {
+    let harbour = harbour();
+    let folder = part(harbour, "shown", &["--room", "#lobby:lifeboat.test"]);
+    let index = records(&folder, "media/index");
+    let events = fs::read_to_string(folder.join("rooms/events.jsonl")).unwrap();
+    let profiles = fs::read_to_string(folder.join("users/profiles.jsonl")).unwrap();
+    assert!(!index.is_empty());
+    for file in &index {
+        let mxc = file["mxc"].as_str().unwrap();
+        assert!(events.contains(mxc) || profiles.contains(mxc), "{file}");
+        let path = folder.join("media/files").join(file["path"].as_str().unwrap());
+        assert_eq!(fs::metadata(&path).unwrap().len(), file["length"].as_u64().unwrap(), "{file}");
+    }
+    let small = part(
+        harbour,
+        "images",
+        &["--room", "#lobby:lifeboat.test", "--media-type", "image/*", "--no-thumbnails"],
+    );
+    let images = records(&small, "media/index");
+    assert!(!images.is_empty() && images.len() < index.len(), "{images:?}");
+    assert!(images.iter().all(|file| !file["kind"].as_str().unwrap().contains("thumbnail")));
+}
