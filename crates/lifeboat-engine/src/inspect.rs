@@ -2,11 +2,13 @@
 
 use lifeboat_components::synapse::read::summary::RoomSummary;
 use lifeboat_package::manifest::{Gaps, Manifest, Table};
+use lifeboat_package::selection::{RoomPick, Scope, Selection};
 use lifeboat_storage::Access;
 use serde::Serialize;
 
 use crate::context::Context;
 use crate::failure::Failure;
+use crate::reader::picked::pick;
 use crate::reader::{Package, PackageRequest, open_clear};
 use crate::signature::signers;
 
@@ -68,14 +70,14 @@ pub struct Section {
     pub bytes: u64,
 }
 
-/// Inspects a package; `rooms` also lists its rooms.
+/// Inspects a package, and lists those of its rooms.
 ///
 /// # Errors
 /// [`Failure`] when it cannot be read or opened.
 pub async fn inspect(
     _cx: &Context,
     request: &PackageRequest,
-    rooms: bool,
+    rooms: Scope<RoomPick>,
 ) -> Result<InspectOutcome, Failure> {
     let access = Access::new(request.environment.iter().cloned());
     let clear = open_clear(&request.package, &access).await?;
@@ -88,33 +90,40 @@ pub async fn inspect(
     };
     if let Some(identities) = &request.identities {
         let package = clear.open(identities).await?;
-        let listed = if rooms { list_rooms(&package).await? } else { Vec::new() };
+        let listed = list_rooms(&package, rooms).await?;
         outcome.content = Some(content(&package.manifest, listed));
     }
     Ok(outcome)
 }
 
-/// The rooms of a package, by room id, at most [`LISTED_ROOMS`].
+/// Those rooms of a package, at most [`LISTED_ROOMS`].
 ///
 /// # Errors
-/// [`Failure`] when an entry is damaged.
-pub async fn list_rooms(package: &Package) -> Result<Vec<RoomSummary>, Failure> {
-    let mut rooms = Vec::new();
-    for names in package.part_entries().await?.into_values() {
-        for entry in names.get("summary").into_iter().flatten() {
-            let lines = package.content(entry).await?;
-            for line in lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
-                let room = serde_json::from_slice(line)
-                    .map_err(|e| crate::reader::damaged(entry.record.path.as_str()).because(e))?;
-                rooms.push(room);
-            }
-            if rooms.len() >= LISTED_ROOMS {
-                rooms.truncate(LISTED_ROOMS);
-                return Ok(rooms);
-            }
+/// [`Failure`] when an entry is damaged, or a pick fits no room.
+pub async fn list_rooms(
+    package: &Package,
+    rooms: Scope<RoomPick>,
+) -> Result<Vec<RoomSummary>, Failure> {
+    let mut listed = Vec::new();
+    if rooms.is_none() {
+        return Ok(listed);
+    }
+    let entries = package.part_entries().await?;
+    let selection = Selection { rooms, ..Selection::EVERYTHING };
+    let mut picked = pick(package, &entries, &selection).await?;
+    for (part, name, place) in picked.entries.iter().filter(|(_, name, _)| name == "summary") {
+        let broken = |e| crate::reader::damaged(place.record.path.as_str()).because(e);
+        let lines = package.content(place).await?;
+        let lines = picked.filter.lines(part.section, name, &lines).map_err(broken)?;
+        for line in lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+            listed.push(serde_json::from_slice(line).map_err(broken)?);
+        }
+        if listed.len() >= LISTED_ROOMS {
+            listed.truncate(LISTED_ROOMS);
+            break;
         }
     }
-    Ok(rooms)
+    Ok(listed)
 }
 
 fn content(manifest: &Manifest, rooms: Vec<RoomSummary>) -> Content {

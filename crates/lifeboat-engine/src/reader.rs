@@ -2,6 +2,7 @@
 
 pub mod blobs;
 pub mod part;
+pub mod picked;
 
 use std::collections::BTreeMap;
 

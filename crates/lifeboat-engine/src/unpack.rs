@@ -16,6 +16,7 @@ use lifeboat_components::synapse::read::media::MediaRecord;
 use lifeboat_components::synapse::write::media::{MediaStore, append};
 use lifeboat_package::digest::Digest;
 use lifeboat_package::id::{PartPath, Section};
+use lifeboat_package::selection::Selection;
 use lifeboat_storage::Access;
 use serde::Serialize;
 use zeroize::Zeroizing;
@@ -24,7 +25,8 @@ use crate::context::{Context, Unit};
 use crate::failure::Failure;
 use crate::keyring::Identities;
 use crate::reader::blobs::BlobPlaces;
-use crate::reader::{EntryPlace, Package, damaged};
+use crate::reader::picked::pick;
+use crate::reader::{Package, damaged};
 
 /// What was written.
 #[derive(Debug, Clone, Default, Serialize)]
@@ -55,10 +57,12 @@ pub async fn unpack(
     cx: &Context,
     location: &str,
     identities: &Identities,
-    folder: &Path,
+    (folder, selection): (&Path, &Selection),
     access: &Access,
 ) -> Result<UnpackOutcome, Failure> {
     let package = Package::open(location, identities, access).await?;
+    let entries = package.part_entries().await?;
+    let mut picked = pick(&package, &entries, selection).await?;
     make_empty(folder)?;
     let mut outcome = UnpackOutcome {
         package: package.manifest.package.to_string(),
@@ -70,24 +74,30 @@ pub async fn unpack(
     create(&folder.join("manifest.json"))
         .and_then(|mut file| file.write_all(json))
         .map_err(|e| cannot_write(folder, e))?;
-    let entries = package.part_entries().await?;
-    let total = package.manifest.sections.all().map(|part| part.bytes).sum();
-    cx.stage("unpack records", total, Unit::Bytes);
+    cx.stage("unpack", picked.entries.iter().map(|(_, _, e)| e.record.raw).sum(), Unit::Bytes);
+    let mut store = Store::open(&package, folder).await?;
     let mut files: BTreeMap<PathBuf, BufWriter<File>> = BTreeMap::new();
-    for (part, names) in &entries {
-        for (name, places) in names {
-            let path = record_path(folder, *part, name);
-            for place in places {
-                records(cx, &package, place, (&path, &mut files), &mut outcome).await?;
-            }
+    for (part, name, place) in &picked.entries {
+        let lines = package.content(place).await?;
+        let broken = |e| damaged(place.record.path.as_str()).because(e);
+        let lines = picked.filter.lines(part.section, name, &lines).map_err(broken)?;
+        cx.advance(place.record.raw);
+        if lines.is_empty() {
+            continue;
+        }
+        let path = record_path(folder, *part, name);
+        records(&lines, (&path, &mut files), &mut outcome)?;
+        if part.section == Section::Media && name == "index" {
+            store.media(cx, &lines, &mut outcome).await?;
         }
     }
     for (path, mut file) in files {
         file.flush().map_err(|e| cannot_write(&path, e))?;
         outcome.record_files += 1;
     }
-    config_files(&package, &entries, folder, &mut outcome).await?;
-    media(cx, &package, &entries, folder, &mut outcome).await?;
+    if selection.config {
+        config_files(&package, &entries, folder, &mut outcome).await?;
+    }
     Ok(outcome)
 }
 
@@ -129,51 +139,57 @@ fn record_path(folder: &Path, part: PartPath, name: &str) -> PathBuf {
     folder.join(part.section.as_str()).join(format!("{name}.jsonl"))
 }
 
-async fn records(
-    cx: &Context,
-    package: &Package,
-    place: &EntryPlace,
+fn records(
+    lines: &[u8],
     (path, files): (&Path, &mut BTreeMap<PathBuf, BufWriter<File>>),
     outcome: &mut UnpackOutcome,
 ) -> Result<(), Failure> {
-    let lines = package.content(place).await?;
     if !files.contains_key(path) {
         let file = create(path).map_err(|e| cannot_write(path, e))?;
         files.insert(path.to_owned(), BufWriter::new(file));
     }
     let Some(file) = files.get_mut(path) else { return Ok(()) };
-    file.write_all(&lines).map_err(|e| cannot_write(path, e))?;
-    outcome.records += place.record.records;
+    file.write_all(lines).map_err(|e| cannot_write(path, e))?;
+    outcome.records += lines.iter().filter(|byte| **byte == b'\n').count() as u64;
     outcome.bytes += lines.len() as u64;
-    cx.advance(lines.len() as u64);
     Ok(())
 }
 
-async fn media(
-    cx: &Context,
-    package: &Package,
-    entries: &crate::reader::PartEntries,
-    folder: &Path,
-    outcome: &mut UnpackOutcome,
-) -> Result<(), Failure> {
-    let root = folder.join("media").join("files");
-    let store = MediaStore::open(&root).map_err(|e| cannot_write(&root, e))?;
-    let blobs = BlobPlaces::of(package).await?;
-    let mut seen = BTreeSet::new();
-    let of_media = entries.iter().filter(|(part, _)| part.section == Section::Media);
-    for place in of_media.filter_map(|(_, names)| names.get("index")).flatten() {
-        let lines = package.content(place).await?;
+/// The folder of media files.
+struct Store<'a> {
+    package: &'a Package,
+    files: MediaStore,
+    blobs: BlobPlaces,
+    seen: BTreeSet<String>,
+}
+
+impl<'a> Store<'a> {
+    async fn open(package: &'a Package, folder: &Path) -> Result<Self, Failure> {
+        let root = folder.join("media").join("files");
+        let files = MediaStore::open(&root).map_err(|e| cannot_write(&root, e))?;
+        let blobs = BlobPlaces::of(package).await?;
+        Ok(Self { package, files, blobs, seen: BTreeSet::new() })
+    }
+
+    /// Writes the files of some index records.
+    async fn media(
+        &mut self,
+        cx: &Context,
+        lines: &[u8],
+        outcome: &mut UnpackOutcome,
+    ) -> Result<(), Failure> {
         for line in lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
-            let record: MediaRecord = serde_json::from_slice(line)
-                .map_err(|e| damaged(place.record.path.as_str()).because(e))?;
-            if !seen.insert(record.path.clone()) {
+            let record: MediaRecord =
+                serde_json::from_slice(line).map_err(|e| damaged("index").because(e))?;
+            if !self.seen.insert(record.path.clone()) {
                 continue;
             }
+            let store = &self.files;
             let path = store.place(&record.path).ok_or_else(|| damaged(&record.path))?;
             let sha256: Digest = record.sha256.parse().map_err(|_| damaged(&record.path))?;
             let partial = store.begin(&path).map_err(|e| cannot_write(&path, e))?;
-            for piece in blobs.pieces(&sha256).ok_or_else(|| damaged(&record.path))? {
-                let bytes = package.content(piece).await?;
+            for piece in self.blobs.pieces(&sha256).ok_or_else(|| damaged(&record.path))? {
+                let bytes = self.package.content(piece).await?;
                 append(&partial, &bytes).map_err(|e| cannot_write(&path, e))?;
                 cx.advance(bytes.len() as u64);
             }
@@ -181,8 +197,8 @@ async fn media(
             outcome.media_files += 1;
             outcome.bytes += record.length;
         }
+        Ok(())
     }
-    Ok(())
 }
 
 /// The folder, new or empty, for its owner alone: it will hold every secret of the server.

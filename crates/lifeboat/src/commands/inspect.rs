@@ -3,6 +3,7 @@
 use lifeboat_engine::failure::Failure;
 use lifeboat_engine::inspect::{self, Content, InspectOutcome};
 use lifeboat_engine::reader::PackageRequest;
+use lifeboat_package::selection::{RoomPick, Scope};
 
 use super::{Ended, Exit, Session, story};
 use crate::secrets::IdentityFlags;
@@ -14,6 +15,7 @@ use crate::size;
 Examples:
   lifeboat inspect server.lifeboat
   lifeboat inspect server.lifeboat -i identity.txt --rooms
+  lifeboat inspect server.lifeboat -i identity.txt --room 'name:Board*'
   lifeboat inspect s3://bucket/server -i identity.txt --json")]
 pub(crate) struct InspectFlags {
     /// A file NAME.lifeboat, a folder, or s3://, gs://, az://
@@ -23,11 +25,16 @@ pub(crate) struct InspectFlags {
     /// List the rooms as well
     #[arg(long)]
     rooms: bool,
+    /// Only these rooms: '!id', '#alias:server', '@user:server' (all rooms of a user),
+    /// 'space:!id', 'name:PATTERN'; may be repeated
+    #[arg(long = "room", value_name = "ROOM")]
+    picks: Vec<RoomPick>,
 }
 
 pub(crate) async fn run(session: &Session, flags: InspectFlags) -> Result<Ended, Failure> {
     let identities = flags.identities.read()?;
-    if flags.rooms && identities.is_none() {
+    let rooms = Scope::only(flags.picks, if flags.rooms { Scope::All } else { Scope::None });
+    if !rooms.is_none() && identities.is_none() {
         return Err(Failure::usage(
             "the names of rooms are sealed",
             "name the file of the identity with -i FILE",
@@ -35,9 +42,10 @@ pub(crate) async fn run(session: &Session, flags: InspectFlags) -> Result<Ended,
     }
     let environment = session.environment.clone();
     let request = PackageRequest { package: flags.package, identities, environment };
-    let inspecting = inspect::inspect(&session.context, &request, flags.rooms);
+    let listed = !rooms.is_none();
+    let inspecting = inspect::inspect(&session.context, &request, rooms);
     let outcome = session.until_stopped(Box::pin(inspecting)).await?;
-    Ok(Ended::new("inspect", &outcome, lines(&outcome, flags.rooms), Exit::Done))
+    Ok(Ended::new("inspect", &outcome, lines(&outcome, listed), Exit::Done))
 }
 
 fn lines(outcome: &InspectOutcome, rooms: bool) -> Vec<String> {

@@ -6,6 +6,7 @@ use lifeboat_engine::failure::Failure;
 use lifeboat_engine::unpack::{self, UnpackOutcome};
 use lifeboat_storage::Access;
 
+use super::selection::SelectionFlags;
 use super::{Ended, Exit, Session, story};
 use crate::secrets::IdentityFlags;
 use crate::size;
@@ -16,7 +17,9 @@ use crate::size;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
-  lifeboat unpack server.lifeboat -i identity.txt -d opened")]
+  lifeboat unpack server.lifeboat -i identity.txt -d opened
+  lifeboat unpack s3://bucket/server -i identity.txt -d board \\
+      --room '#board:example.org' --since 2026-03-01 --media none")]
 pub(crate) struct UnpackFlags {
     /// A file NAME.lifeboat, a folder, or s3://, gs://, az://
     package: String,
@@ -25,13 +28,16 @@ pub(crate) struct UnpackFlags {
     /// Folder to write to, new or empty
     #[arg(short, long, value_name = "DIR")]
     directory: PathBuf,
+    #[command(flatten)]
+    selection: SelectionFlags,
 }
 
 pub(crate) async fn run(session: &Session, flags: UnpackFlags) -> Result<Ended, Failure> {
     let identities = flags.identities.demand()?;
     let access = Access::new(session.environment.iter().cloned());
-    let (cx, folder) = (&session.context, &flags.directory);
-    let unpacking = unpack::unpack(cx, &flags.package, &identities, folder, &access);
+    let selection = flags.selection.selection()?;
+    let (cx, to) = (&session.context, (flags.directory.as_path(), &selection));
+    let unpacking = unpack::unpack(cx, &flags.package, &identities, to, &access);
     let outcome = session.until_stopped(Box::pin(unpacking)).await?;
     let exit = Exit::with_gaps(outcome.gaps);
     Ok(Ended::new("unpack", &outcome, lines(&outcome), exit))

@@ -56,6 +56,18 @@ fn room(world: &World, alias: &str) -> String {
     column(world, &sql).pop_first().expect("a room of this alias")
 }
 
+/// Unpacks some of the whole server's package; the folder.
+fn unpack_part(harbour: &Harbour, name: &str, wish: &[&str]) -> PathBuf {
+    let folder = harbour.world.directory().join(name);
+    let mut words = vec!["unpack".into(), harbour.package.as_os_str().to_owned(), "-i".into()];
+    words.extend([harbour.identity.as_os_str().to_owned(), "-d".into()]);
+    words.push(folder.as_os_str().to_owned());
+    words.extend(wish.iter().map(Into::into));
+    let said = lifeboat(words);
+    assert_eq!(said.exit, GAPS, "{said:?}");
+    folder
+}
+
 /// Everything in a folder, as one text.
 fn everything(folder: &Path) -> String {
     let mut found = String::new();
@@ -211,4 +223,61 @@ fn media_of_a_room_come_along_and_no_others() {
     let images = records(&small, "media/index");
     assert!(!images.is_empty() && images.len() < index.len(), "{images:?}");
     assert!(images.iter().all(|file| !file["kind"].as_str().unwrap().contains("thumbnail")));
+}
+
+#[test]
+fn a_room_taken_out_of_the_whole_package_is_the_room_that_leaves_alone() {
+    let harbour = harbour();
+    let wish = ["--room", "#lobby:lifeboat.test"];
+    let (alone, out) = (part(harbour, "alone", &wish), unpack_part(harbour, "out", &wish));
+    for name in
+        ["events", "summary", "event_auth", "event_edges", "state_groups_state", "room_aliases"]
+    {
+        let found = |folder: &Path| -> BTreeSet<String> {
+            let records = records(folder, &format!("rooms/{name}"));
+            // What was redacted leaves a whole server as it is, and a part of one without its text.
+            records
+                .into_iter()
+                .map(|mut record| {
+                    record.as_object_mut().unwrap().remove("pdu");
+                    record.to_string()
+                })
+                .collect()
+        };
+        let (alone, out) = (found(&alone), found(&out));
+        assert!(!alone.is_empty(), "{name}");
+        assert_eq!(alone, out, "{name}");
+    }
+    let files = |folder: &Path| texts(&records(folder, "media/index"), "path");
+    assert_eq!(files(&alone), files(&out));
+    assert!(!out.join("server").exists() && !out.join("config").exists());
+}
+
+#[test]
+fn rooms_of_a_package_are_found_by_alias_name_member_and_space() {
+    let harbour = harbour();
+    let listed = |pick: &str| -> BTreeSet<String> {
+        let identity = harbour.identity.as_os_str();
+        let mut words = vec!["inspect".as_ref(), "--json".as_ref(), harbour.package.as_os_str()];
+        words.extend(["-i".as_ref(), identity, "--room".as_ref(), pick.as_ref()]);
+        let outcome = lifeboat(words).result(DONE);
+        texts(outcome["content"]["rooms"].as_array().unwrap(), "room_id")
+    };
+    let world = &harbour.world;
+    let lobby = room(world, "#lobby:lifeboat.test");
+    assert_eq!(listed("#lobby:lifeboat.test"), BTreeSet::from([lobby.clone()]));
+    assert!(listed("name:Lob*").contains(&lobby));
+    let of_bob =
+        "SELECT DISTINCT room_id FROM room_memberships WHERE user_id = '@bob:lifeboat.test'";
+    assert_eq!(listed("@bob:lifeboat.test"), column(world, of_bob));
+    let spaces = "SELECT room_id FROM room_stats_state WHERE room_type = 'm.space'";
+    let space = column(world, spaces).pop_first().unwrap();
+    let children = format!(
+        "SELECT state_key FROM current_state_events
+         JOIN rooms ON rooms.room_id = state_key
+         WHERE type = 'm.space.child' AND current_state_events.room_id = '{space}'"
+    );
+    let found = listed(&format!("space:{space}"));
+    assert!(found.contains(&space) && found.len() > 1, "{found:?}");
+    assert!(found.is_superset(&column(world, &children)), "{found:?}");
 }

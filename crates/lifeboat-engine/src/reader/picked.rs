@@ -1,0 +1,256 @@
+//! Part of a package: which of its rooms a selection means, and the records that belong to them.
+//!
+//! Aliases, spaces, members and names are looked up in the package itself. Parts whose range of
+//! room ids cannot hold a chosen room are not read at all.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use lifeboat_components::synapse::pick::{ALIASES, CURRENT_STATE, MEMBERSHIPS, RecordFilter};
+use lifeboat_components::synapse::read::summary::RoomSummary;
+use lifeboat_package::id::{PartPath, Section};
+use lifeboat_package::selection::{RoomPick, Scope, Selection};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+use super::{EntryPlace, Package, PartEntries, damaged};
+use crate::failure::Failure;
+
+/// How deep spaces may lie in each other.
+const SPACE_DEPTH: usize = 64;
+
+/// The entries to read for a selection, in the order its filter needs, and the filter.
+pub struct Picked {
+    /// What takes the records.
+    pub filter: RecordFilter,
+    /// Part, name and place of each entry, in order.
+    pub entries: Vec<(PartPath, String, EntryPlace)>,
+}
+
+/// Resolves a selection in a package.
+///
+/// # Errors
+/// [`Failure`] when an entry is damaged, or a pick fits no room of the package.
+pub async fn pick(
+    package: &Package,
+    entries: &PartEntries,
+    selection: &Selection,
+) -> Result<Picked, Failure> {
+    let rooms = match &selection.rooms {
+        Scope::All => None,
+        Scope::None => Some(BTreeSet::new()),
+        Scope::Only(picks) => {
+            let mut rooms = BTreeSet::new();
+            for pick in picks {
+                let found = rooms_of(package, entries, pick).await?;
+                if found.is_empty() {
+                    return Err(Failure::usage(
+                        format!("{pick} fits no room of the package"),
+                        "lifeboat inspect --rooms lists its rooms",
+                    ));
+                }
+                rooms.extend(found);
+            }
+            Some(rooms)
+        }
+    };
+    let server = &package.manifest.metadata.server_id;
+    let filter = RecordFilter::new(selection.clone(), rooms, server);
+    let ranges: BTreeMap<PartPath, (Option<&str>, Option<&str>)> = package
+        .manifest
+        .sections
+        .all()
+        .map(|part| (part.part, (part.from.as_deref(), part.to.as_deref())))
+        .collect();
+    let is_read = |part: &PartPath| match part.section {
+        Section::Rooms => {
+            let (from, to) = ranges.get(part).copied().unwrap_or_default();
+            filter.may_lie_in(from, to)
+        }
+        Section::Server => !selection.is_partial(),
+        Section::Config => selection.config,
+        Section::Users | Section::Media => true,
+    };
+    let mut wanted: Vec<(PartPath, String, EntryPlace)> = Vec::new();
+    for (part, names) in entries.iter().filter(|(part, _)| is_read(part)) {
+        for (name, places) in names {
+            wanted.extend(places.iter().map(|place| (*part, name.clone(), place.clone())));
+        }
+    }
+    wanted.sort_by_key(|(part, name, _)| (RecordFilter::rank(part.section, name), part.section));
+    Ok(Picked { filter, entries: wanted })
+}
+
+async fn rooms_of(
+    package: &Package,
+    entries: &PartEntries,
+    pick: &RoomPick,
+) -> Result<BTreeSet<String>, Failure> {
+    match pick {
+        RoomPick::Id(id) => among(package, entries, &BTreeSet::from([id.clone()])).await,
+        RoomPick::Alias(alias) => of_alias(package, entries, alias).await,
+        RoomPick::Of(user) => {
+            let mut rooms = BTreeSet::new();
+            each(package, entries, &MEMBERSHIPS, |row: Member| {
+                if row.user_id == *user {
+                    rooms.insert(row.room_id);
+                }
+            })
+            .await?;
+            among(package, entries, &rooms).await
+        }
+        RoomPick::Space(space) => of_space(package, entries, space).await,
+        RoomPick::Name(pattern) => {
+            let fits = |room: &RoomSummary| room.name.as_ref().is_some_and(|n| pattern.fits(n));
+            summaries(package, entries, fits).await
+        }
+    }
+}
+
+/// Those of `rooms` that the package holds.
+async fn among(
+    package: &Package,
+    entries: &PartEntries,
+    rooms: &BTreeSet<String>,
+) -> Result<BTreeSet<String>, Failure> {
+    summaries(package, entries, |room| rooms.contains(&room.room_id)).await
+}
+
+async fn summaries(
+    package: &Package,
+    entries: &PartEntries,
+    fits: impl Fn(&RoomSummary) -> bool,
+) -> Result<BTreeSet<String>, Failure> {
+    let mut rooms = BTreeSet::new();
+    each(package, entries, &["summary"], |room: RoomSummary| {
+        if fits(&room) {
+            rooms.insert(room.room_id);
+        }
+    })
+    .await?;
+    Ok(rooms)
+}
+
+async fn of_alias(
+    package: &Package,
+    entries: &PartEntries,
+    alias: &str,
+) -> Result<BTreeSet<String>, Failure> {
+    let mut rooms =
+        summaries(package, entries, |room| room.canonical_alias.as_deref() == Some(alias)).await?;
+    each(package, entries, &[ALIASES], |row: Alias| {
+        if row.room_alias == alias {
+            rooms.insert(row.room_id);
+        }
+    })
+    .await?;
+    among(package, entries, &rooms).await
+}
+
+/// A space and the rooms of the package that lie in it. An `m.space.child` without `via` takes a
+/// child out again.
+async fn of_space(
+    package: &Package,
+    entries: &PartEntries,
+    space: &str,
+) -> Result<BTreeSet<String>, Failure> {
+    let mut found = if space.starts_with('#') {
+        of_alias(package, entries, space).await?
+    } else {
+        among(package, entries, &BTreeSet::from([space.to_owned()])).await?
+    };
+    let mut children: BTreeMap<String, (String, String)> = BTreeMap::new();
+    each(package, entries, &[CURRENT_STATE], |row: State| {
+        if row.kind == "m.space.child" {
+            children.insert(row.event_id, (row.room_id, row.state_key));
+        }
+    })
+    .await?;
+    let mut lies_in: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    if !children.is_empty() {
+        each(package, entries, &["events"], |event: Child| {
+            let is_child = event.pdu.is_some_and(|pdu| !pdu.content.via.is_empty());
+            if let (true, Some((space, room))) = (is_child, children.remove(&event.event_id)) {
+                lies_in.entry(space).or_default().push(room);
+            }
+        })
+        .await?;
+    }
+    let mut newest: Vec<String> = found.iter().cloned().collect();
+    for _ in 0..SPACE_DEPTH {
+        let rooms: BTreeSet<String> =
+            newest.iter().filter_map(|space| lies_in.get(space)).flatten().cloned().collect();
+        let rooms = among(package, entries, &rooms).await?;
+        newest = rooms.into_iter().filter(|room| found.insert(room.clone())).collect();
+        if newest.is_empty() {
+            break;
+        }
+    }
+    Ok(found)
+}
+
+/// Calls `with` for each record of these names that has the members asked for.
+async fn each<T: DeserializeOwned>(
+    package: &Package,
+    entries: &PartEntries,
+    names: &[&str],
+    mut with: impl FnMut(T),
+) -> Result<(), Failure> {
+    let of_rooms = entries.iter().filter(|(part, _)| part.section == Section::Rooms);
+    for place in
+        of_rooms.flat_map(|(_, found)| names.iter().filter_map(|n| found.get(*n))).flatten()
+    {
+        let lines = package.content(place).await?;
+        for line in lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+            let record = serde_json::from_slice(line)
+                .map_err(|e| damaged(place.record.path.as_str()).because(e))?;
+            with(record);
+        }
+    }
+    Ok(())
+}
+
+#[derive(Deserialize)]
+struct Member {
+    room_id: String,
+    user_id: String,
+}
+
+#[derive(Deserialize)]
+struct Alias {
+    room_id: String,
+    room_alias: String,
+}
+
+#[derive(Deserialize)]
+struct State {
+    event_id: String,
+    room_id: String,
+    #[serde(rename = "type")]
+    kind: String,
+    state_key: String,
+}
+
+/// An event record, of which only the content of a child is of interest.
+#[derive(Deserialize)]
+struct Child {
+    event_id: String,
+    #[serde(default, deserialize_with = "lenient")]
+    pdu: Option<Pdu>,
+}
+
+#[derive(Deserialize)]
+struct Pdu {
+    content: ChildContent,
+}
+
+#[derive(Deserialize)]
+struct ChildContent {
+    #[serde(default)]
+    via: Vec<String>,
+}
+
+/// What is no child says nothing.
+fn lenient<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<Pdu>, D::Error> {
+    let value = serde_json::Value::deserialize(from)?;
+    Ok(serde_json::from_value(value).ok())
+}
