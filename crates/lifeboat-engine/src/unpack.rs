@@ -150,7 +150,7 @@ fn records(
     }
     let Some(file) = files.get_mut(path) else { return Ok(()) };
     file.write_all(lines).map_err(|e| cannot_write(path, e))?;
-    outcome.records += lines.iter().filter(|byte| **byte == b'\n').count() as u64;
+    outcome.records += lines.split_inclusive(|byte| *byte == b'\n').count() as u64;
     outcome.bytes += lines.len() as u64;
     Ok(())
 }

@@ -159,7 +159,7 @@ async fn of_space(
         among(package, entries, &BTreeSet::from([space.to_owned()])).await?
     };
     let mut children: BTreeMap<String, (String, String)> = BTreeMap::new();
-    each(package, entries, &[CURRENT_STATE], |row: State| {
+    each(package, entries, &[CURRENT_STATE], |row: Current| {
         if row.kind == "m.space.child" {
             children.insert(row.event_id, (row.room_id, row.state_key));
         }
@@ -222,7 +222,7 @@ struct Alias {
 }
 
 #[derive(Deserialize)]
-struct State {
+struct Current {
     event_id: String,
     room_id: String,
     #[serde(rename = "type")]
