@@ -72,6 +72,8 @@ pub struct Reading {
     pub media_store: PathBuf,
     /// What is wanted.
     pub selection: Selection,
+    /// Whether so little is wanted that tables are to be read by their indexes only.
+    pub frugal: bool,
     /// Gaps found before any part was poured.
     pub early_gaps: Vec<Gap>,
     /// Blobs that are in the package already.
@@ -118,6 +120,8 @@ impl Source for PartSource<'_> {
 impl PartSource<'_> {
     async fn pour_part(&self, sink: &mut dyn Sink) -> Result<(), FlowError> {
         let layout = &self.reading.layout;
+        let frugal = self.reading.frugal;
+        chosen::plan_frugally(self.lane, frugal).await.map_err(FlowError::new)?;
         match self.work {
             Work::Config => self.pour_config(sink).await,
             Work::Schema => self.pour_schema(sink).await,

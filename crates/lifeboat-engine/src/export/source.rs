@@ -80,10 +80,12 @@ impl Source {
         } else {
             None
         };
+        let frugal = chosen.as_ref().is_some_and(|chosen| is_little(chosen, &layout));
         let reading = Reading {
             layout,
             media_store,
             selection: request.selection.clone(),
+            frugal,
             early_gaps,
             blobs: BlobSet::default(),
             config,
@@ -202,6 +204,13 @@ async fn partial_plan(
     works.push((Section::Server, Work::Gaps, 0));
     let part = |(number, (section, work, weight))| Part { section, number, work, weight };
     Ok((1..).zip(works).map(part).collect())
+}
+
+/// Whether indexes are the shorter way to the chosen rooms: less than an eighth of all events.
+fn is_little(chosen: &Chosen, layout: &Layout) -> bool {
+    let all = layout.table("events").map_or(0, |table| table.rows_estimate);
+    let events: u64 = chosen.rooms.iter().map(|room| room.events).sum();
+    events < all / 8
 }
 
 /// In encrypted rooms nobody but the members can tell which media belong to the events.

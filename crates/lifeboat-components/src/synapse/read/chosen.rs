@@ -12,6 +12,7 @@ use super::closure::{self, Closure, IDS_IN_QUERY, texts, wanted};
 use super::frames::Frames;
 use super::tables::selected;
 use super::{Lane, ReadError, Reading, summary};
+use crate::postgres::PostgresError;
 use crate::postgres::columns::{Carrier, Column, quoted};
 use crate::postgres::copy_out::{Row, RowStream};
 use crate::postgres::record::Shape;
@@ -45,6 +46,19 @@ struct Part<'a> {
     wanted: String,
     /// What comes along; empty where rooms are taken whole.
     closure: Closure,
+}
+
+/// Has the planner go by indexes only, or as it likes, until the transaction ends.
+///
+/// # Errors
+/// [`PostgresError`].
+pub(super) async fn plan_frugally(lane: Lane<'_>, frugal: bool) -> Result<(), PostgresError> {
+    let switch = if frugal { "off" } else { "on" };
+    let settings =
+        format!("SET LOCAL enable_seqscan = {switch}; SET LOCAL enable_hashjoin = {switch}");
+    let doing = |e| PostgresError::sorted("prepared to read a part", e);
+    lane.main.batch_execute(&settings).await.map_err(doing)?;
+    lane.state.batch_execute(&settings).await.map_err(doing)
 }
 
 /// Pours the chosen rooms.
@@ -189,26 +203,32 @@ impl Part<'_> {
                 "room_aliases a JOIN {name} t ON t.room_alias = a.room_alias
                  WHERE a.room_id = ANY({rooms})"
             )],
-            _ if by_event => self.by_event(table, &name),
+            _ if by_event => self.by_event(table, (&name, path)),
             // No index leads from the room to the row: the way is through the room's own members.
             Path::RoomId if !is_indexed(&table.name) && has("user_id") => vec![format!(
-                "local_current_membership m
-                 JOIN {name} t ON t.user_id = m.user_id AND t.room_id = m.room_id
-                 WHERE m.room_id = ANY({rooms})"
+                "(SELECT DISTINCT room_id, user_id FROM room_memberships
+                  WHERE room_id = ANY({rooms})) m
+                 JOIN {name} t ON t.user_id = m.user_id AND t.room_id = m.room_id"
             )],
             Path::RoomId => vec![format!("{name} t WHERE t.room_id = ANY({rooms})")],
             _ => Vec::new(),
         }
     }
 
-    fn by_event(&self, table: &StoredTable, name: &str) -> Vec<String> {
+    fn by_event(&self, table: &StoredTable, (name, path): (&str, Path)) -> Vec<String> {
         let hide = if hides_text(table) && !self.selection.leave.redacted {
             format!(" AND NOT {}", hidden_condition())
         } else {
             String::new()
         };
         let join = format!("events e JOIN {name} t ON t.event_id = e.event_id");
-        let mut sources = vec![format!("{join} WHERE {}{hide}", self.wanted)];
+        // Where the table knows the room, its index by room may be the only one.
+        let knows_room = table.columns.iter().any(|column| column.name == "room_id");
+        let of_room = match knows_room && path != Path::Event {
+            true => format!(" AND t.room_id = ANY({})", texts(self.rooms)),
+            false => String::new(),
+        };
+        let mut sources = vec![format!("{join} WHERE {}{of_room}{hide}", self.wanted)];
         if OF_CLOSURE.contains(&table.name.as_str()) {
             let ids = self.closure.events.chunks(IDS_IN_QUERY);
             sources
@@ -307,9 +327,10 @@ fn is_imported(import: &Import) -> bool {
     matches!(import, Import::Copy | Import::Remap(_))
 }
 
-/// Whether an index leads from a room to the table's rows.
+/// Whether an index leads from a room to the table's rows. That of account data begins with the
+/// user: good enough for ranges of rooms, which read it all, and not for one room.
 fn is_indexed(table: &str) -> bool {
-    Catalogue::known().get(table).is_some_and(|known| known.by_room)
+    table != "room_account_data" && Catalogue::known().get(table).is_some_and(|known| known.by_room)
 }
 
 /// Whether the table holds what people wrote, beside the events themselves.
