@@ -224,9 +224,10 @@ impl Part<'_> {
         let join = format!("events e JOIN {name} t ON t.event_id = e.event_id");
         // Where the table knows the room, its index by room may be the only one.
         let knows_room = table.columns.iter().any(|column| column.name == "room_id");
-        let of_room = match knows_room && path != Path::Event {
-            true => format!(" AND t.room_id = ANY({})", texts(self.rooms)),
-            false => String::new(),
+        let of_room = if knows_room && path != Path::Event {
+            format!(" AND t.room_id = ANY({})", texts(self.rooms))
+        } else {
+            String::new()
         };
         let mut sources = vec![format!("{join} WHERE {}{of_room}{hide}", self.wanted)];
         if OF_CLOSURE.contains(&table.name.as_str()) {
