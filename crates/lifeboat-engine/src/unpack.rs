@@ -85,6 +85,10 @@ pub async fn unpack(
         if lines.is_empty() {
             continue;
         }
+        if name == "readme" {
+            readme(&lines, folder)?;
+            continue;
+        }
         let path = record_path(folder, *part, name);
         records(&lines, (&path, &mut files), &mut outcome)?;
         if part.section == Section::Media && name == "index" {
@@ -132,6 +136,18 @@ async fn config_files(
         }
     }
     Ok(())
+}
+
+/// A word to the person the package is about, where everybody looks first.
+fn readme(lines: &[u8], folder: &Path) -> Result<(), Failure> {
+    #[derive(serde::Deserialize)]
+    struct Readme {
+        text: String,
+    }
+    let readme: Readme = serde_json::from_slice(lines).map_err(|e| damaged("readme").because(e))?;
+    let path = folder.join("README.txt");
+    let written = create(&path).and_then(|mut file| file.write_all(readme.text.as_bytes()));
+    written.map_err(|e| cannot_write(&path, e))
 }
 
 /// `<section>/<name>.jsonl`.

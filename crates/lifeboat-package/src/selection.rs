@@ -26,6 +26,9 @@ pub enum SelectionError {
     /// Not a pattern.
     #[error("{0:?} is not a pattern: 1 to 512 bytes without control characters are needed")]
     Pattern(String),
+    /// A profile without the one person it is about.
+    #[error("a profile is about one person: name exactly one user, without * and ?")]
+    Profile,
     /// A range that ends before it begins.
     #[error("the range of dates ends before it begins")]
     Range,
@@ -60,6 +63,20 @@ pub struct Selection {
     /// What a part of a server may carry out of it.
     #[serde(skip_serializing_if = "Leave::is_default")]
     pub leave: Leave,
+    /// The right of a person that the package answers to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub profile: Option<Profile>,
+}
+
+/// Rights of a person to their data (General Data Protection Regulation of the European Union).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Profile {
+    /// Article 20: what the person provided. Their account, what they sent and uploaded.
+    Portability,
+    /// Article 15: everything held about the person. Their account with addresses and traces, and
+    /// of their rooms what they could see.
+    Access,
 }
 
 impl Default for Selection {
@@ -194,6 +211,7 @@ impl Selection {
         media_filter: MediaFilter::OPEN,
         config: true,
         leave: Leave { redacted: false, secrets: false, quarantined: false },
+        profile: None,
     };
 
     /// Brings the lists to normal form: sorted, each entry once.
@@ -206,6 +224,9 @@ impl Selection {
         {
             return Err(SelectionError::Range);
         }
+        if let Some(profile) = self.profile {
+            self.narrow(profile)?;
+        }
         if self.range.is_open() {
             self.range = DateRange::OPEN;
         }
@@ -216,6 +237,28 @@ impl Selection {
         sort(&mut self.media_filter.types);
         sort(&mut self.media_filter.uploaders);
         Ok(self)
+    }
+
+    /// Narrows to what a profile means.
+    fn narrow(&mut self, profile: Profile) -> Result<(), SelectionError> {
+        let person = self.person().ok_or(SelectionError::Profile)?.to_owned();
+        let user: UserPick = person.parse()?;
+        if self.rooms.picks().is_empty() {
+            self.rooms = Scope::Only(vec![RoomPick::Of(person)]);
+        }
+        if profile == Profile::Portability {
+            self.senders = vec![user.clone()];
+            self.media_filter.uploaders = vec![user];
+        }
+        Ok(())
+    }
+
+    /// The person a profile is about: the one user that is named.
+    pub fn person(&self) -> Option<&str> {
+        match self.users.picks() {
+            [user] => user.pattern().plain(),
+            _ => None,
+        }
     }
 
     /// Whether nothing is left out.
@@ -230,7 +273,10 @@ impl Selection {
 
     /// Whether events within a room are left out.
     pub fn is_cut(&self) -> bool {
-        !self.range.is_open() || !self.event_types.is_empty() || !self.senders.is_empty()
+        !self.range.is_open()
+            || !self.event_types.is_empty()
+            || !self.senders.is_empty()
+            || self.profile.is_some()
     }
 
     /// Whether an event that is no part of a room's state is asked for.

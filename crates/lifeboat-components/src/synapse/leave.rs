@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-use lifeboat_package::selection::Leave;
+use lifeboat_package::selection::{Profile, Selection};
 use serde_json::Value;
 
 use crate::matrix::{Pdu, RoomRules};
@@ -40,21 +40,25 @@ const KEPT: [&str; 11] = [
     "origin_server_ts",
 ];
 
-/// Whether rows of this table leave at all.
-pub(crate) fn may_leave(table: &str, leave: Leave) -> bool {
-    leave.secrets || !SECRET_TABLES.contains(&table)
+/// Whether rows of this table leave at all. Who asks what is held about them gets the rows, with
+/// null in place of what is secret in them.
+pub(crate) fn may_leave(table: &str, selection: &Selection) -> bool {
+    selection.leave.secrets
+        || selection.profile == Some(Profile::Access)
+        || !SECRET_TABLES.contains(&table)
 }
 
 /// The select list of a table, with null where a value stays.
-pub(crate) fn selected_leaving(table: &StoredTable, alias: &str, leave: Leave) -> String {
+pub(crate) fn selected_leaving(table: &StoredTable, alias: &str, selection: &Selection) -> String {
     let known = Catalogue::known().get(&table.name);
     let stays = |column: &Column| {
         let known = known.and_then(|known| known.column(&column.name));
         let is_secret = known.is_some_and(|known| known.sensitivity == Sensitivity::Secret);
-        is_secret || TRACES.contains(&(table.name.as_str(), column.name.as_str()))
+        let is_trace = TRACES.contains(&(table.name.as_str(), column.name.as_str()));
+        is_secret || (is_trace && selection.profile != Some(Profile::Access))
     };
     let expression = |column: &Column| {
-        if !leave.secrets && stays(column) {
+        if !selection.leave.secrets && stays(column) {
             format!("NULL::{} AS {}", column.type_name, quoted(&column.name))
         } else {
             column.selected(alias)

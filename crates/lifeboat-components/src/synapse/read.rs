@@ -8,6 +8,7 @@ mod referenced;
 pub mod rooms;
 pub mod summary;
 pub mod tables;
+mod visible;
 
 use std::path::PathBuf;
 use std::sync::Arc;

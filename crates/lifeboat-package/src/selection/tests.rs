@@ -67,6 +67,29 @@ fn everything_is_written_briefly_and_old_manifests_are_read() {
     assert!(!read.is_partial() && !read.is_everything());
 }
 
+#[test]
+fn profile_is_about_one_person_and_narrows_to_what_it_means() {
+    let of = |users: &[&str], profile| {
+        let users = users.iter().map(|user| user.parse().unwrap()).collect();
+        Selection {
+            users: Scope::only(users, Scope::All),
+            profile: Some(profile),
+            ..Selection::EVERYTHING
+        }
+        .normal()
+    };
+    for users in [&[][..], &["@a:b", "@c:b"], &["@*:b"]] {
+        assert_eq!(of(users, Profile::Access), Err(SelectionError::Profile), "{users:?}");
+    }
+    let portable = of(&["@a:b"], Profile::Portability).unwrap();
+    assert_eq!(portable.rooms, Scope::Only(vec![pick("@a:b")]));
+    assert!(portable.includes_message("m.room.message", "@a:b", 0));
+    assert!(!portable.includes_message("m.room.message", "@c:b", 0) && !portable.config);
+    let access = of(&["@a:b"], Profile::Access).unwrap();
+    assert!(access.is_cut() && access.includes_message("m.room.message", "@c:b", 0));
+    assert_eq!(access.clone().normal(), Ok(access));
+}
+
 fn any_selection() -> impl Strategy<Value = Selection> {
     let rooms = prop_oneof![
         Just(Scope::All),

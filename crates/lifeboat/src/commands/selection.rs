@@ -5,7 +5,8 @@ use jiff::tz::TimeZone;
 use jiff::{Timestamp, Zoned};
 use lifeboat_engine::failure::Failure;
 use lifeboat_package::selection::{
-    Clock, DateRange, Leave, MediaFilter, MediaScope, Pattern, RoomPick, Scope, Selection, UserPick,
+    Clock, DateRange, Leave, MediaFilter, MediaScope, Pattern, Profile, RoomPick, Scope, Selection,
+    UserPick,
 };
 
 use crate::size;
@@ -36,6 +37,10 @@ pub(crate) struct SelectionFlags {
     no_config: bool,
     #[command(flatten)]
     leave: LeaveFlags,
+    /// What one person has a right to: what they provided (GDPR Art. 20), or everything held
+    /// about them (Art. 15); name the person with --user
+    #[arg(long, value_enum)]
+    profile: Option<ProfileFlag>,
 }
 
 /// Which rooms, accounts and events.
@@ -90,6 +95,13 @@ enum Media {
     All,
     Local,
     None,
+}
+
+/// `--profile`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum ProfileFlag {
+    Portability,
+    Access,
 }
 
 /// `--by`.
@@ -151,13 +163,17 @@ impl SelectionFlags {
                 secrets: self.leave.include_secrets,
                 quarantined: self.leave.include_quarantined,
             },
+            profile: self.profile.map(|profile| match profile {
+                ProfileFlag::Portability => Profile::Portability,
+                ProfileFlag::Access => Profile::Access,
+            }),
             ..self.picks.selection()?
         })
     }
 }
 
 fn normal(selection: Selection) -> Result<Selection, Failure> {
-    selection.normal().map_err(|e| Failure::usage(e.to_string(), "check --since and --until"))
+    selection.normal().map_err(|e| Failure::usage(e.to_string(), "see --help, Selection"))
 }
 
 /// A moment in milliseconds since 1970: with an offset or a time zone's name, else in UTC; a date

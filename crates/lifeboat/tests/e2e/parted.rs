@@ -281,3 +281,61 @@ fn rooms_of_a_package_are_found_by_alias_name_member_and_space() {
     assert!(found.contains(&space) && found.len() > 1, "{found:?}");
     assert!(found.is_superset(&column(world, &children)), "{found:?}");
 }
+
+#[test]
+fn what_a_person_provided_is_theirs_alone() {
+    let harbour = harbour();
+    let person = "@bob:lifeboat.test";
+    let folder = part(harbour, "portable", &["--profile", "portability", "--user", person]);
+    let events = records(&folder, "rooms/events");
+    assert!(events.len() > 5);
+    assert!(events.iter().all(|event| event["events"]["sender"] == person), "{events:?}");
+    for name in ["rooms/receipts_linearized", "rooms/room_account_data", "users/devices"] {
+        let of = texts(&records(&folder, name), "user_id");
+        assert_eq!(of, BTreeSet::from([person.to_owned()]), "{name}");
+    }
+    let profiles = texts(&records(&folder, "users/profiles"), "full_user_id");
+    assert_eq!(profiles, BTreeSet::from([person.to_owned()]));
+    let readme = fs::read_to_string(folder.join("README.txt")).unwrap();
+    assert!(readme.contains(person) && readme.contains("Article 20"), "{readme}");
+}
+
+#[test]
+fn what_is_held_about_a_person_shows_of_others_only_what_the_person_could_see() {
+    let harbour = harbour();
+    let world = &harbour.world;
+    let person = "@bob:lifeboat.test";
+    let folder = part(harbour, "held", &["--profile", "access", "--user", person]);
+    let events = records(&folder, "rooms/events");
+    let seen: Vec<&Value> = events.iter().filter(|event| event.get("closure").is_none()).collect();
+    assert!(seen.iter().any(|event| event["events"]["sender"] != person));
+    // Where the person never was nor is asked to be, nothing was to be seen.
+    let rooms: BTreeSet<String> =
+        events.iter().map(|event| event["room_id"].as_str().unwrap().to_owned()).collect();
+    let theirs =
+        format!("SELECT DISTINCT room_id FROM room_memberships WHERE user_id = '{person}'");
+    assert!(rooms.is_subset(&column(world, &theirs)), "{rooms:?}");
+    // Of a room with visibility from joining on, nothing before the person came.
+    let late = format!(
+        "SELECT e.event_id FROM events e
+         JOIN state_events v ON v.room_id = e.room_id AND v.type = 'm.room.history_visibility'
+         JOIN event_json j ON j.event_id = v.event_id AND j.json LIKE '%\"joined\"%'
+         WHERE e.stream_ordering < (SELECT min(m.event_stream_ordering) FROM room_memberships m
+                                    WHERE m.room_id = e.room_id AND m.user_id = '{person}'
+                                      AND m.membership = 'join')
+           AND e.sender <> '{person}'
+           AND e.stream_ordering > (SELECT event_stream_ordering FROM room_memberships
+                                    WHERE event_id = v.event_id UNION SELECT stream_ordering
+                                    FROM events x WHERE x.event_id = v.event_id LIMIT 1)"
+    );
+    let unseen = column(world, &late);
+    let seen: BTreeSet<String> =
+        seen.iter().map(|event| event["event_id"].as_str().unwrap().to_owned()).collect();
+    assert!(seen.is_disjoint(&unseen), "{unseen:?}");
+    // Traces are told, secrets are not.
+    let devices = records(&folder, "users/devices");
+    assert!(devices.iter().any(|device| device["last_seen"].is_number()), "{devices:?}");
+    let tokens = records(&folder, "users/access_tokens");
+    assert!(!tokens.is_empty() && tokens.iter().all(|token| token["token"].is_null()));
+    assert!(fs::read_to_string(folder.join("README.txt")).unwrap().contains("Article 15"));
+}

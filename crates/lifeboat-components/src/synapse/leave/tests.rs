@@ -1,5 +1,7 @@
 //! What stays behind.
 
+use lifeboat_package::selection::Leave;
+
 use super::*;
 
 const MESSAGE: &str = r#"{"type":"m.room.message","room_id":"!a:b","sender":"@u:b","depth":4,
@@ -52,9 +54,15 @@ fn secrets_are_null_unless_they_are_asked_for() {
         pages: 0,
         refers_to: Vec::new(),
     };
-    let without = selected_leaving(&users, "t", Leave::default());
-    assert_eq!(without, r#"t."name", NULL::text AS "password_hash""#);
-    let with = Leave { secrets: true, ..Leave::default() };
-    assert_eq!(selected_leaving(&users, "t", with), r#"t."name", t."password_hash""#);
-    assert!(!may_leave("access_tokens", Leave::default()) && may_leave("access_tokens", with));
+    let decent = Selection::EVERYTHING;
+    let hidden = r#"t."name", NULL::text AS "password_hash""#;
+    assert_eq!(selected_leaving(&users, "t", &decent), hidden);
+    let leave = Leave { secrets: true, ..Leave::default() };
+    let indecent = Selection { leave, ..Selection::EVERYTHING };
+    assert_eq!(selected_leaving(&users, "t", &indecent), r#"t."name", t."password_hash""#);
+    assert!(!may_leave("access_tokens", &decent) && may_leave("access_tokens", &indecent));
+    // Who asks what is held about them is told of tokens, not told the tokens.
+    let access = Selection { profile: Some(Profile::Access), ..Selection::EVERYTHING };
+    assert!(may_leave("access_tokens", &access));
+    assert_eq!(selected_leaving(&users, "t", &access), hidden);
 }

@@ -6,14 +6,15 @@
 use std::collections::BTreeSet;
 
 use lifeboat_package::flow::{FlowError, Sink};
-use lifeboat_package::selection::{Clock, Selection};
+use lifeboat_package::selection::{Clock, Profile, Selection};
 
-use super::closure::{self, Closure, IDS_IN_QUERY, texts, wanted};
+use super::closure::{self, Closure, IDS_IN_QUERY, texts, wanted_and_seen};
 use super::frames::Frames;
 use super::tables::selected;
+use super::visible::Sight;
 use super::{Lane, ReadError, Reading, summary};
 use crate::postgres::PostgresError;
-use crate::postgres::columns::{Carrier, Column, quoted};
+use crate::postgres::columns::{Carrier, Column, literal, quoted};
 use crate::postgres::copy_out::{Row, RowStream};
 use crate::postgres::record::Shape;
 use crate::synapse::catalogue::{Catalogue, Class, Import, Path};
@@ -46,6 +47,8 @@ struct Part<'a> {
     wanted: String,
     /// What comes along; empty where rooms are taken whole.
     closure: Closure,
+    /// What the person could see who asks for what is held about them.
+    sight: Option<Sight>,
 }
 
 /// Has the planner go by indexes only, or as it likes, until the transaction ends.
@@ -72,15 +75,18 @@ pub(super) async fn pour_rooms(
     sink: &mut dyn Sink,
 ) -> Result<(), FlowError> {
     let selection = &reading.selection;
-    let wanted = wanted(rooms, selection);
-    let closure = if selection.is_cut() {
+    let (wanted, sight) =
+        wanted_and_seen(lane.main, rooms, selection).await.map_err(FlowError::new)?;
+    // What a person provided needs nothing that others did.
+    let alone = selection.profile == Some(Profile::Portability);
+    let closure = if selection.is_cut() && !alone {
         closure::compute(lane, rooms, &wanted).await.map_err(FlowError::new)?
     } else {
         Closure::default()
     };
     let of_rooms = |column: &str| format!("{column} = ANY({})", texts(rooms));
     summary::pour(lane.main, (&of_rooms, &wanted), sink).await?;
-    let these = Part { lane, reading, rooms, selection, wanted, closure };
+    let these = Part { lane, reading, rooms, selection, wanted, closure, sight };
     these.pour_events(&these.wanted, false, sink).await?;
     for ids in these.closure.events.chunks(IDS_IN_QUERY) {
         these.pour_events(&format!("e.event_id = ANY({})", texts(ids)), true, sink).await?;
@@ -159,12 +165,13 @@ impl Part<'_> {
     /// Pours what belongs to the rooms of a table other than `events` and `event_json`.
     async fn pour_table(&self, table: &StoredTable, sink: &mut dyn Sink) -> Result<(), FlowError> {
         let Some(path) = leaves_with_rooms(&table.name) else { return Ok(()) };
-        let columns = selected_leaving(table, "t", self.selection.leave);
+        let columns = selected_leaving(table, "t", self.selection);
         let mut frames = Frames::of_table(&table.name);
         let shape = Shape::flat(&table.columns);
         let room = table.columns.iter().position(|column| column.name == "room_id");
+        let own = self.own_rows(table);
         for from in self.sources(table, path) {
-            let query = format!("SELECT {columns} FROM {from}");
+            let query = format!("SELECT {columns} FROM {from}{own}");
             let lane = self.lane.of(&table.name);
             let mut rows =
                 RowStream::start(lane, &table.name, &query).await.map_err(FlowError::new)?;
@@ -184,7 +191,10 @@ impl Part<'_> {
         let rooms = texts(self.rooms);
         let has = |column: &str| table.columns.iter().any(|found| found.name == column);
         let cut = self.selection.is_cut();
-        let by_event = path == Path::Event || (has("event_id") && (cut || hides_text(table)));
+        // What a person keeps of a room is theirs, whoever sent the event it is about.
+        let own = !self.own_rows(table).is_empty();
+        let by_event =
+            path == Path::Event || (has("event_id") && !own && (cut || hides_text(table)));
         if cut && OF_NOW.contains(&table.name.as_str()) {
             return Vec::new();
         }
@@ -208,7 +218,7 @@ impl Part<'_> {
             Path::RoomId if !is_indexed(&table.name) && has("user_id") => vec![format!(
                 "(SELECT DISTINCT room_id, user_id FROM room_memberships
                   WHERE room_id = ANY({rooms})) m
-                 JOIN {name} t ON t.user_id = m.user_id AND t.room_id = m.room_id"
+                 JOIN {name} t ON t.user_id = m.user_id AND t.room_id = m.room_id WHERE true"
             )],
             Path::RoomId => vec![format!("{name} t WHERE t.room_id = ANY({rooms})")],
             _ => Vec::new(),
@@ -238,6 +248,19 @@ impl Part<'_> {
         sources
     }
 
+    /// In a package about one person, rows that members keep for themselves are that person's.
+    fn own_rows(&self, table: &StoredTable) -> String {
+        let known = Catalogue::known().get(&table.name);
+        let has_user = table.columns.iter().any(|column| column.name == "user_id");
+        let of_members = known.is_some_and(|known| known.class == Class::RoomUser) && has_user;
+        match (self.selection.profile, self.selection.person()) {
+            (Some(_), Some(person)) if of_members => {
+                format!(" AND t.user_id = {}", literal(person))
+            }
+            _ => String::new(),
+        }
+    }
+
     fn groups(&self) -> String {
         closure::numbers(&self.closure.groups)
     }
@@ -256,7 +279,11 @@ impl Part<'_> {
         let [kind, sender, moment] = at.map(|at| row.field(at).unwrap_or_default());
         let moment = moment.try_into().map_or(0, i64::from_be_bytes);
         let (kind, sender) = (text(kind).unwrap_or_default(), text(sender).unwrap_or_default());
-        if self.selection.includes_message(kind, sender, moment) {
+        let room = row.field(5).and_then(text).unwrap_or_default();
+        let position = row.field(7).and_then(|field| field.try_into().ok());
+        let position = position.map_or(0, i64::from_be_bytes);
+        let seen = self.sight.as_ref().is_none_or(|s| s.includes(room, position, sender));
+        if seen && self.selection.includes_message(kind, sender, moment) {
             return Ok(());
         }
         Err(unselected("events", "it is an event that was not selected"))
@@ -273,13 +300,17 @@ pub(super) async fn pour_accounts(
     (users, rooms): (&[String], &[String]),
     sink: &mut dyn Sink,
 ) -> Result<(), FlowError> {
-    let leave = reading.selection.leave;
+    let selection = &reading.selection;
+    // Who asks what is held about them is shown what no import would need.
+    let all_held = selection.profile == Some(Profile::Access);
+    let rooms = if selection.profile == Some(Profile::Portability) { &[] } else { rooms };
     let chosen: BTreeSet<&str> = users.iter().map(String::as_str).collect();
     for table in reading.layout.tables() {
         let Some(known) = Catalogue::known().get(&table.name) else { continue };
         let Path::User(column) = known.path else { continue };
         let is_account = matches!(known.class, Class::User | Class::Key);
-        if !is_account || !is_imported(&known.import) || !may_leave(&table.name, leave) {
+        let is_needed = all_held || is_imported(&known.import);
+        if !is_account || !is_needed || !may_leave(&table.name, selection) {
             continue;
         }
         let of_members = table.name == "profiles";
@@ -293,7 +324,7 @@ pub(super) async fn pour_accounts(
                 texts(rooms)
             );
         }
-        let columns = selected_leaving(table, "t", leave);
+        let columns = selected_leaving(table, "t", selection);
         let query = format!("SELECT {columns} FROM {name} t WHERE {condition}");
         let at = table.columns.iter().position(|found| found.name == column);
         let mut rows = RowStream::start(lane.of(&table.name), &table.name, &query)
@@ -310,7 +341,45 @@ pub(super) async fn pour_accounts(
         }
         frames.finish(sink).await?;
     }
-    Ok(())
+    readme(reading, sink).await
+}
+
+/// A word to the person, in a package that is about one.
+async fn readme(reading: &Reading, sink: &mut dyn Sink) -> Result<(), FlowError> {
+    let selection = &reading.selection;
+    let (Some(profile), Some(person)) = (selection.profile, selection.person()) else {
+        return Ok(());
+    };
+    let mut frames = Frames::new("readme");
+    let text = readme_text(profile, person, &reading.config.server_name);
+    frames.serialize(&serde_json::json!({"name": "README.txt", "text": text}), sink).await?;
+    frames.finish(sink).await
+}
+
+fn readme_text(profile: Profile, person: &str, server: &str) -> String {
+    let (right, content) = match profile {
+        Profile::Portability => (
+            "the data you provided (Article 20 of the General Data Protection Regulation)",
+            "users/   your account: profile, devices, settings, key backup (encrypted by you)\n\
+             rooms/   what you sent, room by room, and your own notes on rooms\n\
+             media/   what you uploaded",
+        ),
+        Profile::Access => (
+            "the data held about you (Article 15 of the General Data Protection Regulation)",
+            "users/   your account: profile, devices, addresses, when and from where you used it\n\
+             rooms/   what you could see of the rooms you are or were in; events marked\n         \
+             \"closure\" are settings of the room that explain the others\n\
+             media/   files those events show, and what you uploaded",
+        ),
+    };
+    format!(
+        "This package was made by the Matrix server {server} for {person}.\n\
+         It holds {right}.\n\n{content}\n\n\
+         Every file is JSON Lines: one record a line, in UTF-8, which any text editor opens.\n\
+         Times are milliseconds since 1 January 1970 (UTC). Secrets such as passwords and tokens\n\
+         are left out. What was deleted (redacted) is left out as well.\n\
+         server/gaps.jsonl names what could not be read.\n"
+    )
 }
 
 /// The path of a table that goes along with a chosen room; `events` and `event_json` go another

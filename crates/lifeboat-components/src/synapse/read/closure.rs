@@ -4,10 +4,11 @@
 //! with all groups those build on are G; the state events of G and the authorising events of all
 //! are needed as well, and come along marked as such (`docs/src/format.md` §7.3).
 
-use lifeboat_package::selection::{Clock, Pattern, Selection, UserPick};
+use lifeboat_package::selection::{Clock, Pattern, Profile, Selection, UserPick};
 use tokio_postgres::Client;
 
 use super::Lane;
+use super::visible::Sight;
 use crate::postgres::PostgresError;
 use crate::postgres::columns::literal;
 
@@ -23,8 +24,24 @@ pub(super) struct Closure {
     pub events: Vec<String>,
 }
 
-/// The condition that event `e` was asked for.
-pub(super) fn wanted(rooms: &[String], selection: &Selection) -> String {
+/// The condition that event `e` was asked for and, in a package that answers a person, seen by
+/// that person; and what that person could see.
+pub(super) async fn wanted_and_seen(
+    client: &Client,
+    rooms: &[String],
+    selection: &Selection,
+) -> Result<(String, Option<Sight>), PostgresError> {
+    let wanted = wanted(rooms, selection);
+    match (selection.profile, selection.person()) {
+        (Some(Profile::Access), Some(person)) => {
+            let sight = Sight::of(client, person, rooms).await?;
+            Ok((format!("{wanted} AND {}", sight.condition()), Some(sight)))
+        }
+        _ => Ok((wanted, None)),
+    }
+}
+
+fn wanted(rooms: &[String], selection: &Selection) -> String {
     let mut conditions = vec![format!("e.room_id = ANY({})", texts(rooms))];
     if selection.is_cut() {
         conditions.push("NOT e.outlier AND e.rejection_reason IS NULL".to_owned());

@@ -7,11 +7,11 @@
 use std::collections::BTreeSet;
 
 use lifeboat_package::flow::{FlowError, Sink};
-use lifeboat_package::selection::{MediaFilter, MediaScope, Pattern, Selection, UserPick};
+use lifeboat_package::selection::{MediaFilter, MediaScope, Pattern, Profile, Selection, UserPick};
 use tokio_postgres::Client;
 
 use super::Reading;
-use super::closure::{texts, wanted};
+use super::closure::{texts, wanted_and_seen};
 use super::media::{Conditions, pour_files};
 use super::tables::pour_query;
 use crate::postgres::PostgresError;
@@ -47,7 +47,7 @@ pub(super) async fn pour(
         let Some(table) = reading.layout.table(name) else { continue };
         let condition = if is_local { &conditions.local } else { &conditions.remote };
         let condition = condition.as_deref().unwrap_or("false");
-        let columns = selected_leaving(table, "t", selection.leave);
+        let columns = selected_leaving(table, "t", selection);
         let query = format!("SELECT {columns} FROM {} t WHERE {condition}", quoted(name));
         pour_query(lane, table, &query, sink).await?;
     }
@@ -144,7 +144,9 @@ pub(super) async fn find(
     if selection.media == MediaScope::None {
         return Ok(found);
     }
-    let wanted = wanted(rooms, selection);
+    let (wanted, _) = wanted_and_seen(client, rooms, selection).await?;
+    // What others show in a room is not what a person provided.
+    let of_state = if selection.profile == Some(Profile::Portability) { &[] } else { rooms };
     let addresses = format!(
         "SELECT DISTINCT m[1] FROM events e JOIN event_json j ON j.event_id = e.event_id,
              LATERAL regexp_matches(j.json, '{ADDRESS}', 'g') m
@@ -155,7 +157,7 @@ pub(super) async fn find(
          WHERE c.room_id = ANY({rooms}) AND j.json LIKE '%mxc://%'
          UNION SELECT avatar_url FROM profiles
          WHERE full_user_id = ANY({users}) AND avatar_url IS NOT NULL",
-        rooms = texts(rooms),
+        rooms = texts(of_state),
         users = texts(users)
     );
     for address in strings(client, &addresses).await? {
