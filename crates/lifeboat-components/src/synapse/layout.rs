@@ -20,6 +20,35 @@ pub const STATE_STORE: [&str; 5] = [
     "state_groups_state",
 ];
 
+/// The sequences of the state store's tables.
+const STATE_SEQUENCES: [&str; 2] =
+    ["state_group_id_seq", "state_groups_pending_deletion_sequence_number_seq"];
+
+/// The tables that each of two databases has for itself: how far its schema came.
+const OF_EACH: [&str; 5] = [
+    "applied_module_schemas",
+    "applied_schema_deltas",
+    "background_updates",
+    "schema_compat_version",
+    "schema_version",
+];
+
+/// Whether a sequence is one of the state store's.
+pub fn is_state_sequence(name: &str) -> bool {
+    STATE_SEQUENCES.contains(&name)
+}
+
+/// What names a row, as SQL over `t`, of those tables of each database whose rows belong together:
+/// in one database for both they would all be in one table.
+pub(super) fn key_of_each(table: &str) -> Option<&'static str> {
+    match table {
+        "applied_module_schemas" => Some("t.module_name || '/' || t.file"),
+        "applied_schema_deltas" => Some("t.file"),
+        "background_updates" => Some("t.update_name"),
+        _ => None,
+    }
+}
+
 /// How a table's rows leave the database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Pour {
@@ -153,7 +182,7 @@ pub fn join_statements(
 ) -> Vec<SchemaStatement> {
     let is_state = |statement: &SchemaStatement| {
         let table = statement.table.as_deref().unwrap_or(&statement.name);
-        STATE_STORE.contains(&table) || statement.name == "state_group_id_seq"
+        STATE_STORE.contains(&table) || is_state_sequence(&statement.name)
     };
     let mut joined: Vec<_> = main.into_iter().filter(|s| !is_state(s)).collect();
     joined.extend(state.into_iter().filter(is_state));

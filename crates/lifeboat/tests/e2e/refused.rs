@@ -152,6 +152,6 @@ fn prepare(harbour: &Harbour, database: &str, server_name: &str) -> Homeserver {
     world.cluster.create_database(database, &role).unwrap();
     let (server_name, database) = (server_name.to_owned(), database.to_owned());
     let directory = world.directory().join(&database);
-    let options = ServerOptions { server_name, database, role };
+    let options = ServerOptions { server_name, database, state_database: None, role };
     Homeserver::prepare(world.tools(), &directory, &world.cluster, options).unwrap()
 }
