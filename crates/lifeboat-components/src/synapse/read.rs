@@ -21,7 +21,7 @@ use self::frames::Frames;
 pub use self::referenced::{encrypted, referenced_bytes};
 use super::config::SynapseConfig;
 use super::config::records::to_records;
-use super::layout::{self, Layout, STATE_STORE, StoredTable, is_state_sequence, key_of_each};
+use super::layout::{self, Holds, Layout, STATE_STORE, StoredTable, key_of_each};
 use super::plan::Work;
 use super::schema;
 use crate::postgres::PostgresError;
@@ -211,7 +211,7 @@ impl PartSource<'_> {
         let mut sequences = schema::read_sequences(self.lane.main).await.map_err(fail)?;
         if self.lane.is_split() {
             // A database that was split by hand may have kept what it no longer uses.
-            sequences.retain(|sequence| !is_state_sequence(&sequence.name));
+            sequences.retain(|sequence| Holds::AllButState.sequence(&sequence.name));
             for other in schema::read_sequences(self.lane.state).await.map_err(fail)? {
                 if sequences.iter().all(|sequence| sequence.name != other.name) {
                     sequences.push(other);

@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 
 use lifeboat_testing::{Homeserver, World};
 
-use crate::harbour::{Harbour, settled_facts};
+use crate::harbour::{Harbour, harbour, settled_facts};
 use crate::program::{DONE, GAPS, import_words, lifeboat};
 
 /// Shared by the tests of this process.
@@ -40,6 +40,35 @@ fn split_server_is_put_back_into_one_database() {
     let mut both = deltas(source.database());
     both.extend(deltas(source.state_database().unwrap()));
     assert_eq!(deltas("joined"), both);
+}
+
+#[test]
+fn split_server_is_put_back_into_two_databases() {
+    let harbour = &*SPLIT;
+    let server = harbour.world.empty_split_server("apart").unwrap();
+    comes_back(harbour, server);
+    same_tables(harbour, "apart");
+}
+
+#[test]
+fn server_of_one_database_is_put_back_into_two() {
+    let harbour = harbour();
+    let server = harbour.world.empty_split_server("parted").unwrap();
+    comes_back(harbour, server);
+}
+
+/// Each database of an imported server has the tables, sequences, indexes that Synapse made itself,
+/// and nothing else but our note.
+fn same_tables(harbour: &Harbour, database: &str) {
+    let relations = |database: &str| {
+        let sql = "SELECT c.relkind::text || ' ' || c.relname FROM pg_class c
+                   WHERE c.relnamespace = 'public'::regnamespace ORDER BY c.relname COLLATE \"C\"";
+        harbour.world.cluster.psql(database, sql).unwrap()
+    };
+    let source = &harbour.world.server;
+    assert_eq!(relations(database), relations(source.database()));
+    let state = format!("{database}_state");
+    assert_eq!(relations(&state), relations(source.state_database().unwrap()));
 }
 
 /// Imports, verifies, starts, and compares what clients see.
