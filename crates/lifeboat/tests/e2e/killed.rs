@@ -15,7 +15,7 @@ use serde_json::Value;
 use crate::harbour::{Harbour, harbour, settled_facts};
 use crate::program::{GAPS, import_words, program};
 
-const PATIENCE: Duration = Duration::from_mins(1);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 const KILL: i32 = 9;
 
 /// When the import is killed: in which stage, and when what is asked of the database is true.
@@ -30,7 +30,7 @@ const MOMENTS: [(&str, &str); 4] = [
 ];
 /// Before it, and in it, an import can be held up by a lock.
 const MEDIA: &str = "media";
-const LAST_STAGE: &str = "rules and activation";
+pub(crate) const LAST_STAGE: &str = "rules and activation";
 
 #[test]
 fn import_killed_again_and_again_starts_over_by_itself_and_ends_whole() {
@@ -55,7 +55,7 @@ fn import_killed_again_and_again_starts_over_by_itself_and_ends_whole() {
 }
 
 /// Starts an import and kills it when it has come so far.
-fn kill_in(harbour: &Harbour, server: &Homeserver, stage: &str, until: &str) {
+pub(crate) fn kill_in(harbour: &Harbour, server: &Homeserver, stage: &str, until: &str) {
     let cluster = &harbour.world.cluster;
     let mut words = import_words(&harbour.package, &harbour.identity, server);
     words.extend(["--accept-signer", harbour.signer.as_str()].map(OsString::from));

@@ -1,13 +1,16 @@
 //! A homeserver that keeps its state in a database of its own, out and back.
 
 use std::collections::BTreeSet;
+use std::ffi::OsString;
+use std::fs;
 use std::path::PathBuf;
 use std::sync::LazyLock;
 
-use lifeboat_testing::{Homeserver, World};
+use lifeboat_testing::{Homeserver, ServerOptions, World};
 
 use crate::harbour::{Harbour, harbour, settled_facts};
-use crate::program::{DONE, GAPS, import_words, lifeboat};
+use crate::killed::{LAST_STAGE, PATIENCE, kill_in};
+use crate::program::{DONE, GAPS, import_words, lifeboat, server_words};
 
 /// Shared by the tests of this process.
 static SPLIT: LazyLock<Harbour> = LazyLock::new(|| Harbour::of(World::split().unwrap()));
@@ -55,6 +58,110 @@ fn server_of_one_database_is_put_back_into_two() {
     let harbour = harbour();
     let server = harbour.world.empty_split_server("parted").unwrap();
     comes_back(harbour, server);
+}
+
+#[test]
+fn import_into_two_databases_that_was_cut_short_starts_nothing_and_begins_anew() {
+    let harbour = &*SPLIT;
+    let cluster = &harbour.world.cluster;
+    let mut server = harbour.world.empty_split_server("torn").unwrap();
+    for (stage, until) in [
+        ("rows", "SELECT count(*) > 0 FROM events"),
+        (LAST_STAGE, "SELECT count(*) > 0 FROM pg_locks WHERE NOT granted"),
+    ] {
+        kill_in(harbour, &server, stage, until);
+        does_not_start(&mut server);
+    }
+    harbour.import(&server, &[]).result(GAPS);
+    // As a kill between the last two commits leaves it: the state store whole, the rest not.
+    let undone = "UPDATE lifeboat.import SET finished = false; DROP TABLE schema_version";
+    cluster.psql("torn", undone).unwrap();
+    does_not_start(&mut server);
+    harbour.import(&server, &[]).result(GAPS);
+    same_tables(harbour, "torn");
+    fs::remove_file(server.directory().join("homeserver.log")).unwrap();
+    verifies(harbour, &server);
+    server.start().unwrap();
+    assert_eq!(server.errors_in_log().unwrap(), Vec::<String>::new());
+}
+
+fn does_not_start(server: &mut Homeserver) {
+    server.launch().unwrap();
+    assert!(server.wait_ready(PATIENCE).is_err(), "Synapse started on half a server");
+    assert!(!server.is_running(), "Synapse hangs on half a server");
+}
+
+/// Its rows are another server's, or of another day.
+#[test]
+fn state_store_of_another_import_is_refused_and_left_alone() {
+    let harbour = &*SPLIT;
+    let world = &harbour.world;
+    let taken = world.empty_split_server("taken").unwrap();
+    harbour.import(&taken, &[]).result(GAPS);
+    let groups = || world.cluster.psql("taken_state", "SELECT count(*) FROM state_groups").unwrap();
+    let before = groups();
+    let role = world.server.role().clone();
+    world.cluster.create_database("beside", &role).unwrap();
+    let options = ServerOptions {
+        server_name: taken.server_name().to_owned(),
+        database: "beside".to_owned(),
+        state_database: taken.state_database().map(str::to_owned),
+        role,
+    };
+    let directory = world.directory().join("beside");
+    let server = Homeserver::prepare(world.tools(), &directory, &world.cluster, options).unwrap();
+    let refused = |main: &str| {
+        let said = harbour.import(&server, &[]);
+        assert_eq!(said.exit, 1, "{main}: {said:?}");
+        let what = said.last_json()["what"].as_str().unwrap().to_owned();
+        assert!(what.contains("taken_state already holds the finished import"), "{what}");
+        assert_eq!(groups(), before, "{main}");
+    };
+    refused("empty");
+    // Ours to clear it is, but not what lies beside it.
+    let half = "CREATE SCHEMA lifeboat; CREATE TABLE lifeboat.import AS SELECT package,
+                'another run' AS run, began, false AS finished
+                FROM (VALUES ('p', now())) note (package, began)";
+    world.cluster.psql("beside", half).unwrap();
+    let ours = "ALTER SCHEMA lifeboat OWNER TO synapse;
+                ALTER TABLE lifeboat.import OWNER TO synapse";
+    world.cluster.psql("beside", ours).unwrap();
+    refused("half-filled");
+}
+
+#[test]
+fn two_settings_that_name_one_database_are_one() {
+    let harbour = &*SPLIT;
+    let world = &harbour.world;
+    let role = world.server.role().clone();
+    world.cluster.create_database("twice", &role).unwrap();
+    let options = ServerOptions {
+        server_name: world.server.server_name().to_owned(),
+        database: "twice".to_owned(),
+        state_database: Some("twice".to_owned()),
+        role,
+    };
+    let directory = world.directory().join("twice");
+    let server = Homeserver::prepare(world.tools(), &directory, &world.cluster, options).unwrap();
+    harbour.import(&server, &[]).result(GAPS);
+    verifies(harbour, &server);
+}
+
+/// Every room's state would be missing.
+#[test]
+fn address_of_one_database_is_refused_for_a_server_of_two() {
+    let harbour = &*SPLIT;
+    let server = &harbour.world.server;
+    let address =
+        format!("postgresql://synapse@127.0.0.1:{}/synapse", harbour.world.cluster.port());
+    let mut words: Vec<OsString> = ["export", "--json", "--estimate"].map(Into::into).to_vec();
+    words.extend(["--database-url".into(), address.into()]);
+    words.extend(server_words(server));
+    let said = lifeboat(words);
+    assert_eq!(said.exit, 1, "{said:?}");
+    let error = said.last_json();
+    assert!(error["what"].as_str().unwrap().contains("two databases"), "{error}");
+    assert!(error["remedy"].as_str().unwrap().contains("databases:"), "{error}");
 }
 
 /// Each database of an imported server has the tables, sequences, indexes that Synapse made itself,
