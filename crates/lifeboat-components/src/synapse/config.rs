@@ -13,6 +13,7 @@ pub mod conninfo;
 pub mod database;
 mod disk;
 mod follow;
+pub mod identity;
 pub mod kept;
 mod known;
 pub mod passfile;

@@ -1,6 +1,7 @@
 //! What Lifeboat knows about the servers it reads and writes, tried on real ones.
 
 mod catalogue;
+mod client_certificate;
 mod config;
 mod fixups;
 mod matrix;

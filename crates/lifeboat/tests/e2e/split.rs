@@ -8,7 +8,7 @@ use std::sync::LazyLock;
 
 use lifeboat_testing::{Homeserver, ServerOptions, World};
 
-use crate::harbour::{Harbour, harbour, settled_facts};
+use crate::harbour::{Harbour, export, harbour, keygen, settled_facts, signer_of};
 use crate::killed::{LAST_STAGE, PATIENCE, kill_in};
 use crate::program::{DONE, GAPS, import_words, lifeboat, server_words};
 
@@ -162,6 +162,43 @@ fn address_of_one_database_is_refused_for_a_server_of_two() {
     let error = said.last_json();
     assert!(error["what"].as_str().unwrap().contains("two databases"), "{error}");
     assert!(error["remedy"].as_str().unwrap().contains("databases:"), "{error}");
+}
+
+/// Synapse fails for ever on an update of the other database.
+#[test]
+fn background_updates_go_on_in_the_database_they_belong_to() {
+    let mut world = World::split().unwrap();
+    let signer = signer_of(&world.server);
+    world.server.stop();
+    let (of_main, of_state) = ("threads_backfill", "state_groups_room_id_idx");
+    for (database, update) in [("synapse", of_main), ("synapse_state", of_state)] {
+        let insert = format!(
+            "DELETE FROM background_updates;
+             INSERT INTO background_updates (update_name, progress_json) VALUES ('{update}', '{{}}')"
+        );
+        world.cluster.psql(database, &insert).unwrap();
+    }
+    let identity = world.directory().join("identity.txt");
+    let package = world.directory().join("updates.lifeboat");
+    export(&world.server, &keygen(&identity), &package).result(GAPS);
+    let names = |database: &str| {
+        let names = "SELECT update_name FROM background_updates ORDER BY 1";
+        world.cluster.psql(database, names).unwrap()
+    };
+    for (database, is_split) in [("whole", false), ("halves", true)] {
+        let server = if is_split {
+            world.empty_split_server(database).unwrap()
+        } else {
+            world.empty_server(database).unwrap()
+        };
+        let mut words = import_words(&package, &identity, &server);
+        words.extend(["--accept-signer", signer.as_str()].map(Into::into));
+        lifeboat(&words).result(GAPS);
+        words.push("--verify".into());
+        lifeboat(&words).result(DONE);
+    }
+    assert_eq!(names("whole"), format!("{of_state}\n{of_main}"));
+    assert_eq!((names("halves").as_str(), names("halves_state").as_str()), (of_main, of_state));
 }
 
 /// Each database of an imported server has the tables, sequences, indexes that Synapse made itself,

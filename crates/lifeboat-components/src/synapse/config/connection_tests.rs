@@ -96,7 +96,7 @@ fn several_hosts_share_or_split_their_ports() {
 #[test]
 fn driver_configuration_carries_everything() {
     let text = "host=a,/run/pg port=1,2 user=u dbname=d password=p sslmode=verify-full \
-                connect_timeout=1 options='-c x=y' application_name=z sslcert=c";
+                connect_timeout=1 options='-c x=y' application_name=z sslcert=c sslkey=k krbsrvname=x";
     let target = target(text);
     let config = target.configure().expect("good parameters");
     let hosts = [Host::Tcp("a".to_owned()), Host::Unix(PathBuf::from("/run/pg"))];
@@ -107,7 +107,9 @@ fn driver_configuration_carries_everything() {
     assert_eq!(config.get_options(), Some("-c x=y"));
     assert_eq!(config.get_connect_timeout().map(std::time::Duration::as_secs), Some(2));
     assert_eq!(target.tls.mode, TlsMode::VerifyFull);
-    assert_eq!(target.ignored, ["sslcert"]);
+    let identity = target.tls.identity.expect("what we show");
+    assert_eq!((identity.certificate, identity.key), (PathBuf::from("c"), PathBuf::from("k")));
+    assert_eq!(target.ignored, ["krbsrvname"]);
 }
 
 #[test]
