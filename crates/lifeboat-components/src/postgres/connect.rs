@@ -30,8 +30,8 @@ pub enum CertificateCheck {
     ChainAndName(Vec<u8>),
 }
 
-/// What we show a server that asks who we are (libpq's `sslcert` and `sslkey`). No `Debug`: it holds a
-/// private key.
+/// What we show a server that asks who we are (libpq's `sslcert` and `sslkey`). No `Debug`: it
+/// holds a private key.
 pub struct ClientIdentity {
     /// Our certificate, then those that lead to the server's authority: PEM.
     pub certificates: Vec<u8>,

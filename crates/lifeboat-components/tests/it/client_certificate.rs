@@ -199,8 +199,9 @@ fn synapse_settings_name_certificate_and_key_from_its_own_folder() {
     let Role { name, password } = Role::named(ROLE);
     let yaml = format!(
         "server_name: guarded.test\ndatabase:\n  name: psycopg2\n  args:\n    user: {name}\n    \
-         password: {password}\n    dbname: {name}\n    host: localhost\n    hostaddr: 127.0.0.1\n    \
-         port: {port}\n    sslmode: verify-full\n    sslrootcert: ca.crt\n    \
+         password: {password}\n    dbname: {name}\n    host: localhost\n    \
+         hostaddr: 127.0.0.1\n    port: {port}\n    sslmode: verify-full\n    \
+         sslrootcert: ca.crt\n    \
          sslcert: sailor.crt\n    sslkey: sailor.key\n"
     );
     fs::write(folder.join("homeserver.yaml"), yaml).expect("written");

@@ -58,7 +58,8 @@ impl Database {
             return Err(Failure::failed(
                 format!("{role} may not make tables in database {name}"),
                 format!(
-                    "ALTER DATABASE \"{name}\" OWNER TO \"{role}\", or GRANT CREATE ON SCHEMA public"
+                    "ALTER DATABASE \"{name}\" OWNER TO \"{role}\", \
+                     or GRANT CREATE ON SCHEMA public"
                 ),
             ));
         }

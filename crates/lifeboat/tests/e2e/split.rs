@@ -174,7 +174,8 @@ fn background_updates_go_on_in_the_database_they_belong_to() {
     for (database, update) in [("synapse", of_main), ("synapse_state", of_state)] {
         let insert = format!(
             "DELETE FROM background_updates;
-             INSERT INTO background_updates (update_name, progress_json) VALUES ('{update}', '{{}}')"
+             INSERT INTO background_updates (update_name, progress_json)
+             VALUES ('{update}', '{{}}')"
         );
         world.cluster.psql(database, &insert).unwrap();
     }

@@ -96,7 +96,8 @@ fn several_hosts_share_or_split_their_ports() {
 #[test]
 fn driver_configuration_carries_everything() {
     let text = "host=a,/run/pg port=1,2 user=u dbname=d password=p sslmode=verify-full \
-                connect_timeout=1 options='-c x=y' application_name=z sslcert=c sslkey=k krbsrvname=x";
+                connect_timeout=1 options='-c x=y' application_name=z krbsrvname=x \
+                sslcert=c sslkey=k";
     let target = target(text);
     let config = target.configure().expect("good parameters");
     let hosts = [Host::Tcp("a".to_owned()), Host::Unix(PathBuf::from("/run/pg"))];

@@ -39,8 +39,8 @@ pub async fn pour_table(
     pour_query(lane, table, &query, sink).await
 }
 
-/// Pours the rows of the state store's own database that the main one has not. `key` is SQL for what
-/// names a row.
+/// Pours the rows of the state store's own database that the main one has not. `key` is SQL for
+/// what names a row.
 ///
 /// # Errors
 /// [`super::ReadError`] inside, or the sink's.
