@@ -277,14 +277,18 @@ pub async fn share_updates(client: &Client, holds: Holds) -> Result<(), Postgres
     Ok(())
 }
 
-/// Notes, inside the caller's last transaction, that the import is whole.
+/// Notes, inside the caller's last transaction, that the import is whole. Its commit waits for the
+/// disk: of two databases on two machines, none may lose what the other builds on.
 ///
 /// # Errors
 /// [`PostgresError`].
 pub async fn note_finished(client: &Client) -> Result<(), PostgresError> {
     let doing = |e| PostgresError::sorted("noted the end of the import", e);
     client
-        .batch_execute("UPDATE lifeboat.import SET finished = true WHERE NOT finished")
+        .batch_execute(
+            "SET LOCAL synchronous_commit = on;
+             UPDATE lifeboat.import SET finished = true WHERE NOT finished",
+        )
         .await
         .map_err(doing)
 }
