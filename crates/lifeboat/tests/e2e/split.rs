@@ -9,7 +9,7 @@ use std::sync::LazyLock;
 use lifeboat_testing::{Homeserver, ServerOptions, World};
 
 use crate::harbour::{Harbour, export, harbour, keygen, settled_facts, signer_of};
-use crate::killed::{LAST_STAGE, PATIENCE, kill_in};
+use crate::killed::{LAST_STAGE, PATIENCE, WAITS, kill_in};
 use crate::program::{DONE, GAPS, import_words, lifeboat, server_words};
 
 /// Shared by the tests of this process.
@@ -65,10 +65,7 @@ fn import_into_two_databases_that_was_cut_short_starts_nothing_and_begins_anew()
     let harbour = &*SPLIT;
     let cluster = &harbour.world.cluster;
     let mut server = harbour.world.empty_split_server("torn").unwrap();
-    for (stage, until) in [
-        ("rows", "SELECT count(*) > 0 FROM events"),
-        (LAST_STAGE, "SELECT count(*) > 0 FROM pg_locks WHERE NOT granted"),
-    ] {
+    for (stage, until) in [("rows", "SELECT count(*) > 0 FROM events"), (LAST_STAGE, WAITS)] {
         kill_in(harbour, &server, stage, until);
         does_not_start(&mut server);
     }
