@@ -28,8 +28,8 @@ const MOMENTS: [(&str, &str); 4] = [
     ),
     (LAST_STAGE, WAITS),
 ];
-/// When it begins, the note of the import is there, which is needed again at the very end: a lock on
-/// it holds the import up in its last stage.
+/// When it begins, the note of the import is there, which is needed again at the very end: a lock
+/// on it holds the import up in its last stage.
 const ROWS: &str = "rows";
 pub(crate) const LAST_STAGE: &str = "rules and activation";
 /// Whether anybody waits for a lock in this database.

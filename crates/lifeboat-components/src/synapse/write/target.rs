@@ -170,6 +170,29 @@ async fn is_server(client: &Client) -> Result<bool, PostgresError> {
     Ok(client.query_one(&question, &[]).await.map_err(doing)?.get(0))
 }
 
+/// Claims the database for this session, until the session ends: two imports into one database
+/// would clear away each other's rows. Waits a moment for one that was killed to be noticed.
+///
+/// Returns whether the claim was granted.
+///
+/// # Errors
+/// [`PostgresError`].
+pub async fn claim(client: &Client) -> Result<bool, PostgresError> {
+    let doing = |e| PostgresError::sorted("claimed the target database", e);
+    let claim = format!(
+        "SET lock_timeout = '{CLAIM_SECONDS}s'; SELECT pg_advisory_lock({CLAIM_KEY});
+         SET lock_timeout = '60s'"
+    );
+    match client.batch_execute(&claim).await.map_err(doing) {
+        Ok(()) => Ok(true),
+        Err(error) if error.code() == Some("55P03") => {
+            client.batch_execute("SET lock_timeout = '60s'").await.map_err(doing)?;
+            Ok(false)
+        }
+        Err(error) => Err(error),
+    }
+}
+
 /// Notes that an import begins; `run` tells it from every other. From here on the database is ours
 /// to clear.
 ///
