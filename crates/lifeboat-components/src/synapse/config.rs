@@ -284,8 +284,6 @@ fn place_of(sources: &[PathBuf], mark: Mark) -> String {
 }
 
 #[cfg(test)]
-mod connection_tests;
-#[cfg(test)]
 mod settings_tests;
 #[cfg(test)]
 mod yaml_tests;

@@ -241,6 +241,3 @@ pub fn join_statements(
     joined.sort_by_key(|statement| (statement.stage, statement.kind));
     joined
 }
-
-#[cfg(test)]
-mod tests;

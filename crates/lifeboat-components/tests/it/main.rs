@@ -3,7 +3,9 @@
 mod catalogue;
 mod client_certificate;
 mod config;
+mod connection;
 mod fixups;
+mod layout;
 mod matrix;
 mod schema;
 mod standing_synapse;

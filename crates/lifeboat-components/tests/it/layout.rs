@@ -1,9 +1,9 @@
 //! What each of two databases holds, also when both have kept what was in one.
 
-use super::{Holds, STATE_STORE, join_state_store, join_statements};
-use crate::postgres::columns::Table;
-use crate::synapse::catalogue::Catalogue;
-use crate::synapse::schema::{Kind, SchemaStatement, Stage};
+use lifeboat_components::postgres::columns::Table;
+use lifeboat_components::synapse::catalogue::Catalogue;
+use lifeboat_components::synapse::layout::{Holds, STATE_STORE, join_state_store, join_statements};
+use lifeboat_components::synapse::schema::{Kind, SchemaStatement, Stage};
 
 const HALVES: [Holds; 2] = [Holds::AllButState, Holds::StateStore];
 

@@ -4,10 +4,12 @@ use std::path::PathBuf;
 
 use tokio_postgres::config::{Host, SslMode};
 
-use super::conninfo::{self, ConninfoError};
-use super::database::DatabaseError;
-use super::passfile::{self, Login};
-use super::target::{DatabaseHost, DatabaseTarget, HostPlace, Surroundings, TlsMode};
+use lifeboat_components::synapse::config::conninfo::{self, ConninfoError};
+use lifeboat_components::synapse::config::database::DatabaseError;
+use lifeboat_components::synapse::config::passfile::{self, Login};
+use lifeboat_components::synapse::config::target::{
+    DatabaseHost, DatabaseTarget, HostPlace, Surroundings, TlsMode,
+};
 
 fn pairs(text: &str) -> Vec<(String, String)> {
     let found = conninfo::parse(text).expect("a good string");
