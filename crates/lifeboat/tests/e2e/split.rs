@@ -10,6 +10,7 @@ use lifeboat_testing::{Homeserver, ServerOptions, World};
 
 use crate::harbour::{Harbour, export, harbour, keygen, settled_facts, signer_of};
 use crate::killed::{LAST_STAGE, PATIENCE, WAITS, kill_in};
+use crate::parted::{part, records};
 use crate::program::{DONE, GAPS, import_words, lifeboat, server_words};
 
 /// Shared by the tests of this process.
@@ -197,6 +198,21 @@ fn background_updates_go_on_in_the_database_they_belong_to() {
     }
     assert_eq!(names("whole"), format!("{of_state}\n{of_main}"));
     assert_eq!((names("halves").as_str(), names("halves_state").as_str()), (of_main, of_state));
+}
+
+/// Which state an event was sent in stands in the main database, the state itself in the other.
+#[test]
+fn room_of_a_split_server_comes_with_its_state() {
+    let harbour = &*SPLIT;
+    let folder = part(harbour, "split-room", &["--room", "#lobby:lifeboat.test"]);
+    let numbers = |name: &str, key: &str| -> BTreeSet<i64> {
+        let records = records(&folder, &format!("rooms/{name}"));
+        records.iter().map(|record| record[key].as_i64().unwrap()).collect()
+    };
+    let groups = numbers("state_groups", "id");
+    assert!(numbers("event_to_state_groups", "state_group").is_subset(&groups));
+    let state = numbers("state_groups_state", "state_group");
+    assert!(!state.is_empty() && state.is_subset(&groups), "{state:?} of {groups:?}");
 }
 
 /// Each database of an imported server has the tables, sequences, indexes that Synapse made itself,
