@@ -5,6 +5,7 @@
 
 pub mod activate;
 pub mod check;
+pub mod databases;
 pub mod load;
 pub mod place;
 pub mod report;
@@ -144,8 +145,10 @@ pub async fn import(cx: &Context, request: ImportRequest) -> Result<ImportOutcom
         return Err(Failure::stopped("stopped before the database was touched", remedy));
     }
     if stop == Stop::Cancel {
-        let session = target::session(&checked.opened.main).await.map_err(check::database_fault)?;
-        target::clear(&session).await.map_err(check::database_fault)?;
+        for database in &checked.databases {
+            let session = database.session().await?;
+            target::clear(&session).await.map_err(check::database_fault)?;
+        }
         let remedy = "run the command again to begin anew; media files that were written stay";
         return Err(Failure::stopped("cancelled; the database was cleared", remedy));
     }
@@ -173,7 +176,8 @@ async fn apply(
     // Secrets first: a server that starts without its keys makes new ones.
     place::config(checked, &mut outcome)?;
     let contents = check::Contents::read(&checked.package).await?;
-    let prepared = load::prepare(checked, &contents, touched).await?;
+    let run = format!("{:016x}", u64::from_be_bytes(cx.random()));
+    let prepared = load::prepare(checked, &contents, (&run, touched)).await?;
     let loaded = load::rows(cx, request, checked, &contents).await?;
     outcome.rows = loaded.values().sum();
     outcome.tables = loaded.values().filter(|rows| **rows > 0).count() as u64;

@@ -64,6 +64,14 @@ impl ServerRequest {
             Failure::failed("cannot use the database settings", remedy).because(e)
         };
         let mut settings = match &self.database_url {
+            // The main database alone is no server: every room's state would be missing.
+            Some(_) if config.databases(&around).is_ok_and(|settings| settings.is_split()) => {
+                return Err(Failure::failed(
+                    "the configuration names two databases, --database-url can name only one",
+                    "leave --database-url out, and name a copy of homeserver.yaml that has what \
+                     should differ in `databases:`",
+                ));
+            }
             Some(url) => {
                 DatabaseSettings::single(DatabaseTarget::parse(url, &around).map_err(fail)?)
             }

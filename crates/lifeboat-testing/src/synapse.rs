@@ -28,6 +28,8 @@ pub struct ServerOptions {
     pub server_name: String,
     /// Its database, which must exist before the start.
     pub database: String,
+    /// The database of its state store, where that is one of its own.
+    pub state_database: Option<String>,
     /// The role it logs in to the database as.
     pub role: Role,
 }
@@ -174,6 +176,11 @@ impl Homeserver {
     /// The name of its database.
     pub fn database(&self) -> &str {
         &self.options.database
+    }
+
+    /// The name of the database of its state store, where that is one of its own.
+    pub fn state_database(&self) -> Option<&str> {
+        self.options.state_database.as_deref()
     }
 
     /// The role it uses the database as.

@@ -17,6 +17,15 @@ mod planted;
 pub const SERVER_NAME: &str = "lifeboat.test";
 const DATABASE: &str = "synapse";
 
+/// Where a homeserver keeps its rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Databases {
+    /// All in one database.
+    One,
+    /// The state store in a database of its own.
+    Split,
+}
+
 /// How much there is in a world.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Size {
@@ -57,16 +66,28 @@ impl World {
         Self::open(Size::Small, &say_on_stderr)
     }
 
+    /// A small world whose homeserver keeps its state in a database of its own.
+    ///
+    /// # Errors
+    /// When something cannot be installed, started or seeded.
+    pub fn split() -> Result<Self, WorldError> {
+        Self::open_with(Size::Small, Databases::Split, &say_on_stderr)
+    }
+
     /// A world of a size.
     ///
     /// # Errors
     /// When something cannot be installed, started or seeded.
     pub fn open(size: Size, say: Say<'_>) -> Result<Self, WorldError> {
+        Self::open_with(size, Databases::One, say)
+    }
+
+    fn open_with(size: Size, databases: Databases, say: Say<'_>) -> Result<Self, WorldError> {
         let tools = Tools::ready(&[Part::Postgres, Part::Synapse, Part::Probes], say)?;
         let scratch = Scratch::new("world")?;
-        cache::copy_into(scratch.path(), &tools, size, say)?;
+        cache::copy_into(scratch.path(), &tools, (size, databases), say)?;
         let cluster = Cluster::start(scratch.path())?;
-        let mut server = seeded_server(&tools, scratch.path(), &cluster)?;
+        let mut server = seeded_server(&tools, scratch.path(), &cluster, databases)?;
         server.start()?;
         Ok(Self { server, cluster, scratch, tools })
     }
@@ -77,13 +98,20 @@ impl World {
     /// # Errors
     /// When the database or the configuration cannot be made.
     pub fn empty_server(&self, database: &str) -> Result<Homeserver, WorldError> {
-        let role = Role::named(DATABASE);
-        self.cluster.create_database(database, &role)?;
-        let options = ServerOptions {
-            server_name: SERVER_NAME.to_owned(),
-            database: database.to_owned(),
-            role,
-        };
+        self.empty_with(database, Databases::One)
+    }
+
+    /// The same with two empty databases, `database` and one for the state store.
+    ///
+    /// # Errors
+    /// When a database or the configuration cannot be made.
+    pub fn empty_split_server(&self, database: &str) -> Result<Homeserver, WorldError> {
+        self.empty_with(database, Databases::Split)
+    }
+
+    fn empty_with(&self, database: &str, databases: Databases) -> Result<Homeserver, WorldError> {
+        let options = options(database, databases);
+        make_databases(&self.cluster, &options)?;
         let directory = self.scratch.path().join(database);
         Homeserver::prepare(&self.tools, &directory, &self.cluster, options)
     }
@@ -139,13 +167,25 @@ fn seeded_server(
     tools: &Tools,
     directory: &Path,
     cluster: &Cluster,
+    databases: Databases,
 ) -> Result<Homeserver, WorldError> {
-    let options = ServerOptions {
-        server_name: SERVER_NAME.to_owned(),
-        database: DATABASE.to_owned(),
-        role: Role::named(DATABASE),
-    };
+    let options = options(DATABASE, databases);
     Homeserver::prepare(tools, &directory.join("server"), cluster, options)
+}
+
+fn options(database: &str, databases: Databases) -> ServerOptions {
+    let state = || format!("{database}_state");
+    ServerOptions {
+        server_name: SERVER_NAME.to_owned(),
+        database: database.to_owned(),
+        state_database: (databases == Databases::Split).then(state),
+        role: Role::named(DATABASE),
+    }
+}
+
+fn make_databases(cluster: &Cluster, options: &ServerOptions) -> Result<(), WorldError> {
+    let names = [Some(&options.database), options.state_database.as_ref()];
+    names.into_iter().flatten().try_for_each(|name| cluster.create_database(name, &options.role))
 }
 
 /// Copies a folder with owners, modes and times; shares blocks where the file system can.

@@ -192,6 +192,7 @@ fn options(database: &str) -> ServerOptions {
     ServerOptions {
         server_name: SERVER_NAME.to_owned(),
         database: database.to_owned(),
+        state_database: None,
         role: Role::named(SOURCE),
     }
 }

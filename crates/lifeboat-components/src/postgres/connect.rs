@@ -2,14 +2,20 @@
 
 use std::sync::Arc;
 
-use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{WantsClientCert, WebPkiServerVerifier};
+use rustls::crypto::aws_lc_rs::sign::any_supported_type;
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
+use rustls::{
+    ClientConfig, ConfigBuilder, DigitallySignedStruct, InconsistentKeys, RootCertStore,
+    SignatureScheme,
+};
 use tokio_postgres::config::Host;
 use tokio_postgres::{Client, Config};
 use tokio_postgres_rustls::MakeRustlsConnect;
+use zeroize::{Zeroize, Zeroizing};
 
 use super::PostgresError;
 
@@ -24,6 +30,15 @@ pub enum CertificateCheck {
     ChainAndName(Vec<u8>),
 }
 
+/// What we show a server that asks who we are (libpq's `sslcert` and `sslkey`). No `Debug`: it
+/// holds a private key.
+pub struct ClientIdentity {
+    /// Our certificate, then those that lead to the server's authority: PEM.
+    pub certificates: Vec<u8>,
+    /// Its private key, PEM: PKCS#8, PKCS#1 or SEC1, not encrypted.
+    pub key: Zeroizing<Vec<u8>>,
+}
+
 /// What it takes to open a session; cheap to clone.
 #[derive(Clone)]
 pub struct Connector {
@@ -35,14 +50,18 @@ impl Connector {
     /// A connector for `config`, whose own `ssl_mode` says whether TLS is used at all.
     ///
     /// # Errors
-    /// [`PostgresError::Tls`] when the root certificates cannot be used.
-    pub fn new(config: Config, check: &CertificateCheck) -> Result<Self, PostgresError> {
+    /// [`PostgresError::Tls`] when the certificates or the private key cannot be used.
+    pub fn new(
+        config: Config,
+        check: &CertificateCheck,
+        identity: Option<&ClientIdentity>,
+    ) -> Result<Self, PostgresError> {
         let mut config = config;
         config.application_name("lifeboat");
         if config.get_connect_timeout().is_none() {
             config.connect_timeout(std::time::Duration::from_secs(15));
         }
-        Ok(Self { config, tls: MakeRustlsConnect::new(client_config(check)?) })
+        Ok(Self { config, tls: MakeRustlsConnect::new(client_config(check, identity)?) })
     }
 
     /// Opens a session. Its connection task ends with the client.
@@ -92,7 +111,48 @@ impl Connector {
     }
 }
 
-fn client_config(check: &CertificateCheck) -> Result<ClientConfig, PostgresError> {
+fn client_config(
+    check: &CertificateCheck,
+    identity: Option<&ClientIdentity>,
+) -> Result<ClientConfig, PostgresError> {
+    let unproven = server_check(check)?;
+    Ok(match identity {
+        None => unproven.with_no_client_auth(),
+        Some(identity) => {
+            let proof = SingleCertAndKey::from(certified_key(identity)?);
+            unproven.with_client_cert_resolver(Arc::new(proof))
+        }
+    })
+}
+
+fn certified_key(identity: &ClientIdentity) -> Result<CertifiedKey, PostgresError> {
+    let fail = |detail: String| PostgresError::Tls { detail };
+    let certificates: Result<Vec<_>, _> =
+        CertificateDer::pem_slice_iter(&identity.certificates).collect();
+    let certificates = certificates.map_err(|e| fail(format!("the client certificate: {e}")))?;
+    if certificates.is_empty() {
+        return Err(fail("the client certificate file holds no certificate".to_owned()));
+    }
+    let mut der = PrivateKeyDer::from_pem_slice(&identity.key).map_err(|_| {
+        // The cause is not told: it could quote the file.
+        fail("the client's private key is no PEM key without a passphrase".to_owned())
+    })?;
+    let key = any_supported_type(&der);
+    der.zeroize();
+    let key = key.map_err(|_| fail("the client's private key is of no usable kind".to_owned()))?;
+    let certified = CertifiedKey::new(certificates, key);
+    match certified.keys_match() {
+        Ok(()) | Err(rustls::Error::InconsistentKeys(InconsistentKeys::Unknown)) => Ok(certified),
+        Err(_) => {
+            let detail = "the client's private key is not that of its certificate";
+            Err(fail(detail.to_owned()))
+        }
+    }
+}
+
+fn server_check(
+    check: &CertificateCheck,
+) -> Result<ConfigBuilder<ClientConfig, WantsClientCert>, PostgresError> {
     let fail = |e: &dyn std::fmt::Display| PostgresError::Tls { detail: e.to_string() };
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let builder = ClientConfig::builder_with_provider(provider.clone())
@@ -106,7 +166,7 @@ fn client_config(check: &CertificateCheck) -> Result<ClientConfig, PostgresError
     let chain = match roots {
         None => None,
         Some(roots) if name => {
-            return Ok(builder.with_root_certificates(roots).with_no_client_auth());
+            return Ok(builder.with_root_certificates(roots));
         }
         Some(roots) => Some(
             WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider.clone())
@@ -115,7 +175,7 @@ fn client_config(check: &CertificateCheck) -> Result<ClientConfig, PostgresError
         ),
     };
     let verifier = Arc::new(Lenient { chain, provider });
-    Ok(builder.dangerous().with_custom_certificate_verifier(verifier).with_no_client_auth())
+    Ok(builder.dangerous().with_custom_certificate_verifier(verifier))
 }
 
 fn root_store(pem: &[u8]) -> Result<RootCertStore, PostgresError> {

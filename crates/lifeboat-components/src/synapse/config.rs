@@ -13,6 +13,7 @@ pub mod conninfo;
 pub mod database;
 mod disk;
 mod follow;
+pub mod identity;
 pub mod kept;
 mod known;
 pub mod passfile;
@@ -282,8 +283,6 @@ fn place_of(sources: &[PathBuf], mark: Mark) -> String {
     format!("{}:{}:{}", file.unwrap_or_default(), mark.line, mark.column)
 }
 
-#[cfg(test)]
-mod connection_tests;
 #[cfg(test)]
 mod settings_tests;
 #[cfg(test)]

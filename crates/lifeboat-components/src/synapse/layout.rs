@@ -7,7 +7,7 @@ use lifeboat_package::flow::Gap;
 use lifeboat_package::id::Section;
 
 use super::catalogue::{Catalogue, Export, Path};
-use super::schema::SchemaStatement;
+use super::schema::{Kind, SchemaStatement};
 use crate::postgres::columns::{Column, Table};
 
 /// The tables of the state store, which may lie in a database of its own (`databases:` in
@@ -19,6 +19,90 @@ pub const STATE_STORE: [&str; 5] = [
     "state_groups_persisting",
     "state_groups_state",
 ];
+
+/// The sequences of the state store's tables.
+const STATE_SEQUENCES: [&str; 2] =
+    ["state_group_id_seq", "state_groups_pending_deletion_sequence_number_seq"];
+
+/// The tables that each of two databases has for itself: how far its schema came.
+const OF_EACH: [&str; 5] = [
+    "applied_module_schemas",
+    "applied_schema_deltas",
+    "background_updates",
+    "schema_compat_version",
+    "schema_version",
+];
+
+/// The background updates of the state store's tables. Synapse runs an update on the database it is
+/// noted in, and fails for ever on one that belongs to the other.
+pub(super) const STATE_UPDATES: [&str; 6] = [
+    "delete_unreferenced_state_groups_bg_update",
+    "mark_unreferenced_state_groups_for_deletion_bg_update",
+    "state_group_edges_unique_idx",
+    "state_group_state_deduplication",
+    "state_group_state_type_index",
+    "state_groups_room_id_idx",
+];
+
+/// What one database of a server holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Holds {
+    /// Everything: there is no other.
+    Everything,
+    /// Everything but the state store.
+    AllButState,
+    /// The state store, and how far its own schema came.
+    StateStore,
+}
+
+impl Holds {
+    /// Whether a table is in it.
+    pub fn table(self, name: &str) -> bool {
+        match self {
+            Self::Everything => true,
+            Self::AllButState => !STATE_STORE.contains(&name),
+            Self::StateStore => STATE_STORE.contains(&name) || OF_EACH.contains(&name),
+        }
+    }
+
+    /// Whether a sequence is in it.
+    pub fn sequence(self, name: &str) -> bool {
+        match self {
+            Self::Everything => true,
+            Self::AllButState => !STATE_SEQUENCES.contains(&name),
+            Self::StateStore => STATE_SEQUENCES.contains(&name),
+        }
+    }
+
+    /// Whether what a statement makes is in it.
+    pub fn statement(self, statement: &SchemaStatement) -> bool {
+        let object = statement.table.as_deref().unwrap_or(&statement.name);
+        match statement.kind {
+            Kind::Schema | Kind::Extension => true,
+            Kind::Function => self != Self::StateStore,
+            Kind::Sequence => self.sequence(&statement.name),
+            _ if STATE_SEQUENCES.contains(&object) => self.sequence(object),
+            _ => self.table(object),
+        }
+    }
+}
+
+/// Whether a row of a table is in one of two databases and not in the other, though both have the
+/// table.
+pub fn is_shared_out(table: &str) -> bool {
+    table == "background_updates"
+}
+
+/// What names a row, as SQL over `t`, of those tables of each database whose rows belong together:
+/// in one database for both they would all be in one table.
+pub(super) fn key_of_each(table: &str) -> Option<&'static str> {
+    match table {
+        "applied_module_schemas" => Some("t.module_name || '/' || t.file"),
+        "applied_schema_deltas" => Some("t.file"),
+        "background_updates" => Some("t.update_name"),
+        _ => None,
+    }
+}
 
 /// How a table's rows leave the database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -151,12 +235,9 @@ pub fn join_statements(
     main: Vec<SchemaStatement>,
     state: Vec<SchemaStatement>,
 ) -> Vec<SchemaStatement> {
-    let is_state = |statement: &SchemaStatement| {
-        let table = statement.table.as_deref().unwrap_or(&statement.name);
-        STATE_STORE.contains(&table) || statement.name == "state_group_id_seq"
-    };
-    let mut joined: Vec<_> = main.into_iter().filter(|s| !is_state(s)).collect();
-    joined.extend(state.into_iter().filter(is_state));
+    let is_main = |statement: &SchemaStatement| Holds::AllButState.statement(statement);
+    let mut joined: Vec<_> = main.into_iter().filter(is_main).collect();
+    joined.extend(state.into_iter().filter(|statement| !is_main(statement)));
     joined.sort_by_key(|statement| (statement.stage, statement.kind));
     joined
 }

@@ -22,7 +22,7 @@ use self::frames::Frames;
 pub use self::referenced::{encrypted, referenced_bytes};
 use super::config::SynapseConfig;
 use super::config::records::to_records;
-use super::layout::{self, Layout, STATE_STORE};
+use super::layout::{self, Holds, Layout, STATE_STORE, StoredTable, key_of_each};
 use super::plan::Work;
 use super::schema;
 use crate::postgres::PostgresError;
@@ -140,13 +140,18 @@ impl PartSource<'_> {
             Work::Tables(names) => {
                 for table in names.iter().filter_map(|name| layout.table(name)) {
                     tables::pour_table(self.lane.of(&table.name), table, None, sink).await?;
+                    self.pour_state_rows(table, sink).await?;
                 }
                 Ok(())
             }
             Work::Slice { table, from_page, to_page } => match layout.table(table) {
                 Some(table) => {
                     let pages = tables::Pages { from: *from_page, to: *to_page };
-                    tables::pour_table(self.lane.of(&table.name), table, Some(pages), sink).await
+                    tables::pour_table(self.lane.of(&table.name), table, Some(pages), sink).await?;
+                    match to_page {
+                        None => self.pour_state_rows(table, sink).await,
+                        Some(_) => Ok(()),
+                    }
                 }
                 None => Ok(()),
             },
@@ -160,6 +165,20 @@ impl PartSource<'_> {
                 }
                 Ok(())
             }
+        }
+    }
+
+    /// The rows that the state store's own database has of a table which both databases have.
+    async fn pour_state_rows(
+        &self,
+        table: &StoredTable,
+        sink: &mut dyn Sink,
+    ) -> Result<(), FlowError> {
+        match key_of_each(&table.name) {
+            Some(key) if self.lane.is_split() => {
+                tables::pour_others(self.lane, table, key, sink).await
+            }
+            _ => Ok(()),
         }
     }
 
@@ -192,6 +211,8 @@ impl PartSource<'_> {
         let fail = |e| FlowError::new(ReadError::from(e));
         let mut sequences = schema::read_sequences(self.lane.main).await.map_err(fail)?;
         if self.lane.is_split() {
+            // A database that was split by hand may have kept what it no longer uses.
+            sequences.retain(|sequence| Holds::AllButState.sequence(&sequence.name));
             for other in schema::read_sequences(self.lane.state).await.map_err(fail)? {
                 if sequences.iter().all(|sequence| sequence.name != other.name) {
                     sequences.push(other);

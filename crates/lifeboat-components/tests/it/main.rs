@@ -1,8 +1,11 @@
 //! What Lifeboat knows about the servers it reads and writes, tried on real ones.
 
 mod catalogue;
+mod client_certificate;
 mod config;
+mod connection;
 mod fixups;
+mod layout;
 mod matrix;
 mod schema;
 mod standing_synapse;

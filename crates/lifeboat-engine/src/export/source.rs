@@ -81,6 +81,7 @@ impl Source {
             None
         };
         let frugal = chosen.as_ref().is_some_and(|chosen| is_little(chosen, &layout));
+        let versions = versions(&cut, state_cut.as_ref(), &mut early_gaps).await?;
         let reading = Reading {
             layout,
             media_store,
@@ -90,7 +91,6 @@ impl Source {
             blobs: BlobSet::default(),
             config,
         };
-        let versions = facts::versions(cut.anchor()).await.map_err(database_fault)?;
         let position = facts::position(cut.anchor()).await.map_err(database_fault)?;
         let plan = match &chosen {
             Some(chosen) => partial_plan(&cut, &reading, (request, chosen)).await,
@@ -236,6 +236,34 @@ fn choose_fault(error: ChooseError) -> Failure {
         ChooseError::Postgres(error) => database_fault(error),
         error => Failure::usage(error.to_string(), "check the selection; nothing was written"),
     }
+}
+
+/// The versions, with the background updates of both databases.
+async fn versions(
+    cut: &Cut,
+    state_cut: Option<&Cut>,
+    gaps: &mut Vec<lifeboat_package::flow::Gap>,
+) -> Result<Versions, Failure> {
+    let mut versions = facts::versions(cut.anchor()).await.map_err(database_fault)?;
+    if let Some(state) = state_cut {
+        let others = facts::versions(state.anchor()).await.map_err(database_fault)?;
+        gaps.extend(uneven_schemas(&versions, &others));
+        versions.pending_updates += others.pending_updates;
+    }
+    Ok(versions)
+}
+
+/// Synapse brings both databases to one schema version at its start, unless that start failed.
+fn uneven_schemas(main: &Versions, state: &Versions) -> Option<lifeboat_package::flow::Gap> {
+    let (main, state) = (main.schema, state.schema);
+    (main != state).then(|| {
+        gap(
+            "schema-versions-differ",
+            "schema_version",
+            &format!("the main database has schema {main}, that of the state store {state}"),
+            "start Synapse until it has upgraded both databases, then export again",
+        )
+    })
 }
 
 /// Media that Synapse keeps elsewhere may not be on disk.

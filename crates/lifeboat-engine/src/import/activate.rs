@@ -1,7 +1,6 @@
 //! The last transaction: sequences, the rules that keep people's messages, and the table that makes
 //! it a server.
 
-use lifeboat_components::postgres::Client;
 use lifeboat_components::synapse::fixups::{
     self, DelayedEvents, FixupFacts, RemoteFile, RemoteMedia,
 };
@@ -14,7 +13,7 @@ use lifeboat_package::flow::{Gap, Source};
 use lifeboat_package::selection::MediaScope;
 
 use super::check::{Checked, Contents, database_fault};
-use super::load::Prepared;
+use super::load::{Half, Prepared};
 use super::{ImportOutcome, ImportRequest};
 use crate::context::{Context, Unit};
 use crate::failure::Failure;
@@ -33,20 +32,34 @@ pub async fn activate(
     outcome: &mut ImportOutcome,
 ) -> Result<(), Failure> {
     cx.stage("rules and activation", 0, Unit::Items);
-    let session = &prepared.session;
-    target::begin(session).await.map_err(database_fault)?;
     let saved = saved_sequences(checked, contents).await?;
-    let raised = sequences::restore(session, &saved, request.margin).await;
-    outcome.fixups.extend(raised.map_err(database_fault)?.iter().map(Into::into));
+    for Half { holds, session, .. } in &prepared.halves {
+        target::begin(session).await.map_err(database_fault)?;
+        let held = saved.iter().filter(|sequence| holds.sequence(&sequence.name));
+        let held: Vec<SequenceState> = held.cloned().collect();
+        let raised = sequences::restore(session, &held, request.margin).await;
+        outcome.fixups.extend(raised.map_err(database_fault)?.iter().map(Into::into));
+    }
     let facts = FixupFacts {
         now_ms: (cx.now)() * 1000,
         delayed_events: DelayedEvents::Keep,
         remote_media: remote_media(checked, contents).await?,
     };
-    outcome.fixups.extend(fixups::apply(session, &facts).await.map_err(database_fault)?);
-    last_table(checked, contents, prepared, session).await?;
-    target::note_finished(session).await.map_err(database_fault)?;
-    target::commit(session).await.map_err(database_fault)
+    // The rules are about the tables of the main database, which is the first.
+    if let Some(main) = prepared.halves.first() {
+        let lines = fixups::apply(&main.session, &facts).await.map_err(database_fault)?;
+        outcome.fixups.extend(lines);
+    }
+    for half in &prepared.halves {
+        target::share_updates(&half.session, half.holds).await.map_err(database_fault)?;
+        last_table(checked, contents, half).await?;
+        target::note_finished(&half.session).await.map_err(database_fault)?;
+    }
+    // The main database last: as long as it lacks its last table, nothing starts on the other.
+    for half in prepared.halves.iter().rev() {
+        target::commit(&half.session).await.map_err(database_fault)?;
+    }
+    Ok(())
 }
 
 /// Which rows of other servers' media have no file: those of the package's gaps, or all.
@@ -91,14 +104,10 @@ async fn saved_sequences(
     Ok(saved)
 }
 
-async fn last_table(
-    checked: &Checked,
-    contents: &Contents,
-    prepared: &Prepared,
-    session: &Client,
-) -> Result<(), Failure> {
+async fn last_table(checked: &Checked, contents: &Contents, half: &Half) -> Result<(), Failure> {
+    let session = &half.session;
     let run = |stage| {
-        let statements = prepared.last.iter().filter(move |statement| statement.stage == stage);
+        let statements = half.last.iter().filter(move |statement| statement.stage == stage);
         async move {
             for statement in statements {
                 target::run(session, statement).await.map_err(database_fault)?;

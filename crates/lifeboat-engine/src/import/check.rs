@@ -13,10 +13,10 @@ use lifeboat_components::synapse::config::kept::KeptConfig;
 use lifeboat_components::synapse::config::place::{FilePlacement, plan_config_files};
 use lifeboat_components::synapse::config::records::add_records;
 use lifeboat_components::synapse::write::rows::Columns;
-use lifeboat_components::synapse::write::target::{self, Fitness, State};
 use lifeboat_package::id::Section;
 use lifeboat_storage::Access;
 
+use super::databases::{self, Database};
 use super::{ImportPlan, ImportRequest, synapse_version, trust};
 use crate::context::Context;
 use crate::failure::Failure;
@@ -32,8 +32,8 @@ pub struct Checked {
     pub package: Package,
     /// The target.
     pub opened: Opened,
-    /// What the target database is; `None` when it has to be made.
-    pub fitness: Option<Fitness>,
+    /// Its databases, the main one first.
+    pub databases: Vec<Database>,
     /// Why the package is trusted.
     pub trust: String,
     /// Configuration of the package.
@@ -59,16 +59,10 @@ pub struct Contents {
 pub async fn check(cx: &Context, request: &ImportRequest) -> Result<Checked, Failure> {
     let access = Access::new(request.server.environment.iter().cloned());
     let package = Package::open(&request.package, &request.identities, &access).await?;
-    let opened = request.server.open()?;
+    let mut opened = request.server.open()?;
     let trust = trust::demand(&package, &opened.config, request)?;
     cx.note(format!("package of {}: {trust}", package.manifest.metadata.server_id));
     let mut warnings = same_server(&package, &opened)?;
-    if opened.state.is_some() {
-        return Err(Failure::failed(
-            "the target keeps state in a database of its own",
-            "import into one database (`database:`); split it afterwards as Synapse's manual says",
-        ));
-    }
     let config = read_config(&package).await?;
     warnings.extend(compare(&package, &config, &opened)?);
     let placements = plan_config_files(&config, &opened.config);
@@ -84,17 +78,15 @@ pub async fn check(cx: &Context, request: &ImportRequest) -> Result<Checked, Fai
         ));
     }
     fence(&opened)?;
-    let fitness = look(&opened).await?;
-    if let Some(fitness) = &fitness {
-        demand_fit(fitness, &opened)?;
-    }
-    Ok(Checked { package, opened, fitness, trust, config, placements, warnings })
+    let databases = databases::look(&mut opened).await?;
+    databases.iter().try_for_each(Database::demand_fit)?;
+    Ok(Checked { package, opened, databases, trust, config, placements, warnings })
 }
 
 impl Checked {
-    /// Database and where it is, for messages.
+    /// The databases and where they are, for messages.
     pub fn database(&self) -> String {
-        format!("{} at {}", self.opened.main.database(), self.opened.main.place())
+        self.databases.iter().map(Database::words).collect::<Vec<_>>().join(", ")
     }
 
     /// The plan in words.
@@ -104,13 +96,13 @@ impl Checked {
             let path = placement.target.as_ref().map(|path| path.display().to_string());
             (path.unwrap_or_else(|| placement.setting.clone()), format!("{:?}", placement.action))
         };
-        let clears = self.fitness.as_ref().is_some_and(is_half_filled);
+        let clears = self.databases.iter().any(Database::is_half_filled);
         ImportPlan {
             server_name: manifest.metadata.server_id.clone(),
             package: manifest.package.to_string(),
             trust: self.trust.clone(),
             database: self.database(),
-            creates_database: self.fitness.is_none(),
+            creates_database: self.databases.iter().any(|database| database.fitness.is_none()),
             clears,
             tables: manifest.tables.iter().filter(|table| table.rows > 0).count() as u64,
             rows: manifest.tables.iter().map(|table| table.rows).sum(),
@@ -161,11 +153,6 @@ impl Contents {
 pub fn stays_empty(table: &str) -> bool {
     let known = Catalogue::known().get(table);
     known.is_some_and(|table| matches!(table.restore, Restore::Empty(_)))
-}
-
-/// Whether an earlier import left something to clear away.
-pub fn is_half_filled(fitness: &Fitness) -> bool {
-    matches!(fitness.state, State::HalfFilled { .. })
 }
 
 fn same_server(package: &Package, opened: &Opened) -> Result<Vec<String>, Failure> {
@@ -262,64 +249,6 @@ fn answers(address: SocketAddr) -> bool {
         Ok(String::from_utf8_lossy(&answer).contains("\"versions\""))
     };
     ask().unwrap_or(false)
-}
-
-/// What the target database is; `None` when it is not there.
-///
-/// # Errors
-/// [`Failure`] when the server cannot be reached.
-pub async fn look(opened: &Opened) -> Result<Option<Fitness>, Failure> {
-    let session = match target::session(&opened.main).await {
-        Ok(session) => session,
-        Err(e) if e.code() == Some("3D000") => return Ok(None),
-        Err(e) => return Err(database_fault(e)),
-    };
-    target::fitness(&session).await.map(Some).map_err(database_fault)
-}
-
-fn demand_fit(fitness: &Fitness, opened: &Opened) -> Result<(), Failure> {
-    let name = opened.main.database();
-    let make = format!(
-        "make it anew: CREATE DATABASE \"{name}\" TEMPLATE template0 ENCODING 'UTF8' \
-         LC_COLLATE 'C' LC_CTYPE 'C'"
-    );
-    if fitness.server_version < 140_000 {
-        let version = fitness.server_version / 10_000;
-        return Err(Failure::failed(
-            format!("the database server is PostgreSQL {version}; Synapse needs 14 or newer"),
-            "use a newer PostgreSQL",
-        ));
-    }
-    if fitness.encoding != "UTF8" {
-        let what = format!("database {name} has encoding {}, Synapse needs UTF8", fitness.encoding);
-        return Err(Failure::failed(what, make));
-    }
-    for (kind, value) in [("collation", &fitness.collation), ("character type", &fitness.ctype)] {
-        if value != "C" {
-            let what = format!("database {name} has {kind} {value}, Synapse needs C");
-            return Err(Failure::failed(what, make));
-        }
-    }
-    if !fitness.may_create {
-        let role = opened.main.role().unwrap_or("the role").to_owned();
-        return Err(Failure::failed(
-            format!("{role} may not make tables in database {name}"),
-            format!(
-                "ALTER DATABASE \"{name}\" OWNER TO \"{role}\", or GRANT CREATE ON SCHEMA public"
-            ),
-        ));
-    }
-    match &fitness.state {
-        State::Empty | State::HalfFilled { .. } => Ok(()),
-        State::Imported { package } => Err(Failure::failed(
-            format!("database {name} already holds the finished import of package {package}"),
-            "start Synapse on it; to import again, use another, empty database",
-        )),
-        State::Foreign(tables) => Err(Failure::failed(
-            format!("database {name} is not empty: it has {}, …", tables.join(", ")),
-            "name another, empty database; nothing was changed",
-        )),
-    }
 }
 
 /// A failure of the target database.

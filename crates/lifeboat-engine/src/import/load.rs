@@ -2,17 +2,19 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 
 use futures_util::future::try_join_all;
 use lifeboat_components::postgres::Client;
 use lifeboat_components::synapse::fixups;
+use lifeboat_components::synapse::layout::Holds;
 use lifeboat_components::synapse::schema::{Kind, SchemaStatement, Stage};
 use lifeboat_components::synapse::write::rows::{EventSink, JOINED, TableSink};
-use lifeboat_components::synapse::write::target::{self, LAST_TABLE, State};
+use lifeboat_components::synapse::write::target::{self, LAST_TABLE};
 use lifeboat_package::flow::{FlowError, Source};
 
-use super::check::{Checked, Contents, database_fault, is_half_filled};
+use super::check::{Checked, Contents, database_fault};
+use super::databases;
 use super::{ImportOutcome, ImportRequest};
 use crate::context::{Context, Unit};
 use crate::failure::Failure;
@@ -22,8 +24,16 @@ use crate::reader::{EntryPlace, damaged};
 /// Raw bytes of records that one `COPY` loads.
 const UNIT_BYTES: u64 = 32 << 20;
 
-/// The schema, and the session that made its first half.
+/// The databases with the first half of their schema.
 pub struct Prepared {
+    /// One a database, in their order: the main one first.
+    pub halves: Vec<Half>,
+}
+
+/// One database, its schema, and the session that made the schema's first half.
+pub struct Half {
+    /// What it holds.
+    pub holds: Holds,
     /// Statements, [`LAST_TABLE`]'s left out.
     pub statements: Vec<SchemaStatement>,
     /// Those of [`LAST_TABLE`].
@@ -35,57 +45,40 @@ pub struct Prepared {
 /// Rows loaded, by table.
 pub type Loaded = BTreeMap<String, u64>;
 
-/// Makes or clears the database, and makes everything that must be there before the rows.
+/// Makes or clears the databases, and makes everything that must be there before the rows. `run`
+/// tells this import from every other; `touched` becomes true when something is changed.
 ///
 /// # Errors
-/// [`Failure`] when the database refuses.
+/// [`Failure`] when a database refuses.
 pub async fn prepare(
     checked: &Checked,
     contents: &Contents,
-    touched: &AtomicBool,
+    (run, touched): (&str, &AtomicBool),
 ) -> Result<Prepared, Failure> {
-    if checked.fitness.is_none() {
-        target::create_database(&checked.opened.main).await.map_err(|e| {
-            let what = format!("database {} is not there", checked.opened.main.database());
-            let remedy = "make it: CREATE DATABASE … TEMPLATE template0 ENCODING 'UTF8' \
-                          LC_COLLATE 'C' LC_CTYPE 'C', owned by the role Synapse uses";
-            Failure::failed(what, remedy).because(e)
-        })?;
+    let all = read_schema(checked, contents).await?;
+    let package = checked.package.manifest.package.to_string();
+    let mut halves = Vec::new();
+    let sessions = databases::claim(&checked.databases, touched).await?;
+    for (database, session) in checked.databases.iter().zip(sessions) {
+        let is_last =
+            |s: &SchemaStatement| s.name == LAST_TABLE || s.table.as_deref() == Some(LAST_TABLE);
+        let held = all.iter().filter(|s| database.holds.statement(s)).cloned();
+        let (last, statements): (Vec<_>, Vec<_>) = held.partition(is_last);
+        halves.push(Half { holds: database.holds, statements, last, session });
     }
-    let session = target::session(&checked.opened.main).await.map_err(database_fault)?;
-    if !target::claim(&session).await.map_err(database_fault)? {
-        return Err(Failure::failed(
-            format!("another import works on database {}", checked.opened.main.database()),
-            "wait for it to end, or stop it, then run this command again",
-        ));
-    }
-    touched.store(true, Ordering::Relaxed);
-    // Somebody may have been at work between the check and the claim.
-    let now = target::fitness(&session).await.map_err(database_fault)?;
-    if !matches!(now.state, State::Empty) && !is_half_filled(&now) {
-        touched.store(false, Ordering::Relaxed);
-        return Err(Failure::failed(
-            format!("database {} was filled meanwhile", checked.opened.main.database()),
-            "run the command again to see what is there now",
-        ));
-    }
-    if is_half_filled(&now) {
-        target::clear(&session).await.map_err(database_fault)?;
-    }
-    let statements = read_schema(checked, contents).await?;
-    let is_last =
-        |s: &SchemaStatement| s.name == LAST_TABLE || s.table.as_deref() == Some(LAST_TABLE);
-    let (last, statements): (Vec<_>, Vec<_>) = statements.into_iter().partition(is_last);
     // Together: with the note and without tables, Synapse would make itself a new server here, and
     // we would take it for ours to clear.
-    target::begin(&session).await.map_err(database_fault)?;
-    let package = checked.package.manifest.package.to_string();
-    target::note_begin(&session, &package).await.map_err(database_fault)?;
-    for statement in statements.iter().filter(|s| s.stage == Stage::BeforeRows) {
-        target::run(&session, statement).await.map_err(database_fault)?;
+    for half in &halves {
+        target::begin(&half.session).await.map_err(database_fault)?;
+        target::note_begin(&half.session, &package, run).await.map_err(database_fault)?;
+        for statement in half.statements.iter().filter(|s| s.stage == Stage::BeforeRows) {
+            target::run(&half.session, statement).await.map_err(database_fault)?;
+        }
     }
-    target::commit(&session).await.map_err(database_fault)?;
-    Ok(Prepared { statements, last, session })
+    for half in &halves {
+        target::commit(&half.session).await.map_err(database_fault)?;
+    }
+    Ok(Prepared { halves })
 }
 
 async fn read_schema(
@@ -178,13 +171,15 @@ async fn lane(
     contents: &Contents,
     (queue, loaded): (&Mutex<VecDeque<LoadUnit>>, &Mutex<Loaded>),
 ) -> Result<(), Failure> {
-    let sessions = (
-        target::session(&checked.opened.main).await.map_err(database_fault)?,
-        target::session(&checked.opened.main).await.map_err(database_fault)?,
-    );
+    let mut sessions = Vec::new();
+    for database in &checked.databases {
+        sessions.push((database.holds, database.session().await?));
+    }
+    // The records of events fill two tables at a time.
+    let contents_session = target::session(&checked.opened.main).await.map_err(database_fault)?;
     let next = || queue.lock().ok().and_then(|mut queue| queue.pop_front());
     while let Some(unit) = next() {
-        let rows = load(checked, contents, (&sessions.0, &sessions.1), &unit).await?;
+        let rows = load(checked, contents, (&sessions, &contents_session), &unit).await?;
         if let Ok(mut loaded) = loaded.lock() {
             for (table, count) in rows {
                 *loaded.entry(table).or_insert(0) += count;
@@ -198,7 +193,7 @@ async fn lane(
 async fn load(
     checked: &Checked,
     contents: &Contents,
-    sessions: (&Client, &Client),
+    (sessions, contents_session): (&[(Holds, Client)], &Client),
     unit: &LoadUnit,
 ) -> Result<Vec<(String, u64)>, Failure> {
     let fault = |e: FlowError| {
@@ -208,14 +203,22 @@ async fn load(
     let flow = |e| fault(FlowError::new(e));
     let (name, entries) = (unit.name.as_str(), unit.entries.as_slice());
     let mut source = RecordSource { package: &checked.package, name, entries };
-    if name == JOINED {
-        let mut sink = EventSink::start(sessions, &contents.columns).await.map_err(flow)?;
-        source.pour(&mut sink).await.map_err(fault)?;
-        return Ok(sink.finish().await.map_err(flow)?.to_vec());
+    let mut loaded = Vec::new();
+    // What each of two databases notes for itself goes into both, and counts once.
+    for (_, session) in sessions.iter().filter(|(holds, _)| holds.table(name)) {
+        if name == JOINED {
+            let sessions = (session, contents_session);
+            let mut sink = EventSink::start(sessions, &contents.columns).await.map_err(flow)?;
+            source.pour(&mut sink).await.map_err(fault)?;
+            loaded = sink.finish().await.map_err(flow)?.to_vec();
+        } else {
+            let mut sink =
+                TableSink::start(session, name, &contents.columns).await.map_err(flow)?;
+            source.pour(&mut sink).await.map_err(fault)?;
+            loaded = vec![(name.to_owned(), sink.finish().await.map_err(flow)?)];
+        }
     }
-    let mut sink = TableSink::start(sessions.0, name, &contents.columns).await.map_err(flow)?;
-    source.pour(&mut sink).await.map_err(fault)?;
-    Ok(vec![(name.to_owned(), sink.finish().await.map_err(flow)?)])
+    Ok(loaded)
 }
 
 /// Makes keys and indexes in parallel, then what checks rows, then what watches them.
@@ -229,8 +232,11 @@ pub async fn after_rows(
     prepared: &Prepared,
     outcome: &mut ImportOutcome,
 ) -> Result<(), Failure> {
-    let after: Vec<&SchemaStatement> =
-        prepared.statements.iter().filter(|s| s.stage == Stage::AfterRows).collect();
+    let of_halves = prepared.halves.iter().enumerate();
+    let after: Vec<Placed<'_>> = of_halves
+        .flat_map(|(half, of)| of.statements.iter().map(move |statement| (half, statement)))
+        .filter(|(_, statement)| statement.stage == Stage::AfterRows)
+        .collect();
     cx.stage("keys, indexes, constraints", after.len() as u64, Unit::Items);
     let rows: BTreeMap<&str, u64> = checked
         .package
@@ -241,31 +247,34 @@ pub async fn after_rows(
         .collect();
     let size = |s: &SchemaStatement| s.table.as_deref().and_then(|t| rows.get(t)).copied();
     for kind in [Kind::Key, Kind::Index] {
-        let mut wanted: Vec<&SchemaStatement> =
-            after.iter().copied().filter(|s| s.kind == kind).collect();
-        wanted.sort_by_key(|s| std::cmp::Reverse(size(s)));
+        let mut wanted: Vec<Placed<'_>> =
+            after.iter().copied().filter(|(_, s)| s.kind == kind).collect();
+        wanted.sort_by_key(|(_, s)| std::cmp::Reverse(size(s)));
         let queue = Mutex::new(chains(&wanted, kind));
         let lanes = (0..request.lanes.max(1)).map(|_| run_chains(cx, checked, &queue));
         try_join_all(lanes).await?;
     }
-    let rest = after.iter().filter(|s| !matches!(s.kind, Kind::Key | Kind::Index));
-    for statement in rest {
-        one_by_one(checked, prepared, statement, outcome).await?;
+    let rest = after.iter().filter(|(_, s)| !matches!(s.kind, Kind::Key | Kind::Index));
+    for (half, statement) in rest {
+        one_by_one(checked, &prepared.halves[*half].session, statement, outcome).await?;
         cx.advance(1);
     }
     Ok(())
 }
 
+/// A statement, and the number of the database it is for.
+type Placed<'a> = (usize, &'a SchemaStatement);
+
 /// Keys of one table wait for each other; indexes do not.
-fn chains<'a>(wanted: &[&'a SchemaStatement], kind: Kind) -> VecDeque<Vec<&'a SchemaStatement>> {
-    let mut chains: VecDeque<Vec<&SchemaStatement>> = VecDeque::new();
-    for statement in wanted {
-        let same = chains.iter_mut().find(|chain| {
-            kind == Kind::Key && chain.first().is_some_and(|first| first.table == statement.table)
-        });
+fn chains<'a>(wanted: &[Placed<'a>], kind: Kind) -> VecDeque<Vec<Placed<'a>>> {
+    let mut chains: VecDeque<Vec<Placed<'_>>> = VecDeque::new();
+    for &(half, statement) in wanted {
+        let is_same = |first: &Placed<'_>| first.0 == half && first.1.table == statement.table;
+        let same =
+            chains.iter_mut().find(|chain| kind == Kind::Key && chain.first().is_some_and(is_same));
         match same {
-            Some(chain) => chain.push(statement),
-            None => chains.push_back(vec![statement]),
+            Some(chain) => chain.push((half, statement)),
+            None => chains.push_back(vec![(half, statement)]),
         }
     }
     chains
@@ -274,13 +283,16 @@ fn chains<'a>(wanted: &[&'a SchemaStatement], kind: Kind) -> VecDeque<Vec<&'a Sc
 async fn run_chains(
     cx: &Context,
     checked: &Checked,
-    queue: &Mutex<VecDeque<Vec<&SchemaStatement>>>,
+    queue: &Mutex<VecDeque<Vec<Placed<'_>>>>,
 ) -> Result<(), Failure> {
-    let session = target::session(&checked.opened.main).await.map_err(database_fault)?;
+    let mut sessions = Vec::new();
+    for database in &checked.databases {
+        sessions.push(database.session().await?);
+    }
     let next = || queue.lock().ok().and_then(|mut queue| queue.pop_front());
     while let Some(chain) = next() {
-        for statement in chain {
-            target::run(&session, statement).await.map_err(database_fault)?;
+        for (half, statement) in chain {
+            target::run(&sessions[half], statement).await.map_err(database_fault)?;
             cx.advance(1);
         }
     }
@@ -291,11 +303,11 @@ async fn run_chains(
 /// told.
 async fn one_by_one(
     checked: &Checked,
-    prepared: &Prepared,
+    session: &Client,
     statement: &SchemaStatement,
     outcome: &mut ImportOutcome,
 ) -> Result<(), Failure> {
-    let failed = match target::run(&prepared.session, statement).await {
+    let failed = match target::run(session, statement).await {
         Ok(()) => return Ok(()),
         Err(failed) => failed,
     };
@@ -304,10 +316,9 @@ async fn one_by_one(
         return Err(database_fault(failed));
     }
     let table = statement.table.as_deref().unwrap_or_default();
-    let dropped =
-        fixups::mend_foreign_key(&prepared.session, table, &statement.name, &statement.sql)
-            .await
-            .map_err(database_fault)?;
+    let dropped = fixups::mend_foreign_key(session, table, &statement.name, &statement.sql)
+        .await
+        .map_err(database_fault)?;
     outcome
         .warnings
         .push(format!("{table}: {dropped} rows referred to rows of another cut and were dropped"));

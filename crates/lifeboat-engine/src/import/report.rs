@@ -172,7 +172,6 @@ pub async fn verify(cx: &Context, request: &ImportRequest) -> Result<ImportRepor
 
 fn begin(cx: &Context, subject: &Subject) -> ImportReport {
     let manifest = &subject.package.manifest;
-    let main = &subject.opened.main;
     ImportReport {
         kind: REPORT_TYPE,
         version: REPORT_VERSION,
@@ -181,7 +180,7 @@ fn begin(cx: &Context, subject: &Subject) -> ImportReport {
         package: manifest.package.to_string(),
         exported_at: manifest.metadata.export_date.clone(),
         trust: subject.trust.clone(),
-        database: format!("{} at {}", main.database(), main.place()),
+        database: subject.place.clone(),
         media_store: subject.opened.media_store.display().to_string(),
         run: subject.run,
         run_seen_by: subject.run_seen_by.clone(),

@@ -52,9 +52,8 @@ impl Place<'_> {
 
     fn main(&self) -> String {
         let home = self.directory.display();
-        let ServerOptions { server_name, database, role } = self.options;
-        let (port, database_port) = (self.port, self.database_port);
-        let (user, password) = (&role.name, &role.password);
+        let server_name = &self.options.server_name;
+        let (port, databases) = (self.port, self.databases());
         format!(
             r#"# A homeserver of the test world. Every secret in here is a test's.
 server_name: "{server_name}"
@@ -70,18 +69,7 @@ listeners:
     resources:
       - names: [client, federation]
         compress: false
-database:
-  name: psycopg2
-  txn_limit: 10000
-  args:
-    user: {user}
-    password: "{password}"
-    dbname: {database}
-    host: 127.0.0.1
-    port: {database_port}
-    cp_min: 2
-    cp_max: 8
-media_store_path: "{home}/media_store"
+{databases}media_store_path: "{home}/media_store"
 signing_key_path: "{home}/keys/signing.key"
 macaroon_secret_key_path: "{home}/keys/macaroon.secret"
 registration_shared_secret_path: "{home}/keys/registration.secret"
@@ -97,6 +85,36 @@ suppress_key_server_warning: true
 # Names that never resolve: this homeserver talks to no other.
 federation_domain_whitelist: [far.test, near.test]
 "#
+        )
+    }
+
+    /// One database, or two of which the second holds the state store.
+    fn databases(&self) -> String {
+        let ServerOptions { database, state_database, role, .. } = self.options;
+        let port = self.database_port;
+        let (user, password) = (&role.name, &role.password);
+        let settings = |name: &str, margin: &str| {
+            let lines = [
+                "name: psycopg2".to_owned(),
+                "txn_limit: 10000".to_owned(),
+                "args:".to_owned(),
+                format!("  user: {user}"),
+                format!("  password: \"{password}\""),
+                format!("  dbname: {name}"),
+                "  host: 127.0.0.1".to_owned(),
+                format!("  port: {port}"),
+                "  cp_min: 2".to_owned(),
+                "  cp_max: 8".to_owned(),
+            ];
+            lines.map(|line| format!("{margin}{line}\n")).concat()
+        };
+        let Some(state) = state_database else {
+            return format!("database:\n{}", settings(database, "  "));
+        };
+        let (main, state) = (settings(database, "    "), settings(state, "    "));
+        format!(
+            "databases:\n  main:\n    data_stores: [main]\n{main}  \
+             state:\n    data_stores: [state]\n{state}"
         )
     }
 

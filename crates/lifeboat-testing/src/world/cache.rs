@@ -4,7 +4,7 @@ use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 
-use super::{Size, copy_tree, planted, seeded_server};
+use super::{Databases, Size, copy_tree, make_databases, options, planted, seeded_server};
 use crate::install::{Say, lock};
 use crate::{Cluster, Role, Scratch, Tools, WorldError, postgres, script};
 
@@ -16,18 +16,22 @@ const KEPT: [&str; 3] = ["pgdata", "server", STATE];
 pub(super) fn copy_into(
     target: &Path,
     tools: &Tools,
-    size: Size,
+    (size, databases): (Size, Databases),
     say: Say<'_>,
 ) -> Result<(), WorldError> {
+    let kind = match databases {
+        Databases::One => size.name().to_owned(),
+        Databases::Split => format!("split-{}", size.name()),
+    };
     let folder = tools.root().join("worlds");
     fs::create_dir_all(&folder).map_err(WorldError::io(format!("make {}", folder.display())))?;
-    let name = format!("{}-{:016x}", size.name(), recipe(tools)?);
+    let name = format!("{kind}-{:016x}", recipe(tools)?);
     let kept = folder.join(&name);
-    let _turn = lock(&folder.join(format!("{}.lock", size.name())))?;
+    let _turn = lock(&folder.join(format!("{kind}.lock")))?;
     if !kept.exists() {
-        say(&format!("filling a new Synapse ({} community)", size.name()));
-        forget_older(&folder, size)?;
-        let fresh = build(tools, size)?;
+        say(&format!("filling a new Synapse ({kind} community)"));
+        forget_older(&folder, &kind)?;
+        let fresh = build(tools, (size, databases))?;
         let part = folder.join(format!("{name}.part"));
         fs::create_dir_all(&part).map_err(WorldError::io("make the kept world's folder"))?;
         move_files(fresh.path(), &part)?;
@@ -37,13 +41,13 @@ pub(super) fn copy_into(
 }
 
 /// Seeds a world in a scratch folder and stops its servers.
-fn build(tools: &Tools, size: Size) -> Result<Scratch, WorldError> {
+fn build(tools: &Tools, (size, databases): (Size, Databases)) -> Result<Scratch, WorldError> {
     let scratch = Scratch::new("seed")?;
     let cluster = Cluster::start(scratch.path())?;
     let role = Role::named(super::DATABASE);
     cluster.create_role(&role, false)?;
-    cluster.create_database(super::DATABASE, &role)?;
-    let mut server = seeded_server(tools, scratch.path(), &cluster)?;
+    make_databases(&cluster, &options(super::DATABASE, databases))?;
+    let mut server = seeded_server(tools, scratch.path(), &cluster, databases)?;
     server.make_signing_key()?;
     server.start()?;
     script::seed(tools, &server, size, &scratch.path().join(STATE))?;
@@ -58,9 +62,9 @@ fn move_files(from: &Path, to: &Path) -> Result<(), WorldError> {
     KEPT.iter().try_for_each(|name| copy_tree(&from.join(name), &to.join(name)))
 }
 
-/// Removes what older recipes of this size left. The caller holds the size's lock, so nobody reads.
-fn forget_older(folder: &Path, size: Size) -> Result<(), WorldError> {
-    let prefix = format!("{}-", size.name());
+/// Removes what older recipes of this kind left. The caller holds the kind's lock, so nobody reads.
+fn forget_older(folder: &Path, kind: &str) -> Result<(), WorldError> {
+    let prefix = format!("{kind}-");
     for entry in fs::read_dir(folder).map_err(WorldError::io("list kept worlds"))?.flatten() {
         if entry.file_name().to_string_lossy().starts_with(&prefix) {
             fs::remove_dir_all(entry.path()).map_err(WorldError::io("remove an older world"))?;

@@ -15,7 +15,7 @@ use serde_json::Value;
 use crate::harbour::{Harbour, harbour, settled_facts};
 use crate::program::{GAPS, import_words, program};
 
-const PATIENCE: Duration = Duration::from_mins(1);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 const KILL: i32 = 9;
 
 /// When the import is killed: in which stage, and when what is asked of the database is true.
@@ -26,11 +26,15 @@ const MOMENTS: [(&str, &str); 4] = [
         "keys, indexes, constraints",
         "SELECT count(*) > 30 FROM pg_indexes WHERE schemaname = 'public'",
     ),
-    (LAST_STAGE, "SELECT count(*) > 0 FROM pg_locks WHERE NOT granted"),
+    (LAST_STAGE, WAITS),
 ];
-/// Before it, and in it, an import can be held up by a lock.
-const MEDIA: &str = "media";
-const LAST_STAGE: &str = "rules and activation";
+/// When it begins, the note of the import is there, which is needed again at the very end: a lock
+/// on it holds the import up in its last stage.
+const ROWS: &str = "rows";
+pub(crate) const LAST_STAGE: &str = "rules and activation";
+/// Whether anybody waits for a lock in this database.
+pub(crate) const WAITS: &str = "SELECT count(*) > 0 FROM pg_locks l JOIN pg_database d
+    ON d.oid = l.database WHERE d.datname = current_database() AND NOT l.granted";
 
 #[test]
 fn import_killed_again_and_again_starts_over_by_itself_and_ends_whole() {
@@ -55,7 +59,7 @@ fn import_killed_again_and_again_starts_over_by_itself_and_ends_whole() {
 }
 
 /// Starts an import and kills it when it has come so far.
-fn kill_in(harbour: &Harbour, server: &Homeserver, stage: &str, until: &str) {
+pub(crate) fn kill_in(harbour: &Harbour, server: &Homeserver, stage: &str, until: &str) {
     let cluster = &harbour.world.cluster;
     let mut words = import_words(&harbour.package, &harbour.identity, server);
     words.extend(["--accept-signer", harbour.signer.as_str()].map(OsString::from));
@@ -63,8 +67,8 @@ fn kill_in(harbour: &Harbour, server: &Homeserver, stage: &str, until: &str) {
     let mut told = BufReader::new(child.stdout.take().unwrap()).lines();
     let mut held = None;
     if stage == LAST_STAGE {
-        wait_for_stage(&mut told, MEDIA);
-        held = Some(Held::table(cluster, server.database(), "stream_positions"));
+        wait_for_stage(&mut told, ROWS);
+        held = Some(Held::table(cluster, server.database(), "lifeboat.import"));
     }
     wait_for_stage(&mut told, stage);
     let reached = wait::until(PATIENCE, || {

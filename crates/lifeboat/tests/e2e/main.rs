@@ -16,5 +16,6 @@ mod lost_window;
 mod parted;
 mod program;
 mod refused;
+mod split;
 mod stopped;
 mod survivor;

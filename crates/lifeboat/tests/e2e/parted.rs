@@ -11,7 +11,7 @@ use crate::harbour::{Harbour, harbour, recipient};
 use crate::program::{DONE, GAPS, Said, lifeboat, server_words};
 
 /// Exports a part, checks the package and unpacks it; the folder.
-fn part(harbour: &Harbour, name: &str, wish: &[&str]) -> PathBuf {
+pub(crate) fn part(harbour: &Harbour, name: &str, wish: &[&str]) -> PathBuf {
     let directory = harbour.world.directory();
     let package = directory.join(format!("{name}.lifeboat"));
     let said = export_part(harbour, &package, wish);
@@ -36,7 +36,7 @@ fn export_part(harbour: &Harbour, package: &Path, wish: &[&str]) -> Said {
 }
 
 /// The records of a name, none where there is no such file.
-fn records(folder: &Path, name: &str) -> Vec<Value> {
+pub(crate) fn records(folder: &Path, name: &str) -> Vec<Value> {
     let text = fs::read_to_string(folder.join(format!("{name}.jsonl"))).unwrap_or_default();
     text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }

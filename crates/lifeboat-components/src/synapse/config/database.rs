@@ -109,6 +109,28 @@ pub enum DatabaseError {
         /// Cause.
         source: std::io::Error,
     },
+    /// Our certificate cannot be read.
+    #[error("cannot read the client certificate {path}; correct sslcert")]
+    ClientCertificate {
+        /// The file.
+        path: String,
+        /// Cause.
+        source: std::io::Error,
+    },
+    /// The key of our certificate cannot be read.
+    #[error("cannot read {path}, the private key of the client certificate; correct sslkey")]
+    ClientKey {
+        /// The file.
+        path: String,
+        /// Cause.
+        source: std::io::Error,
+    },
+    /// Others can read the key of our certificate.
+    #[error("the private key {path} can be read by others and is not used; chmod 600 {path}")]
+    ClientKeyOpen {
+        /// The file.
+        path: String,
+    },
     /// TLS cannot be set up.
     #[error("cannot prepare the connection to the database")]
     Connector(#[source] PostgresError),
@@ -231,7 +253,7 @@ fn parameters(arguments: &Branch<'_>, workdir: &Path) -> Result<Parameters, Data
             _ => drop(found.insert(name.to_owned(), value)),
         }
     }
-    for name in ["passfile", "sslrootcert"] {
+    for name in ["passfile", "sslcert", "sslkey", "sslrootcert"] {
         let relative = found.get(name).filter(|path| path.expose() != "system");
         if let Some(path) = relative.map(|path| absolute(workdir, path.expose())) {
             found.insert(name.to_owned(), Secret::new(path.display().to_string()));

@@ -12,6 +12,7 @@ use tokio_postgres::config::{ChannelBinding, LoadBalanceHosts, SslMode, TargetSe
 use super::conninfo::{self, Parameters};
 use super::database::DatabaseError;
 use super::disk;
+use super::identity::IdentityFiles;
 use super::passfile::{self, Login};
 use super::secret::Secret;
 use crate::postgres::connect::{CertificateCheck, Connector};
@@ -116,6 +117,8 @@ pub struct TlsSettings {
     pub mode: TlsMode,
     /// `sslrootcert`, or where libpq looks for it; `None` when there is none to check with.
     pub root: Option<PathBuf>,
+    /// `sslcert` and `sslkey`: what we show a server that asks.
+    pub identity: Option<IdentityFiles>,
 }
 
 /// libpq's `sslmode`. Unix sockets are never encrypted.
@@ -163,7 +166,11 @@ impl DatabaseTarget {
         let lists =
             HostLists { names: take("host"), addresses: take("hostaddr"), ports: take("port") };
         let (mode, root) = (take("sslmode"), take("sslrootcert"));
-        let tls = tls(mode.as_deref(), root, around)?;
+        let mut tls = tls(mode.as_deref(), root, around)?;
+        let (certificate, key) = (take("sslcert"), take("sslkey"));
+        if take("sslcertmode").as_deref() != Some("disable") {
+            tls.identity = IdentityFiles::find(certificate, key, around);
+        }
         let passfile = take("passfile").map(PathBuf::from);
         let password = given.remove("password").filter(|password| !password.expose().is_empty());
         let mut target = Self {
@@ -249,10 +256,11 @@ impl DatabaseTarget {
         Ok(config)
     }
 
-    /// A connector that logs in here; reads the root certificates. Blocks on the disk.
+    /// A connector that logs in here; reads the certificates and our key. Blocks on the disk.
     ///
     /// # Errors
-    /// When the root certificates cannot be read, or certificates are to be checked without any.
+    /// When certificates or key cannot be read, others can read the key, or certificates are to be
+    /// checked without any.
     pub fn connector(&self) -> Result<Connector, DatabaseError> {
         let pem =
             match &self.tls.root {
@@ -272,7 +280,14 @@ impl DatabaseTarget {
             (TlsMode::VerifyFull, Some(pem)) => CertificateCheck::ChainAndName(pem),
             (_, None) => return Err(DatabaseError::NoRootCertificate),
         };
-        Connector::new(self.configure()?, &check).map_err(DatabaseError::Connector)
+        let is_tcp = |host: &DatabaseHost| matches!(host.place, HostPlace::Tcp { .. });
+        let is_encrypted = self.tls.mode != TlsMode::Disable && self.hosts.iter().any(is_tcp);
+        let identity = match &self.tls.identity {
+            Some(files) if is_encrypted => files.read()?,
+            _ => None,
+        };
+        let connector = Connector::new(self.configure()?, &check, identity.as_ref());
+        connector.map_err(DatabaseError::Connector)
     }
 }
 
@@ -381,7 +396,7 @@ fn tls(
             around.home.as_deref().map(own).filter(exists)
         }
     };
-    Ok(TlsSettings { mode, root })
+    Ok(TlsSettings { mode, root, identity: None })
 }
 
 fn carry(config: &mut Config, name: &str, value: &str) -> Result<(), DatabaseError> {

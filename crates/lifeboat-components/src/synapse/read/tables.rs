@@ -3,8 +3,10 @@
 use lifeboat_package::flow::{FlowError, Sink};
 use tokio_postgres::Client;
 
+use super::Lane;
 use super::frames::Frames;
-use crate::postgres::columns::{Column, quoted};
+use crate::postgres::PostgresError;
+use crate::postgres::columns::{Column, literal, quoted};
 use crate::postgres::copy_out::RowStream;
 use crate::postgres::record::Shape;
 use crate::synapse::layout::StoredTable;
@@ -35,6 +37,30 @@ pub async fn pour_table(
         query = format!("{query} WHERE t.ctid >= '({from},0)'::tid{below}");
     }
     pour_query(lane, table, &query, sink).await
+}
+
+/// Pours the rows of the state store's own database that the main one has not. `key` is SQL for
+/// what names a row.
+///
+/// # Errors
+/// [`super::ReadError`] inside, or the sink's.
+pub(super) async fn pour_others(
+    lane: Lane<'_>,
+    table: &StoredTable,
+    key: &str,
+    sink: &mut dyn Sink,
+) -> Result<(), FlowError> {
+    let name = quoted(&table.name);
+    let doing = |e| PostgresError::sorted(format!("read what is in {}", table.name), e);
+    let keys = format!("SELECT {key} FROM ONLY {name} t");
+    let rows = lane.main.query(&keys, &[]).await.map_err(doing).map_err(FlowError::new)?;
+    let known: Vec<String> = rows.iter().map(|row| literal(row.get(0))).collect();
+    let query = format!(
+        "SELECT {} FROM ONLY {name} t WHERE {key} <> ALL (ARRAY[{}]::text[])",
+        selected(&table.columns, "t"),
+        known.join(", ")
+    );
+    pour_query(lane.state, table, &query, sink).await
 }
 
 /// Pours the rows of `query`, which selects the columns of `table` in order.

@@ -7,6 +7,7 @@ use tokio_postgres::Client;
 use crate::postgres::PostgresError;
 use crate::postgres::columns::quoted;
 use crate::postgres::connect::Connector;
+use crate::synapse::layout::{Holds, STATE_UPDATES};
 use crate::synapse::schema::SchemaStatement;
 
 /// Settings of every writing session.
@@ -18,6 +19,9 @@ const SESSION: &str = "SET standard_conforming_strings = on; SET bytea_output = 
 
 /// The table whose absence keeps Synapse from starting on a half-filled database.
 pub const LAST_TABLE: &str = "schema_version";
+
+/// The class of the locks that tell two databases apart; any number of ours.
+const SAME: i32 = 0x6c66_6274;
 
 /// The schema that holds our note of an import under way.
 const NOTE_SCHEMA: &str = "lifeboat";
@@ -37,11 +41,15 @@ pub enum State {
     HalfFilled {
         /// The package.
         package: String,
+        /// Which import: the same in both databases of a server that has two.
+        run: Option<String>,
     },
     /// A finished import of this package.
     Imported {
         /// The package.
         package: String,
+        /// Which import: the same in both databases of a server that has two.
+        run: Option<String>,
     },
     /// Something else: its tables, the first few.
     Foreign(Vec<String>),
@@ -73,6 +81,20 @@ pub async fn session(connector: &Connector) -> Result<Client, PostgresError> {
     let doing = |e| PostgresError::sorted("prepared a session", e);
     client.batch_execute(SESSION).await.map_err(doing)?;
     Ok(client)
+}
+
+/// Whether two sessions are on one database. Host names do not tell: one server has many.
+///
+/// # Errors
+/// [`PostgresError`].
+pub async fn is_same_database(one: &Client, other: &Client) -> Result<bool, PostgresError> {
+    let doing = |e| PostgresError::sorted("looked whether two databases are one", e);
+    // Advisory locks are of one database, and end with the session.
+    let lock = "SELECT pg_backend_pid(), pg_advisory_lock($1, pg_backend_pid())";
+    let pid: i32 = one.query_one(lock, &[&SAME]).await.map_err(doing)?.get(0);
+    let attempt = "SELECT pg_try_advisory_lock($1, $2)";
+    let is_free: bool = other.query_one(attempt, &[&SAME, &pid]).await.map_err(doing)?.get(0);
+    Ok(!is_free)
 }
 
 /// Makes the database, as Synapse wants it, through the server's maintenance database.
@@ -116,16 +138,17 @@ pub async fn fitness(client: &Client) -> Result<Fitness, PostgresError> {
     let (noted, tables, has_last): (bool, Vec<String>, bool) = (row.get(5), row.get(6), row.get(7));
     let mut state = if tables.is_empty() { State::Empty } else { State::Foreign(tables) };
     if noted {
-        let note = "SELECT package, finished FROM lifeboat.import ORDER BY began DESC LIMIT 1";
+        let note = "SELECT package, finished, to_jsonb(import) ->> 'run' FROM lifeboat.import
+                    ORDER BY began DESC LIMIT 1";
         if let Some(note) = client.query_opt(note, &[]).await.map_err(doing)? {
-            let package: String = note.get(0);
+            let (package, run): (String, Option<String>) = (note.get(0), note.get(2));
             state = match (note.get(1), state) {
-                (true, State::Foreign(_)) => State::Imported { package },
+                (true, State::Foreign(_)) => State::Imported { package, run },
                 (true, state) => state,
                 (false, State::Foreign(tables)) if has_last && is_server(client).await? => {
                     State::Foreign(tables)
                 }
-                (false, _) => State::HalfFilled { package },
+                (false, _) => State::HalfFilled { package, run },
             };
         }
     }
@@ -170,24 +193,26 @@ pub async fn claim(client: &Client) -> Result<bool, PostgresError> {
     }
 }
 
-/// Notes that an import begins. From here on the database is ours to clear.
+/// Notes that an import begins; `run` tells it from every other. From here on the database is ours
+/// to clear.
 ///
 /// # Errors
 /// [`PostgresError`].
-pub async fn note_begin(client: &Client, package: &str) -> Result<(), PostgresError> {
+pub async fn note_begin(client: &Client, package: &str, run: &str) -> Result<(), PostgresError> {
     let doing = |e| PostgresError::sorted("noted the import in the target database", e);
     client
         .batch_execute(&format!(
             "CREATE SCHEMA IF NOT EXISTS {NOTE_SCHEMA};
              CREATE TABLE IF NOT EXISTS {NOTE_SCHEMA}.import (
                  package text NOT NULL,
+                 run text NOT NULL,
                  began timestamptz NOT NULL DEFAULT clock_timestamp(),
                  finished boolean NOT NULL DEFAULT false)"
         ))
         .await
         .map_err(doing)?;
     client
-        .execute("INSERT INTO lifeboat.import (package) VALUES ($1)", &[&package])
+        .execute("INSERT INTO lifeboat.import (package, run) VALUES ($1, $2)", &[&package, &run])
         .await
         .map_err(doing)?;
     Ok(())
@@ -260,14 +285,33 @@ pub async fn run(client: &Client, statement: &SchemaStatement) -> Result<(), Pos
     client.batch_execute(&statement.sql).await.map_err(doing)
 }
 
-/// Notes, inside the caller's last transaction, that the import is whole.
+/// Takes out the background updates that belong to the other database of a server that has two.
+///
+/// # Errors
+/// [`PostgresError`].
+pub async fn share_updates(client: &Client, holds: Holds) -> Result<(), PostgresError> {
+    let others = match holds {
+        Holds::Everything => return Ok(()),
+        Holds::AllButState => "DELETE FROM background_updates WHERE update_name = ANY ($1)",
+        Holds::StateStore => "DELETE FROM background_updates WHERE update_name <> ALL ($1)",
+    };
+    let doing = |e| PostgresError::sorted("shared out the background updates", e);
+    client.execute(others, &[&STATE_UPDATES.as_slice()]).await.map_err(doing)?;
+    Ok(())
+}
+
+/// Notes, inside the caller's last transaction, that the import is whole. Its commit waits for the
+/// disk: of two databases on two machines, none may lose what the other builds on.
 ///
 /// # Errors
 /// [`PostgresError`].
 pub async fn note_finished(client: &Client) -> Result<(), PostgresError> {
     let doing = |e| PostgresError::sorted("noted the end of the import", e);
     client
-        .batch_execute("UPDATE lifeboat.import SET finished = true WHERE NOT finished")
+        .batch_execute(
+            "SET LOCAL synchronous_commit = on;
+             UPDATE lifeboat.import SET finished = true WHERE NOT finished",
+        )
         .await
         .map_err(doing)
 }

@@ -1,10 +1,11 @@
 //! Rows of every table, and what every room has.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use lifeboat_components::synapse::check::Findings;
 use lifeboat_components::synapse::check::rooms::PackagedRooms;
 use lifeboat_components::synapse::check::tables::{self, Expected, Meaning};
+use lifeboat_components::synapse::layout::{self, Holds};
 use lifeboat_components::synapse::read::media::MEDIA_MISSING;
 use lifeboat_package::id::Section;
 use lifeboat_package::manifest::Table;
@@ -25,9 +26,13 @@ use crate::reader::{EntryPlace, damaged};
 pub(super) async fn tables(cx: &Context, subject: &Subject) -> Result<Check, Failure> {
     let manifest = &subject.package.manifest;
     let session = subject.session().await?;
-    let mut present = tables::names(&session).await.map_err(database_fault)?;
+    let names = tables::names(&session).await.map_err(database_fault)?;
+    let mut present: BTreeSet<String> = names.into_iter().collect();
     if let Some(state) = subject.state_session().await? {
-        present.extend(tables::names(&state).await.map_err(database_fault)?);
+        // What the main database kept of the state store is not what Synapse reads.
+        present.retain(|table| Holds::AllButState.table(table));
+        let names = tables::names(&state).await.map_err(database_fault)?;
+        present.extend(names.into_iter().filter(|table| Holds::StateStore.table(table)));
     }
     let (mut there, missing): (Vec<_>, Vec<_>) =
         manifest.tables.iter().partition(|table| present.contains(&table.name));
@@ -38,7 +43,10 @@ pub(super) async fn tables(cx: &Context, subject: &Subject) -> Result<Check, Fai
         || manifest.gaps.kinds.contains_key(MEDIA_MISSING);
     let work = async |lane: &Lane, table: &Table| {
         let session = sees(&lane.main, lane.state.as_ref(), &table.name);
-        let found = tables::count(session, &table.name).await.map_err(database_fault)?;
+        let mut found = tables::count(session, &table.name).await.map_err(database_fault)?;
+        if let Some(state) = lane.state.as_ref().filter(|_| layout::is_shared_out(&table.name)) {
+            found += tables::count(state, &table.name).await.map_err(database_fault)?;
+        }
         let mut findings = Findings { checked: 1, ..Findings::default() };
         let expected = Expected {
             table: &table.name,

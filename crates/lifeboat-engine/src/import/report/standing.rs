@@ -1,6 +1,6 @@
 //! Where the server stands: access of users, sequences, positions.
 
-use lifeboat_components::synapse::check::{access, positions, tables};
+use lifeboat_components::synapse::check::{Findings, access, positions, tables};
 use lifeboat_components::synapse::schema::SequenceState;
 
 use super::Check;
@@ -54,10 +54,14 @@ pub(super) async fn sequences(subject: &Subject) -> Result<Check, Failure> {
         })
         .await?;
     }
-    let session = subject.session().await?;
     let how = (subject.run, subject.margin);
-    let findings =
-        positions::check_sequences(&session, &saved, how).await.map_err(database_fault)?;
+    let mut findings = Findings::default();
+    for (holds, session) in subject.sessions().await? {
+        let held = saved.iter().filter(|sequence| holds.sequence(&sequence.name));
+        let held: Vec<SequenceState> = held.cloned().collect();
+        let found = positions::check_sequences(&session, &held, how).await;
+        findings.add(found.map_err(database_fault)?);
+    }
     let summary = format!("{} sequences against rows, positions and package", findings.checked);
     Ok(Check::made("sequences", summary, findings))
 }
@@ -67,10 +71,13 @@ pub(super) async fn sequences(subject: &Subject) -> Result<Check, Failure> {
 /// # Errors
 /// [`Failure`] when the database refuses or is lost.
 pub(super) async fn single_rows(subject: &Subject) -> Result<Check, Failure> {
-    let session = subject.session().await?;
-    let present = tables::names(&session).await.map_err(database_fault)?;
-    let findings =
-        positions::check_single_rows(&session, &present).await.map_err(database_fault)?;
+    let mut findings = Findings::default();
+    for (holds, session) in subject.sessions().await? {
+        let mut present = tables::names(&session).await.map_err(database_fault)?;
+        present.retain(|table| holds.table(table));
+        let found = positions::check_single_rows(&session, &present).await;
+        findings.add(found.map_err(database_fault)?);
+    }
     let summary = format!("{} tables that need their row", findings.checked);
     Ok(Check::made("positions", summary, findings))
 }

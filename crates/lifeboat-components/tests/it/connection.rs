@@ -4,10 +4,12 @@ use std::path::PathBuf;
 
 use tokio_postgres::config::{Host, SslMode};
 
-use super::conninfo::{self, ConninfoError};
-use super::database::DatabaseError;
-use super::passfile::{self, Login};
-use super::target::{DatabaseHost, DatabaseTarget, HostPlace, Surroundings, TlsMode};
+use lifeboat_components::synapse::config::conninfo::{self, ConninfoError};
+use lifeboat_components::synapse::config::database::DatabaseError;
+use lifeboat_components::synapse::config::passfile::{self, Login};
+use lifeboat_components::synapse::config::target::{
+    DatabaseHost, DatabaseTarget, HostPlace, Surroundings, TlsMode,
+};
 
 fn pairs(text: &str) -> Vec<(String, String)> {
     let found = conninfo::parse(text).expect("a good string");
@@ -96,7 +98,8 @@ fn several_hosts_share_or_split_their_ports() {
 #[test]
 fn driver_configuration_carries_everything() {
     let text = "host=a,/run/pg port=1,2 user=u dbname=d password=p sslmode=verify-full \
-                connect_timeout=1 options='-c x=y' application_name=z sslcert=c";
+                connect_timeout=1 options='-c x=y' application_name=z krbsrvname=x \
+                sslcert=c sslkey=k";
     let target = target(text);
     let config = target.configure().expect("good parameters");
     let hosts = [Host::Tcp("a".to_owned()), Host::Unix(PathBuf::from("/run/pg"))];
@@ -107,7 +110,9 @@ fn driver_configuration_carries_everything() {
     assert_eq!(config.get_options(), Some("-c x=y"));
     assert_eq!(config.get_connect_timeout().map(std::time::Duration::as_secs), Some(2));
     assert_eq!(target.tls.mode, TlsMode::VerifyFull);
-    assert_eq!(target.ignored, ["sslcert"]);
+    let identity = target.tls.identity.expect("what we show");
+    assert_eq!((identity.certificate, identity.key), (PathBuf::from("c"), PathBuf::from("k")));
+    assert_eq!(target.ignored, ["krbsrvname"]);
 }
 
 #[test]
