@@ -46,8 +46,6 @@ pub(crate) struct ExportFlags {
     #[arg(short, long, value_name = "TARGET", required_unless_present = "estimate")]
     output: Option<String>,
     #[command(flatten)]
-    selection: SelectionFlags,
-    #[command(flatten)]
     lanes: LaneFlags,
     /// Compress less, finish sooner
     #[arg(long)]
@@ -64,6 +62,8 @@ pub(crate) struct ExportFlags {
     /// Tell what would be done, and end
     #[arg(long)]
     dry_run: bool,
+    #[command(flatten)]
+    selection: SelectionFlags,
 }
 
 pub(crate) async fn run(session: &Session, flags: ExportFlags) -> Result<Ended, Failure> {
