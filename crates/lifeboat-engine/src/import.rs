@@ -14,6 +14,7 @@ pub mod trust;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 
+use futures_util::future::try_join;
 use lifeboat_components::synapse::fixups::FixupLine;
 use lifeboat_components::synapse::write::target;
 use serde::Serialize;
@@ -174,11 +175,18 @@ async fn apply(
     place::config(checked, &mut outcome)?;
     let contents = check::Contents::read(&checked.package).await?;
     let prepared = load::prepare(checked, &contents, touched).await?;
-    let loaded = load::rows(cx, request, checked, &contents).await?;
-    outcome.rows = loaded.values().sum();
-    outcome.tables = loaded.values().filter(|rows| **rows > 0).count() as u64;
-    load::after_rows(cx, request, checked, &prepared, &mut outcome).await?;
-    place::media(cx, request, checked, &contents, &mut outcome).await?;
+    let progress = place::MediaProgress::new(cx, checked);
+    let database = async {
+        let loaded = load::rows(cx, request, checked, &contents).await?;
+        outcome.rows = loaded.values().sum();
+        outcome.tables = loaded.values().filter(|rows| **rows > 0).count() as u64;
+        load::after_rows(cx, request, checked, &prepared, &mut outcome).await?;
+        progress.show();
+        Ok(())
+    };
+    let media = place::media(&progress, request, checked, &contents);
+    let ((), media) = try_join(database, media).await?;
+    media.add_to(&mut outcome);
     activate::activate(cx, request, (checked, &contents), &prepared, &mut outcome).await?;
     outcome.next = next_steps(checked, &outcome);
     Ok(outcome)

@@ -211,7 +211,7 @@ async fn load(
     if name == JOINED {
         let mut sink = EventSink::start(sessions, &contents.columns).await.map_err(flow)?;
         source.pour(&mut sink).await.map_err(fault)?;
-        return Ok(sink.finish().await.map_err(flow)?.to_vec());
+        return sink.finish().await.map_err(flow);
     }
     let mut sink = TableSink::start(sessions.0, name, &contents.columns).await.map_err(flow)?;
     source.pour(&mut sink).await.map_err(fault)?;
