@@ -133,13 +133,15 @@ pub async fn import(cx: &Context, request: ImportRequest) -> Result<ImportOutcom
     let began = (cx.now)();
     let checked = check::check(cx, &request).await?;
     let touched = AtomicBool::new(false);
+    let media = place::MediaProgress::new(cx, &checked);
     let stop = tokio::select! {
-        outcome = apply(cx, &request, &checked, &touched) => {
+        outcome = apply(cx, &request, &checked, (&touched, &media)) => {
             let seconds = (cx.now)() - began;
             return outcome.map(|outcome| ImportOutcome { seconds, ..outcome });
         }
         stop = cx.stopped() => stop,
     };
+    media.settled().await;
     if !touched.into_inner() {
         let remedy = "run the command again to begin anew";
         return Err(Failure::stopped("stopped before the database was touched", remedy));
@@ -160,7 +162,7 @@ async fn apply(
     cx: &Context,
     request: &ImportRequest,
     checked: &Checked,
-    touched: &AtomicBool,
+    (touched, progress): (&AtomicBool, &place::MediaProgress<'_>),
 ) -> Result<ImportOutcome, Failure> {
     let mut outcome = ImportOutcome {
         server_name: checked.package.manifest.metadata.server_id.clone(),
@@ -175,7 +177,6 @@ async fn apply(
     place::config(checked, &mut outcome)?;
     let contents = check::Contents::read(&checked.package).await?;
     let prepared = load::prepare(checked, &contents, touched).await?;
-    let progress = place::MediaProgress::new(cx, checked);
     let database = async {
         let loaded = load::rows(cx, request, checked, &contents).await?;
         outcome.rows = loaded.values().sum();
@@ -184,7 +185,7 @@ async fn apply(
         progress.show();
         Ok(())
     };
-    let media = place::media(&progress, request, checked, &contents);
+    let media = place::media(progress, request, checked, &contents);
     let ((), media) = try_join(database, media).await?;
     media.add_to(&mut outcome);
     activate::activate(cx, request, (checked, &contents), &prepared, &mut outcome).await?;

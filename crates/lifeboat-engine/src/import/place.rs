@@ -8,6 +8,7 @@ use lifeboat_components::synapse::read::media::MediaRecord;
 use lifeboat_components::synapse::write::media::{MediaStore, Placed, append, compare};
 use lifeboat_package::digest::Digest;
 use lifeboat_package::id::Section;
+use tokio::sync::RwLock;
 
 use super::check::{Checked, Contents};
 use super::{ImportOutcome, ImportRequest};
@@ -65,6 +66,8 @@ pub struct MediaProgress<'a> {
     any: bool,
     total: u64,
     told: Mutex<Option<u64>>,
+    /// Whoever writes a file holds it for reading.
+    writing: Arc<RwLock<()>>,
 }
 
 impl<'a> MediaProgress<'a> {
@@ -72,7 +75,7 @@ impl<'a> MediaProgress<'a> {
     pub fn new(cx: &'a Context, checked: &Checked) -> Self {
         let total = checked.package.manifest.volumes.iter().map(|volume| volume.size).sum();
         let any = !checked.package.manifest.sections.media.is_empty();
-        Self { cx, any, total, told: Mutex::new(Some(0)) }
+        Self { cx, any, total, told: Mutex::new(Some(0)), writing: Arc::default() }
     }
 
     /// Their turn has come.
@@ -84,6 +87,26 @@ impl<'a> MediaProgress<'a> {
         if let Some(done) = self.told.lock().ok().and_then(|mut told| told.take()) {
             self.cx.advance(done);
         }
+    }
+
+    /// Returns when nothing is being written any more: a file whose writing has begun is finished
+    /// though nobody waits for it.
+    pub async fn settled(&self) {
+        drop(self.writing.write().await);
+    }
+
+    /// Writes on a thread of its own.
+    async fn write<T: Send + 'static>(
+        &self,
+        write: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Failure> {
+        let writing = self.writing.clone().read_owned().await;
+        apart(move || {
+            let written = write();
+            drop(writing);
+            written
+        })
+        .await
     }
 
     fn advance(&self, by: u64) {
@@ -125,7 +148,7 @@ pub async fn media(
             let (store, blobs) = (&store, &blobs);
             async move {
                 let record = record?;
-                let placed = place_one(checked, (store, blobs), &record).await?;
+                let placed = place_one(progress, checked, (store, blobs), &record).await?;
                 progress.advance(record.length);
                 Ok::<_, Failure>((record, placed))
             }
@@ -147,6 +170,7 @@ pub async fn media(
 }
 
 async fn place_one(
+    progress: &MediaProgress<'_>,
     checked: &Checked,
     (store, blobs): (&Arc<MediaStore>, &BlobPlaces),
     record: &MediaRecord,
@@ -159,7 +183,7 @@ async fn place_one(
         let bytes = checked.package.content(piece).await?;
         let store = store.clone();
         let write = move || store.write(&place, &sha256, &[&bytes]);
-        return apart(write).await?.map_err(fail);
+        return progress.write(write).await?.map_err(fail);
     }
     let at = place.clone();
     if let Some(found) = apart(move || compare(&at, &sha256)).await?.map_err(fail)? {
@@ -169,7 +193,7 @@ async fn place_one(
     for piece in pieces {
         let bytes = checked.package.content(piece).await?;
         let to = partial.clone();
-        apart(move || append(&to, &bytes)).await?.map_err(fail)?;
+        progress.write(move || append(&to, &bytes)).await?.map_err(fail)?;
     }
     store.finish(&partial, &place).map_err(fail)?;
     Ok(Placed::Written)

@@ -163,7 +163,7 @@ fn context() -> Context {
     let (sender, stop) = tokio::sync::watch::channel(Stop::Go);
     drop(sender);
     Context {
-        report: Box::new(|_| {}),
+        report: Arc::new(|_| {}),
         stop,
         now: || 1_770_000_000,
         entropy: |buffer| {

@@ -28,8 +28,10 @@ const MOMENTS: [(&str, &str); 4] = [
     ),
     (LAST_STAGE, "SELECT count(*) > 0 FROM pg_locks WHERE NOT granted"),
 ];
-/// Before it, and in it, an import can be held up by a lock.
-const MEDIA: &str = "media";
+/// It ends with our own note of the import, on which it can be held up by a lock.
+const NOTE: &str = "lifeboat.import";
+/// Its note is made by then, and not looked at before the end.
+const FIRST_STAGE: &str = "rows";
 const LAST_STAGE: &str = "rules and activation";
 
 #[test]
@@ -63,8 +65,8 @@ fn kill_in(harbour: &Harbour, server: &Homeserver, stage: &str, until: &str) {
     let mut told = BufReader::new(child.stdout.take().unwrap()).lines();
     let mut held = None;
     if stage == LAST_STAGE {
-        wait_for_stage(&mut told, MEDIA);
-        held = Some(Held::table(cluster, server.database(), "stream_positions"));
+        wait_for_stage(&mut told, FIRST_STAGE);
+        held = Some(Held::table(cluster, server.database(), NOTE));
     }
     wait_for_stage(&mut told, stage);
     let reached = wait::until(PATIENCE, || {

@@ -42,7 +42,7 @@ impl Inspector {
     fn verify(&self, package: &Path, with_key: bool) -> Verdict {
         let (_sender, stop) = watch::channel(lifeboat_engine::context::Stop::Go);
         let context = Context {
-            report: Box::new(|_| ()),
+            report: Arc::new(|_| ()),
             stop,
             now: || 0,
             entropy: |_| (),
