@@ -213,17 +213,16 @@ impl Package {
             |e| storage(Failure::failed(format!("cannot read {}", volume.name), ""), e);
         let range = SealedRange::of(volume.size, stretch.start, stretch.end - stretch.start);
         let range = range.map_err(broken)?;
-        let key = match self.segments.key(volume_number(volume)) {
-            Some(key) => key,
-            None => {
-                let head = self.clear.files.read(&volume.name, 0..HEAD as u64).await;
-                let head = head.map_err(unreadable)?;
-                let id = &self.manifest.package;
-                let key = RangeKey::new(&self.key, id, &volume.name, &head).map_err(broken)?;
-                let key = Arc::new(key);
-                self.segments.keep_key(volume_number(volume), &key);
-                key
-            }
+        let key = if let Some(key) = self.segments.key(volume_number(volume)) {
+            key
+        } else {
+            let head = self.clear.files.read(&volume.name, 0..HEAD as u64).await;
+            let head = head.map_err(unreadable)?;
+            let id = &self.manifest.package;
+            let key = RangeKey::new(&self.key, id, &volume.name, &head).map_err(broken)?;
+            let key = Arc::new(key);
+            self.segments.keep_key(volume_number(volume), &key);
+            key
         };
         let sealed = self.clear.files.read(&volume.name, range.bytes()).await;
         let sealed = sealed.map_err(unreadable)?;

@@ -4,6 +4,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
 use std::sync::{LazyLock, Mutex};
 
 use lifeboat_engine::context::{Context, Stop};

@@ -178,8 +178,8 @@ fn stray_condition(path: Path) -> Option<&'static str> {
     }
 }
 
-/// Events with their content in one record (`docs/src/format.md` §7.3), in whatever order the server
-/// finds them: in the order of rooms it could not read pages in a row.
+/// Events with their content in one record (`docs/src/format.md` §7.3), in whatever order the
+/// server finds them: in the order of rooms it could not read pages in a row.
 async fn pour_events(
     lane: &Client,
     (events, contents): (&StoredTable, &StoredTable),
@@ -217,3 +217,7 @@ async fn pour_events(
     frames.stream(&mut rows, &shape, sink).await?;
     frames.finish(sink).await
 }
+
+#[cfg(test)]
+#[path = "rooms_tests.rs"]
+mod tests;
