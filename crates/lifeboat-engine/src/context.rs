@@ -1,5 +1,7 @@
 //! What every verb is handed first: where to tell progress, when to stop, time and chance.
 
+use std::sync::Arc;
+
 use tokio::sync::watch;
 
 /// Whether to go on.
@@ -44,7 +46,7 @@ pub enum Unit {
 /// Handed to every verb.
 pub struct Context {
     /// Takes progress.
-    pub report: Box<dyn Fn(Event) + Send + Sync>,
+    pub report: Arc<dyn Fn(Event) + Send + Sync>,
     /// Says when to stop.
     pub stop: watch::Receiver<Stop>,
     /// Now, in seconds since 1970-01-01 UTC.

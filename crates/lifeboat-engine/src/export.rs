@@ -135,6 +135,7 @@ async fn run(
         writer: sender,
         pending: Arc::new(Semaphore::new(PENDING_BYTES)),
         level: request.level,
+        report: cx.report.clone(),
     };
     let run = u32::try_from(cut.len()).unwrap_or(u32::MAX);
     let pouring =

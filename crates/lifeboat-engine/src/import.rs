@@ -15,6 +15,7 @@ pub mod trust;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 
+use futures_util::future::try_join;
 use lifeboat_components::synapse::fixups::FixupLine;
 use lifeboat_components::synapse::write::target;
 use serde::Serialize;
@@ -133,13 +134,15 @@ pub async fn import(cx: &Context, request: ImportRequest) -> Result<ImportOutcom
     let began = (cx.now)();
     let checked = check::check(cx, &request).await?;
     let touched = AtomicBool::new(false);
+    let media = place::MediaProgress::new(cx, &checked);
     let stop = tokio::select! {
-        outcome = apply(cx, &request, &checked, &touched) => {
+        outcome = apply(cx, &request, &checked, (&touched, &media)) => {
             let seconds = (cx.now)() - began;
             return outcome.map(|outcome| ImportOutcome { seconds, ..outcome });
         }
         stop = cx.stopped() => stop,
     };
+    media.settled().await;
     if !touched.into_inner() {
         let remedy = "run the command again to begin anew";
         return Err(Failure::stopped("stopped before the database was touched", remedy));
@@ -162,7 +165,7 @@ async fn apply(
     cx: &Context,
     request: &ImportRequest,
     checked: &Checked,
-    touched: &AtomicBool,
+    (touched, progress): (&AtomicBool, &place::MediaProgress<'_>),
 ) -> Result<ImportOutcome, Failure> {
     let mut outcome = ImportOutcome {
         server_name: checked.package.manifest.metadata.server_id.clone(),
@@ -178,11 +181,17 @@ async fn apply(
     let contents = check::Contents::read(&checked.package).await?;
     let run = format!("{:016x}", u64::from_be_bytes(cx.random()));
     let prepared = load::prepare(checked, &contents, (&run, touched)).await?;
-    let loaded = load::rows(cx, request, checked, &contents).await?;
-    outcome.rows = loaded.values().sum();
-    outcome.tables = loaded.values().filter(|rows| **rows > 0).count() as u64;
-    load::after_rows(cx, request, checked, &prepared, &mut outcome).await?;
-    place::media(cx, request, checked, &contents, &mut outcome).await?;
+    let database = async {
+        let loaded = load::rows(cx, request, checked, &contents).await?;
+        outcome.rows = loaded.values().sum();
+        outcome.tables = loaded.values().filter(|rows| **rows > 0).count() as u64;
+        load::after_rows(cx, request, checked, &prepared, &mut outcome).await?;
+        progress.show();
+        Ok(())
+    };
+    let media = place::media(progress, request, checked, &contents);
+    let ((), media) = try_join(database, media).await?;
+    media.add_to(&mut outcome);
     activate::activate(cx, request, (checked, &contents), &prepared, &mut outcome).await?;
     outcome.next = next_steps(checked, &outcome);
     Ok(outcome)

@@ -3,8 +3,11 @@
 pub mod blobs;
 pub mod part;
 pub mod picked;
+mod segments;
 
 use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::Arc;
 
 use lifeboat_package::contents::{CONTENTS_NAME, Contents};
 use lifeboat_package::header::{HEADER_NAME, Header, KEY_NAME};
@@ -13,10 +16,12 @@ use lifeboat_package::index::IndexRecord;
 use lifeboat_package::key::PackageKey;
 use lifeboat_package::limits::{KEY_FILE_BYTES, MANIFEST_RAW_BYTES};
 use lifeboat_package::manifest::{MANIFEST_NAME, Manifest, Volume};
-use lifeboat_package::seal::{HEAD, RangeKey, SealedRange, open_bytes};
+use lifeboat_package::seal::{HEAD, RangeKey, SealedRange, open_bytes, segment_around};
 use lifeboat_storage::Access;
 use serde::Serialize;
+use zeroize::Zeroizing;
 
+use self::segments::Segments;
 use crate::failure::Failure;
 use crate::files::{PackageFiles, storage};
 use crate::keyring::{self, Identities};
@@ -51,6 +56,7 @@ pub struct Package {
     pub manifest: Manifest,
     /// The manifest's canonical JSON, as it was signed.
     pub manifest_json: Vec<u8>,
+    segments: Segments,
 }
 
 /// Where an entry is.
@@ -108,7 +114,8 @@ impl Clear {
         manifest
             .check_against(&self.header, &self.contents)
             .map_err(|e| damaged(CONTENTS_NAME).because(e))?;
-        Ok(Package { clear: self, key, manifest, manifest_json })
+        let segments = Segments::default();
+        Ok(Package { clear: self, key, manifest, manifest_json, segments })
     }
 }
 
@@ -170,23 +177,66 @@ impl Package {
             return Err(damaged(path.as_str()));
         };
         let stored = self.read(volume, *offset, *length).await?;
-        entry.record.verify(stored).map_err(|e| damaged(&volume.name).because(e))
+        let record = entry.record.clone();
+        let checked = apart(move || record.verify(stored)).await?;
+        checked.map_err(|e| damaged(&volume.name).because(e))
     }
 
     /// Plaintext bytes of a volume.
     async fn read(&self, volume: &Volume, offset: u64, length: u64) -> Result<Vec<u8>, Failure> {
-        let unreadable = || Failure::failed(format!("cannot read {}", volume.name), "");
-        let range = SealedRange::of(volume.size, offset, length)
-            .map_err(|e| damaged(&volume.name).because(e))?;
-        let head = self.clear.files.read(&volume.name, 0..HEAD as u64).await;
-        let head = head.map_err(|e| storage(unreadable(), e))?;
-        let id = &self.manifest.package;
-        let key = RangeKey::new(&self.key, id, &volume.name, &head)
-            .map_err(|e| damaged(&volume.name).because(e))?;
-        let sealed = self.clear.files.read(&volume.name, range.bytes()).await;
-        let sealed = sealed.map_err(|e| storage(unreadable(), e))?;
-        range.open(&key, &sealed).map_err(|e| damaged(&volume.name).because(e))
+        let outside = |e| damaged(&volume.name).because(e);
+        SealedRange::of(volume.size, offset, length).map_err(outside)?;
+        let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or_default());
+        let (mut at, end) = (offset, offset + length);
+        while at < end {
+            let stretch = segment_around(volume.size, at).map_err(outside)?;
+            let segment = self.segments.segment(volume_number(volume), stretch.start);
+            let open = || self.open_segment(volume, stretch.clone());
+            let plaintext = segment.get_or_try_init(open).await?;
+            let until = end.min(stretch.end);
+            let within = |at: u64| usize::try_from(at - stretch.start).unwrap_or(usize::MAX);
+            let wanted = plaintext.get(within(at)..within(until));
+            bytes.extend_from_slice(wanted.ok_or_else(|| damaged(&volume.name))?);
+            at = until;
+        }
+        Ok(bytes)
     }
+
+    /// Reads and opens the segment that holds exactly these plaintext bytes.
+    async fn open_segment(
+        &self,
+        volume: &Volume,
+        stretch: Range<u64>,
+    ) -> Result<Zeroizing<Vec<u8>>, Failure> {
+        let broken = |e| damaged(&volume.name).because(e);
+        let unreadable =
+            |e| storage(Failure::failed(format!("cannot read {}", volume.name), ""), e);
+        let range = SealedRange::of(volume.size, stretch.start, stretch.end - stretch.start);
+        let range = range.map_err(broken)?;
+        let key = if let Some(key) = self.segments.key(volume_number(volume)) {
+            key
+        } else {
+            let head = self.clear.files.read(&volume.name, 0..HEAD as u64).await;
+            let head = head.map_err(unreadable)?;
+            let id = &self.manifest.package;
+            let key = RangeKey::new(&self.key, id, &volume.name, &head).map_err(broken)?;
+            let key = Arc::new(key);
+            self.segments.keep_key(volume_number(volume), &key);
+            key
+        };
+        let sealed = self.clear.files.read(&volume.name, range.bytes()).await;
+        let sealed = sealed.map_err(unreadable)?;
+        let opened = apart(move || range.open(&key, &sealed)).await?;
+        opened.map(Zeroizing::new).map_err(broken)
+    }
+}
+
+/// Opens, checks, unpacks or writes on a thread of its own, so that lanes do so side by side.
+pub(crate) async fn apart<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Failure> {
+    let cut_short = |e| Failure::failed("work was cut short", "run the command again").because(e);
+    tokio::task::spawn_blocking(work).await.map_err(cut_short)
 }
 
 /// The number of a volume, 0 for a name that is none.

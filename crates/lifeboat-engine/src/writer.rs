@@ -87,6 +87,14 @@ struct Packing {
 }
 
 impl Packing {
+    /// The ciphertext, when there is enough of it to store.
+    fn take_ready(&mut self) -> Vec<u8> {
+        if self.out.len() < WRITE_BYTES {
+            return Vec::new();
+        }
+        std::mem::replace(&mut self.out, Vec::with_capacity(2 * WRITE_BYTES))
+    }
+
     /// Packs what waits, until there is enough to store or the volume is full.
     fn pack(
         mut self,
@@ -143,11 +151,14 @@ impl Writer {
                 None => self.begin(cx, &mut packing.out).await?,
             };
             let limit = self.volume_bytes;
-            // Hashing and sealing are work for a core of its own.
-            let packed = tokio::task::spawn_blocking(move || packing.pack(volume, limit)).await;
+            // What was packed last is stored while the next is packed. Hashing and sealing are
+            // work for a core of its own.
+            let mut ready = packing.take_ready();
+            let packed = tokio::task::spawn_blocking(move || packing.pack(volume, limit));
+            let (stored, packed) = tokio::join!(self.store(&mut ready, 1), packed);
             let volume;
             (packing, volume) = packed.map_err(thread_fault)?.map_err(pack_fault)?;
-            self.store(&mut packing.out, WRITE_BYTES).await?;
+            stored?;
             if volume.sealed_bytes() < self.volume_bytes {
                 open = Some(volume);
             } else {
@@ -199,7 +210,7 @@ impl Writer {
         if out.len() < enough {
             return Ok(());
         }
-        let bytes = std::mem::replace(out, Vec::with_capacity(2 * WRITE_BYTES));
+        let bytes = std::mem::take(out);
         self.target.write(Bytes::from(bytes)).await.map_err(target_fault)
     }
 }

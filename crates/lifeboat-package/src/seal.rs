@@ -14,7 +14,7 @@ pub mod open;
 pub mod range;
 
 pub use open::{Opener, open_bytes};
-pub use range::{RangeKey, SealedRange};
+pub use range::{RangeKey, SealedRange, segment_around};
 
 /// Bytes of a ciphertext segment, tag included; the first one shares them with the head.
 pub const SEGMENT: usize = 1 << 20;

@@ -90,7 +90,7 @@ fn session(screen: &Arc<Screen>) -> Result<Session, Failure> {
         .map_err(|e| Failure::failed("cannot listen to signals", "").because(e))?;
     let shown = Arc::clone(screen);
     let context = Context {
-        report: Box::new(move |event| shown.show_event(event)),
+        report: Arc::new(move |event| shown.show_event(event)),
         stop,
         now: || jiff::Timestamp::now().as_second(),
         entropy: |buffer| {

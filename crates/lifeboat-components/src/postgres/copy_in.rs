@@ -4,6 +4,7 @@
 //! The mirror image of [`super::copy_out`]: what that casts to text, this sends as text.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use bytes::{BufMut, Bytes, BytesMut};
 use futures_util::SinkExt;
@@ -15,7 +16,7 @@ use super::columns::{Carrier, Column, quoted};
 use super::copy_out::SIGNATURE;
 use super::members::{Member, Members};
 
-/// Bytes that go to the server in one message.
+/// Bytes that go to the server in one message, at most.
 const MESSAGE_BYTES: usize = 256 << 10;
 
 /// A record that does not fit the table.
@@ -224,8 +225,7 @@ fn unhex(text: &str) -> Option<Vec<u8>> {
 /// An open `COPY … FROM STDIN`.
 pub struct RowSink {
     sink: std::pin::Pin<Box<CopyInSink<Bytes>>>,
-    encoder: RowEncoder,
-    buffer: BytesMut,
+    encoder: Arc<RowEncoder>,
 }
 
 impl RowSink {
@@ -238,34 +238,30 @@ impl RowSink {
             .copy_in(encoder.statement().as_str())
             .await
             .map_err(|e| PostgresError::sorted(format!("fill {}", encoder.table), e))?;
-        let mut buffer = BytesMut::with_capacity(2 * MESSAGE_BYTES);
-        encoder.begin(&mut buffer);
-        Ok(Self { sink: Box::pin(sink), encoder, buffer })
+        let mut begin = BytesMut::new();
+        encoder.begin(&mut begin);
+        let mut rows = Self { sink: Box::pin(sink), encoder: Arc::new(encoder) };
+        rows.send(begin).await?;
+        Ok(rows)
     }
 
-    /// Encodes one row; call [`Self::flush`] between rows.
-    ///
-    /// # Errors
-    /// [`RowError`] when the record does not fit.
-    pub fn row(&mut self, members: &Members<'_>) -> Result<(), RowError> {
-        self.encoder.row(members, &mut self.buffer)
+    /// What encodes the rows of this statement, wherever there is a core for it.
+    pub fn encoder(&self) -> Arc<RowEncoder> {
+        self.encoder.clone()
     }
 
-    /// Sends what has gathered, when it is worth a message.
+    /// Sends rows that [`Self::encoder`] encoded.
     ///
     /// # Errors
     /// [`PostgresError`] when the server refuses or is lost.
-    pub async fn flush(&mut self) -> Result<(), PostgresError> {
-        if self.buffer.len() < MESSAGE_BYTES {
-            return Ok(());
-        }
-        self.send().await
-    }
-
-    async fn send(&mut self) -> Result<(), PostgresError> {
-        let message = self.buffer.split().freeze();
+    pub async fn send(&mut self, rows: BytesMut) -> Result<(), PostgresError> {
         let doing = |e| PostgresError::sorted(format!("fill {}", self.encoder.table), e);
-        self.sink.send(message).await.map_err(doing)
+        let mut rows = rows.freeze();
+        while !rows.is_empty() {
+            let message = rows.split_to(rows.len().min(MESSAGE_BYTES));
+            self.sink.send(message).await.map_err(doing)?;
+        }
+        Ok(())
     }
 
     /// Ends the statement; returns how many rows the server took.
@@ -273,8 +269,9 @@ impl RowSink {
     /// # Errors
     /// [`PostgresError`] when the server refuses the rows.
     pub async fn finish(mut self) -> Result<u64, PostgresError> {
-        self.encoder.end(&mut self.buffer);
-        self.send().await?;
+        let mut end = BytesMut::new();
+        self.encoder.end(&mut end);
+        self.send(end).await?;
         let doing = |e| PostgresError::sorted(format!("fill {}", self.encoder.table), e);
         self.sink.as_mut().finish().await.map_err(doing)
     }

@@ -15,8 +15,9 @@ const SESSION: &str = "SET standard_conforming_strings = on; SET bytea_output = 
 
 /// What the planner is told. A range of rooms is a small part of a large table: with the default
 /// price of a random page the server would rather read and sort whole tables for each range, on
-/// disk. Without sorts events come in the order of their index. Lanes are the parallelism; workers
-/// of the server's own would only fight them for its cores.
+/// disk. Where the range is a good part of its tables, reading them whole and hashing the smaller
+/// side is still found to be cheaper. Lanes are the parallelism; workers of the server's own would
+/// only fight them for its cores.
 const PLANNER: &str = "SET random_page_cost = 1.1; SET work_mem = '64MB';
     SET max_parallel_workers_per_gather = 0; SET enable_sort = off;";
 

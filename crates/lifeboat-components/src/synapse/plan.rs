@@ -153,15 +153,20 @@ pub struct RoomSize {
 
 /// The ranges of rooms for so many lanes, none left out: the first is open below, the last above.
 pub fn room_ranges(rooms: &[RoomSize], lanes: usize) -> Vec<(KeyRange, u64)> {
-    let total: u64 = rooms.iter().map(|room| room.events).sum();
-    let share = total.div_ceil(u64::try_from(lanes.max(1)).unwrap_or(1));
-    let range_events = share.clamp(RANGE_EVENTS.0, RANGE_EVENTS.1);
+    let mut left: u64 = rooms.iter().map(|room| room.events).sum();
+    let mut lanes = u64::try_from(lanes.max(1)).unwrap_or(1);
     let mut cuts = Vec::new();
     let (mut events, mut count) = (0, 0);
     for room in rooms {
-        let full = events + room.events > range_events || count >= RANGE_ROOMS;
-        if full && count > 0 {
+        // What is left is shared anew each time, so that no small range is left over at the end.
+        let share = left.div_ceil(lanes).clamp(RANGE_EVENTS.0, RANGE_EVENTS.1);
+        let with = events + room.events;
+        // With this room or without it: whichever comes nearer to a share.
+        let full = with > share && with - share >= share.saturating_sub(events);
+        if count > 0 && (full || count >= RANGE_ROOMS) {
             cuts.push((room.room_id.clone(), events));
+            left -= events;
+            lanes = lanes.saturating_sub(1).max(1);
             (events, count) = (0, 0);
         }
         events += room.events;

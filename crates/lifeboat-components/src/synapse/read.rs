@@ -79,6 +79,8 @@ pub struct Reading {
     pub early_gaps: Vec<Gap>,
     /// Blobs that are in the package already.
     pub blobs: media::BlobSet,
+    /// What the ranges of rooms held.
+    pub room_rows: rooms::RoomRows,
 }
 
 /// Sessions on the snapshot.
@@ -126,7 +128,6 @@ impl PartSource<'_> {
         match self.work {
             Work::Config => self.pour_config(sink).await,
             Work::Schema => self.pour_schema(sink).await,
-            Work::Rooms(range) => rooms::pour_range(self.lane, layout, range, sink).await,
             Work::Chosen { rooms, .. } => {
                 chosen::pour_rooms(self.lane, self.reading, rooms, sink).await
             }
@@ -136,7 +137,12 @@ impl PartSource<'_> {
             Work::Referenced { users, rooms } => {
                 referenced::pour(self.lane.main, self.reading, (rooms, users), sink).await
             }
-            Work::Strays => rooms::pour_strays(self.lane, layout, sink).await,
+            Work::Rooms(range) => {
+                let rows = &self.reading.room_rows;
+                let mut sink = rooms::Counted { sink, rows };
+                rooms::pour_range(self.lane, layout, range, &mut sink).await
+            }
+            Work::Strays => rooms::pour_strays(self.lane, self.reading, sink).await,
             Work::Tables(names) => {
                 for table in names.iter().filter_map(|name| layout.table(name)) {
                     tables::pour_table(self.lane.of(&table.name), table, None, sink).await?;

@@ -33,6 +33,9 @@ pub enum WriteError {
     /// The package has rows of a table that its list of tables lacks.
     #[error("the package holds rows of table {0} and does not describe it")]
     UnknownTable(String),
+    /// The thread that made records into rows ended early.
+    #[error("making records into rows was cut short")]
+    Thread(#[source] tokio::task::JoinError),
     /// The server took another number of rows than were sent.
     #[error("table {table}: {sent} rows were sent, the database took {taken}")]
     RowCount {

@@ -3,12 +3,12 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 
-use futures_util::future::try_join_all;
 use lifeboat_components::postgres::PostgresError;
 use lifeboat_components::synapse::plan::{Part, Work};
-use lifeboat_components::synapse::read::{Lane, PartSource, ReadError};
+use lifeboat_components::synapse::read::{Lane, PartSource, ReadError, Reading};
 use lifeboat_package::flow::{FlowError, Source as _};
 use lifeboat_package::id::PartPath;
+use tokio::task::JoinSet;
 
 use super::source::{Source, database_fault};
 use crate::context::{Context, Unit};
@@ -25,7 +25,7 @@ pub struct Setting {
     pub lanes: usize,
 }
 
-/// Pours `todo`: rows and media in parallel, then the sequences, then the gaps.
+/// Pours `todo`: rows and media in parallel, then the strays, the sequences, the gaps.
 ///
 /// # Errors
 /// [`Failure`] of the first lane that fails.
@@ -35,44 +35,63 @@ pub async fn pour_all(
     todo: Vec<Part>,
     setting: Setting,
 ) -> Result<(), Failure> {
-    let is_last = |part: &Part| matches!(part.work, Work::Sequences | Work::Gaps);
+    // Strays are what no range of rooms held. Sequences are read after the last row: what was
+    // handed out by then lies below them.
+    let is_last = |part: &Part| matches!(part.work, Work::Strays | Work::Sequences | Work::Gaps);
     let (last, parallel): (Vec<Part>, Vec<Part>) = todo.into_iter().partition(is_last);
     let total = parallel.iter().map(|part| part.weight).sum();
     cx.stage("export", total, Unit::Bytes);
-    let queue = Arc::new(Mutex::new(VecDeque::from(parallel)));
-    let lanes = (0..setting.lanes.max(1)).map(|_| lane(cx, source, &setting, queue.clone()));
-    try_join_all(lanes).await?;
-    // Sequences are read after the last row: what was handed out by then lies below them.
-    let last = Arc::new(Mutex::new(VecDeque::from(last)));
-    lane(cx, source, &setting, last).await
+    pour(source, parallel, &setting, setting.lanes.max(1)).await?;
+    pour(source, last, &setting, 1).await
 }
 
-async fn lane(
-    cx: &Context,
+/// Pours parts over so many lanes. Each is a task of its own, beside the tasks of its connections,
+/// so that a row seldom has to wake another core. They end with this future.
+async fn pour(
     source: &Source,
+    parts: Vec<Part>,
     setting: &Setting,
-    queue: Arc<Mutex<VecDeque<Part>>>,
+    lanes: usize,
 ) -> Result<(), Failure> {
-    let next = || queue.lock().ok().and_then(|mut queue| queue.pop_front());
-    let Some(mut part) = next() else { return Ok(()) };
-    let main = source.cut.lane().await.map_err(database_fault)?;
-    let state = match &source.state_cut {
-        Some(cut) => Some(cut.lane().await.map_err(database_fault)?),
-        None => None,
-    };
-    let lane = Lane { main: &main, state: state.as_ref().unwrap_or(&main) };
-    loop {
-        let folder = PartPath { section: part.section, number: part.number, run: setting.run };
-        let ids = (part.number, setting.run);
-        let mut sink = PartSink::new(cx, &setting.to, folder, ids);
-        let mut pouring = PartSource { lane, reading: &source.reading, work: &part.work };
-        pouring.pour(&mut sink).await.map_err(flow_fault)?;
-        sink.finish().await.map_err(|e| flow_fault(FlowError::new(e)))?;
-        match next() {
-            Some(following) => part = following,
-            None => return Ok(()),
-        }
+    let lanes = lanes.min(parts.len());
+    let queue = Arc::new(Mutex::new(VecDeque::from(parts)));
+    let mut tasks: JoinSet<Result<(), Failure>> = JoinSet::new();
+    for _ in 0..lanes {
+        let main = source.cut.lane().await.map_err(database_fault)?;
+        let state = match &source.state_cut {
+            Some(cut) => Some(cut.lane().await.map_err(database_fault)?),
+            None => None,
+        };
+        let reading = source.reading.clone();
+        let (to, run, queue) = (setting.to.clone(), setting.run, queue.clone());
+        tasks.spawn(async move {
+            let lane = Lane { main: &main, state: state.as_ref().unwrap_or(&main) };
+            let next = || queue.lock().ok().and_then(|mut queue| queue.pop_front());
+            while let Some(part) = next() {
+                pour_part(lane, &reading, &part, (&to, run)).await?;
+            }
+            Ok(())
+        });
     }
+    let ended_early =
+        |e| Failure::failed("a lane ended early", "run the same command again to go on").because(e);
+    while let Some(ended) = tasks.join_next().await {
+        ended.map_err(ended_early)??;
+    }
+    Ok(())
+}
+
+async fn pour_part(
+    lane: Lane<'_>,
+    reading: &Arc<Reading>,
+    part: &Part,
+    (to, run): (&ToPackage, u32),
+) -> Result<(), Failure> {
+    let folder = PartPath { section: part.section, number: part.number, run };
+    let mut sink = PartSink::new(to, folder, (part.number, run));
+    let mut pouring = PartSource { lane, reading, work: &part.work };
+    pouring.pour(&mut sink).await.map_err(flow_fault)?;
+    sink.finish().await.map_err(|e| flow_fault(FlowError::new(e)))
 }
 
 /// Gives the error inside a flow the words an operator needs.

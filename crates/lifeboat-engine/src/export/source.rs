@@ -12,6 +12,7 @@ use lifeboat_components::synapse::facts::{self, Versions};
 use lifeboat_components::synapse::layout::{self, Layout};
 use lifeboat_components::synapse::plan::{Part, Work, chosen_parts, room_ranges, table_parts};
 use lifeboat_components::synapse::read::media::{BlobSet, KnownBlobs};
+use lifeboat_components::synapse::read::rooms::RoomRows;
 use lifeboat_components::synapse::read::{Reading, encrypted, referenced_bytes};
 use lifeboat_package::id::Section;
 use lifeboat_package::selection::{MediaScope, Selection};
@@ -89,6 +90,7 @@ impl Source {
             frugal,
             early_gaps,
             blobs: BlobSet::default(),
+            room_rows: RoomRows::default(),
             config,
         };
         let position = facts::position(cut.anchor()).await.map_err(database_fault)?;
@@ -118,6 +120,10 @@ impl Source {
     /// together.
     pub fn todo(&self, done: &[PartDone]) -> Vec<Part> {
         let finished: BTreeSet<u32> = done.iter().map(|part| part.number).collect();
+        let is_range = |part: &Part| matches!(part.work, Work::Rooms(_));
+        if self.plan.iter().any(|part| is_range(part) && finished.contains(&part.number)) {
+            self.reading.room_rows.distrust();
+        }
         let torn: BTreeSet<&str> = self
             .plan
             .iter()

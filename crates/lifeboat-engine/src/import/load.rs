@@ -210,7 +210,7 @@ async fn load(
             let sessions = (session, contents_session);
             let mut sink = EventSink::start(sessions, &contents.columns).await.map_err(flow)?;
             source.pour(&mut sink).await.map_err(fault)?;
-            loaded = sink.finish().await.map_err(flow)?.to_vec();
+            loaded = sink.finish().await.map_err(flow)?;
         } else {
             let mut sink =
                 TableSink::start(session, name, &contents.columns).await.map_err(flow)?;

@@ -1,18 +1,21 @@
 //! Files to their places: configuration first, then media; never over a file that differs.
 
+use std::sync::{Arc, Mutex};
+
 use futures_util::{StreamExt, TryStreamExt, stream};
 use lifeboat_components::synapse::config::place::{PlaceAction, place_config_files};
 use lifeboat_components::synapse::read::media::MediaRecord;
 use lifeboat_components::synapse::write::media::{MediaStore, Placed, append, compare};
 use lifeboat_package::digest::Digest;
 use lifeboat_package::id::Section;
+use tokio::sync::RwLock;
 
 use super::check::{Checked, Contents};
 use super::{ImportOutcome, ImportRequest};
 use crate::context::{Context, Unit};
 use crate::failure::Failure;
 use crate::reader::blobs::BlobPlaces;
-use crate::reader::damaged;
+use crate::reader::{apart, damaged};
 
 /// Writes the configuration files that the target names and lacks.
 ///
@@ -38,27 +41,102 @@ pub fn config(checked: &Checked, outcome: &mut ImportOutcome) -> Result<(), Fail
     Ok(())
 }
 
+/// What became of the media files.
+#[derive(Default)]
+pub struct PlacedMedia {
+    written: u64,
+    equal: u64,
+    warnings: Vec<String>,
+}
+
+impl PlacedMedia {
+    /// Adds it to the outcome of the import.
+    pub fn add_to(self, outcome: &mut ImportOutcome) {
+        outcome.media_written += self.written;
+        outcome.media_equal += self.equal;
+        outcome.gaps += self.warnings.len() as u64;
+        outcome.warnings.extend(self.warnings);
+    }
+}
+
+/// How far the media are. They are written beside the rows and indexes, whose stages come first;
+/// what was done by then is told when it is their turn.
+pub struct MediaProgress<'a> {
+    cx: &'a Context,
+    any: bool,
+    total: u64,
+    told: Mutex<Option<u64>>,
+    /// Whoever writes a file holds it for reading.
+    writing: Arc<RwLock<()>>,
+}
+
+impl<'a> MediaProgress<'a> {
+    /// Of the media of this package.
+    pub fn new(cx: &'a Context, checked: &Checked) -> Self {
+        let total = checked.package.manifest.volumes.iter().map(|volume| volume.size).sum();
+        let any = !checked.package.manifest.sections.media.is_empty();
+        Self { cx, any, total, told: Mutex::new(Some(0)), writing: Arc::default() }
+    }
+
+    /// Their turn has come.
+    pub fn show(&self) {
+        if !self.any {
+            return;
+        }
+        self.cx.stage("media", self.total, Unit::Bytes);
+        if let Some(done) = self.told.lock().ok().and_then(|mut told| told.take()) {
+            self.cx.advance(done);
+        }
+    }
+
+    /// Returns when nothing is being written any more: a file whose writing has begun is finished
+    /// though nobody waits for it.
+    pub async fn settled(&self) {
+        drop(self.writing.write().await);
+    }
+
+    /// Writes on a thread of its own.
+    async fn write<T: Send + 'static>(
+        &self,
+        write: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Failure> {
+        let writing = self.writing.clone().read_owned().await;
+        apart(move || {
+            let written = write();
+            drop(writing);
+            written
+        })
+        .await
+    }
+
+    fn advance(&self, by: u64) {
+        match self.told.lock().ok().as_deref_mut() {
+            Some(Some(untold)) => *untold += by,
+            _ => self.cx.advance(by),
+        }
+    }
+}
+
 /// Writes the media files, in parallel.
 ///
 /// # Errors
 /// [`Failure`] when an entry is damaged or the media store cannot be written.
 pub async fn media(
-    cx: &Context,
+    progress: &MediaProgress<'_>,
     request: &ImportRequest,
     checked: &Checked,
     contents: &Contents,
-    outcome: &mut ImportOutcome,
-) -> Result<(), Failure> {
+) -> Result<PlacedMedia, Failure> {
+    let mut outcome = PlacedMedia::default();
     let root = &checked.opened.media_store;
     let of_media = contents.parts.iter().filter(|(part, _)| part.section == Section::Media);
     let index: Vec<_> = of_media.filter_map(|(_, names)| names.get("index")).flatten().collect();
     if index.is_empty() {
-        return Ok(());
+        return Ok(outcome);
     }
     let store = MediaStore::open(root).map_err(|e| cannot_write(&root.display().to_string(), e))?;
+    let store = Arc::new(store);
     let blobs = BlobPlaces::of(&checked.package).await?;
-    let bytes = checked.package.manifest.volumes.iter().map(|volume| volume.size).sum();
-    cx.stage("media", bytes, Unit::Bytes);
     for entry in index {
         let lines = checked.package.content(entry).await?;
         let records = lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
@@ -70,17 +148,17 @@ pub async fn media(
             let (store, blobs) = (&store, &blobs);
             async move {
                 let record = record?;
-                let placed = place_one(cx, checked, (store, blobs), &record).await?;
+                let placed = place_one(progress, checked, (store, blobs), &record).await?;
+                progress.advance(record.length);
                 Ok::<_, Failure>((record, placed))
             }
         }));
         let mut placing = placing.buffer_unordered(request.lanes.max(1));
         while let Some((record, placed)) = placing.try_next().await? {
             match placed {
-                Placed::Written => outcome.media_written += 1,
-                Placed::Equal => outcome.media_equal += 1,
+                Placed::Written => outcome.written += 1,
+                Placed::Equal => outcome.equal += 1,
                 Placed::Differs => {
-                    outcome.gaps += 1;
                     let path = &record.path;
                     let warning = format!("media {path}: another file is there; it was left alone");
                     outcome.warnings.push(warning);
@@ -88,31 +166,34 @@ pub async fn media(
             }
         }
     }
-    Ok(())
+    Ok(outcome)
 }
 
 async fn place_one(
-    cx: &Context,
+    progress: &MediaProgress<'_>,
     checked: &Checked,
-    (store, blobs): (&MediaStore, &BlobPlaces),
+    (store, blobs): (&Arc<MediaStore>, &BlobPlaces),
     record: &MediaRecord,
 ) -> Result<Placed, Failure> {
     let place = store.place(&record.path).ok_or_else(|| damaged(&record.path))?;
     let sha256: Digest = record.sha256.parse().map_err(|_| damaged(&record.path))?;
     let pieces = blobs.pieces(&sha256).ok_or_else(|| damaged(&record.path))?;
     let fail = |e| cannot_write(&record.path, e);
-    cx.advance(record.length);
     if let [piece] = pieces {
         let bytes = checked.package.content(piece).await?;
-        return store.write(&place, &sha256, &[&bytes]).map_err(fail);
+        let store = store.clone();
+        let write = move || store.write(&place, &sha256, &[&bytes]);
+        return progress.write(write).await?.map_err(fail);
     }
-    if let Some(found) = compare(&place, &sha256).map_err(fail)? {
+    let at = place.clone();
+    if let Some(found) = apart(move || compare(&at, &sha256)).await?.map_err(fail)? {
         return Ok(found);
     }
     let partial = store.begin(&place).map_err(fail)?;
     for piece in pieces {
         let bytes = checked.package.content(piece).await?;
-        append(&partial, &bytes).map_err(fail)?;
+        let to = partial.clone();
+        progress.write(move || append(&to, &bytes)).await?.map_err(fail)?;
     }
     store.finish(&partial, &place).map_err(fail)?;
     Ok(Placed::Written)

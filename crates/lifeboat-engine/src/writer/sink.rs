@@ -11,7 +11,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::JoinHandle;
 
 use super::ToWriter;
-use crate::context::Context;
+use crate::context::Event;
 use crate::journal::PartDone;
 
 /// Bytes of entries that may wait for the writer, all lanes together.
@@ -47,15 +47,22 @@ pub struct ToPackage {
     pub pending: Arc<Semaphore>,
     /// zstd level.
     pub level: i32,
+    /// Takes progress.
+    pub report: Arc<dyn Fn(Event) + Send + Sync>,
+}
+
+impl ToPackage {
+    fn advance(&self, by: u64) {
+        (self.report)(Event::Advance(by));
+    }
 }
 
 /// A frame on its way through the compressor.
 type Compressing = JoinHandle<Result<Vec<u8>, CompressError>>;
 
 /// Takes one part's batches.
-pub struct PartSink<'a> {
+pub struct PartSink {
     to: ToPackage,
-    cx: &'a Context,
     folder: PartPath,
     frames: VecDeque<(EntryPath, Count, Compressing)>,
     sequences: BTreeMap<String, u32>,
@@ -63,14 +70,9 @@ pub struct PartSink<'a> {
     rows: BTreeMap<String, u64>,
 }
 
-impl<'a> PartSink<'a> {
+impl PartSink {
     /// A sink for the part in `folder`, number `number` of the plan, read under `cut`.
-    pub fn new(
-        cx: &'a Context,
-        to: &ToPackage,
-        folder: PartPath,
-        (number, cut): (u32, u32),
-    ) -> Self {
+    pub fn new(to: &ToPackage, folder: PartPath, (number, cut): (u32, u32)) -> Self {
         let done = PartDone {
             folder: folder.to_string(),
             number,
@@ -82,7 +84,6 @@ impl<'a> PartSink<'a> {
         };
         Self {
             to: to.clone(),
-            cx,
             folder,
             frames: VecDeque::new(),
             sequences: BTreeMap::new(),
@@ -133,7 +134,7 @@ impl<'a> PartSink<'a> {
         let level = self.to.level;
         let frame = tokio::task::spawn_blocking(move || compress(&records.lines, level));
         self.frames.push_back((path, count, frame));
-        self.cx.advance(raw);
+        self.to.advance(raw);
         if self.frames.len() > COMPRESSING { self.send_oldest().await } else { Ok(()) }
     }
 
@@ -147,7 +148,7 @@ impl<'a> PartSink<'a> {
     }
 
     async fn blob(&mut self, blob: BlobPiece) -> Result<(), SinkError> {
-        self.cx.advance(blob.bytes.len() as u64);
+        self.to.advance(blob.bytes.len() as u64);
         let permit = self.share(blob.bytes.len()).await?;
         let blob = ToWriter::Blob { blob, permit };
         self.to.writer.send(blob).await.map_err(|_| SinkError::WriterGone)
@@ -172,7 +173,7 @@ impl<'a> PartSink<'a> {
     }
 }
 
-impl Sink for PartSink<'_> {
+impl Sink for PartSink {
     fn accept(&mut self, batch: Batch) -> Flow<'_> {
         Box::pin(async move {
             match batch {

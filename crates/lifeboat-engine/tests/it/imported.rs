@@ -4,6 +4,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
 use std::sync::{LazyLock, Mutex};
 
 use lifeboat_engine::context::{Context, Stop};
@@ -163,7 +164,7 @@ fn context() -> Context {
     let (sender, stop) = tokio::sync::watch::channel(Stop::Go);
     drop(sender);
     Context {
-        report: Box::new(|_| {}),
+        report: Arc::new(|_| {}),
         stop,
         now: || 1_770_000_000,
         entropy: |buffer| {

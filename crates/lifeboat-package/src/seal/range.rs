@@ -93,6 +93,21 @@ impl SealedRange {
     }
 }
 
+/// The plaintext bytes of the segment that holds the plaintext byte `offset`, in a sealed file of
+/// `sealed` bytes. A reader that keeps opened segments need not open one for each of its entries.
+///
+/// # Errors
+/// [`SealError::Range`] when there is no such byte.
+pub fn segment_around(sealed: u64, offset: u64) -> Result<Range<u64>, SealError> {
+    let locate = || {
+        let size = plaintext_size(sealed).filter(|size| offset < *size)?;
+        let (number, within) = segment_of(offset)?;
+        let begin = offset.checked_sub(within as u64)?;
+        Some(begin..begin.checked_add(capacity(number) as u64)?.min(size))
+    };
+    locate().ok_or(SealError::Range { offset, length: 1 })
+}
+
 /// The segment that holds the plaintext byte `offset`, and where in it.
 fn segment_of(offset: u64) -> Option<(u32, usize)> {
     let (first, later) = (capacity(0) as u64, capacity(1) as u64);

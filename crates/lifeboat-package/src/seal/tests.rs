@@ -59,6 +59,25 @@ fn ranges_outside_the_file_are_refused() {
 }
 
 #[test]
+fn segments_lie_side_by_side_and_cover_the_plaintext() {
+    for size in [1, FIRST, FIRST + 1, FIRST + LATER, 2_500_000] {
+        let sealed = sealed_size(size);
+        let mut at = 0;
+        while at < size {
+            let segment = segment_around(sealed, at).unwrap();
+            assert_eq!(segment.start, at);
+            assert_eq!(segment_around(sealed, segment.end - 1).unwrap(), segment);
+            let range = SealedRange::of(sealed, at, segment.end - at).unwrap();
+            assert!(range.bytes().end - range.bytes().start <= SEGMENT as u64);
+            at = segment.end;
+        }
+        assert_eq!(at, size);
+        assert!(segment_around(sealed, size).is_err());
+    }
+    assert!(segment_around(55, 0).is_err());
+}
+
+#[test]
 fn a_range_of_a_shorter_file_does_not_open() {
     let (key, package, fresh) = key();
     let sealed = seal_bytes(&key, &package, "f", &fresh, &vec![7; 3 << 20]);

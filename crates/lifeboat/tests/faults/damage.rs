@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::OnceLock;
 
 use lifeboat_engine::context::Context;
@@ -42,7 +43,7 @@ impl Inspector {
     fn verify(&self, package: &Path, with_key: bool) -> Verdict {
         let (_sender, stop) = watch::channel(lifeboat_engine::context::Stop::Go);
         let context = Context {
-            report: Box::new(|_| ()),
+            report: Arc::new(|_| ()),
             stop,
             now: || 0,
             entropy: |_| (),

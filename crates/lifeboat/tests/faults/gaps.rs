@@ -145,3 +145,26 @@ fn a_table_and_a_column_that_nobody_knows_are_exported_and_named() {
     };
     assert!(holds(b"all is well") && holds(b"bowline"));
 }
+
+#[test]
+fn rows_that_no_room_reaches_are_exported_once() {
+    let berth = Berth::archive();
+    let world = harbour().world();
+    let database = harbour().database(&world);
+    let sql = "INSERT INTO event_auth (event_id, auth_id, room_id)
+               VALUES ('$adrift', '$anchor', '!adrift:lifeboat.test');
+               INSERT INTO state_groups_state (state_group, room_id, type, state_key, event_id)
+               VALUES (999999999, '!adrift:lifeboat.test', 'm.room.flotsam', '', '$adrift');";
+    world.cluster.psql(&database, sql).unwrap();
+    let mut command = harbour().export_of(&world, &database, &berth.folder, &berth.target);
+    let said = run(command.args(["--media", "none"]));
+    assert!(matches!(said.exit, Some(0 | 3)), "{said:?}");
+    harbour().assert_valid(&berth.target, &[]);
+    let content = harbour().content(&berth.target, &[]);
+    for table in ["event_auth", "state_groups_state"] {
+        let of_table = |name: &str| name.ends_with(&format!("rooms/{table}.jsonl"));
+        let (_, lines) = content.iter().find(|(name, _)| of_table(name)).unwrap();
+        let lines = String::from_utf8_lossy(lines);
+        assert_eq!(lines.lines().filter(|line| line.contains("$adrift")).count(), 1, "{table}");
+    }
+}

@@ -27,6 +27,17 @@ fn a_large_room_has_a_range_of_its_own() {
     assert_eq!(ranges[1].0, KeyRange { from: Some("!b".to_owned()), to: Some("!c".to_owned()) });
 }
 
+#[test]
+fn lanes_get_even_ranges_and_no_small_one_is_left_over() {
+    let rooms: Vec<RoomSize> = (0..50).map(|n| room(&format!("!{n:02}"), 3_333)).collect();
+    for lanes in 2..=4 {
+        let weights: Vec<u64> = room_ranges(&rooms, lanes).iter().map(|(_, n)| *n).collect();
+        assert_eq!(weights.len(), lanes, "{weights:?}");
+        let (least, most) = (weights.iter().min().unwrap(), weights.iter().max().unwrap());
+        assert!(most - least <= 2 * 3_333, "{weights:?}");
+    }
+}
+
 proptest! {
     #[test]
     fn every_key_lies_in_exactly_one_range(

@@ -1,12 +1,17 @@
 //! Rooms: every row of a range of room ids, and the rows that no room reaches.
 
-use lifeboat_package::flow::{FlowError, Sink};
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use lifeboat_package::flow::{Batch, Flow, FlowError, Sink};
 use tokio_postgres::Client;
 
-use super::Lane;
 use super::frames::Frames;
 use super::summary;
 use super::tables::{pour_query, selected};
+use super::{Lane, Reading};
+use crate::postgres::PostgresError;
 use crate::postgres::columns::{Carrier, Column, quoted};
 use crate::postgres::copy_out::RowStream;
 use crate::postgres::record::Shape;
@@ -40,24 +45,93 @@ pub async fn pour_range(
     Ok(())
 }
 
-/// Pours the rows that no range of rooms reaches.
+/// Rows of each table that the ranges of rooms held, all read under one cut.
+#[derive(Default)]
+pub struct RoomRows {
+    rows: Mutex<BTreeMap<String, u64>>,
+    of_other_cuts: AtomicBool,
+}
+
+impl RoomRows {
+    /// Some ranges were read under another cut: what is counted here says nothing.
+    pub fn distrust(&self) {
+        self.of_other_cuts.store(true, Ordering::Relaxed);
+    }
+
+    fn add(&self, table: &str, count: u64) {
+        if let Ok(mut rows) = self.rows.lock() {
+            match rows.get_mut(table) {
+                Some(rows) => *rows += count,
+                None => drop(rows.insert(table.to_owned(), count)),
+            }
+        }
+    }
+
+    /// Whether the ranges held all of a table's `count` rows.
+    fn held_all(&self, table: &str, count: u64) -> bool {
+        let rows = self.rows.lock().ok().and_then(|rows| rows.get(table).copied());
+        !self.of_other_cuts.load(Ordering::Relaxed) && rows.unwrap_or(0) == count
+    }
+}
+
+/// Counts the rows that pass.
+pub(super) struct Counted<'a> {
+    /// Where they go.
+    pub(super) sink: &'a mut dyn Sink,
+    /// What they are added to.
+    pub(super) rows: &'a RoomRows,
+}
+
+impl Sink for Counted<'_> {
+    fn accept(&mut self, batch: Batch) -> Flow<'_> {
+        if let Batch::Records(records) = &batch {
+            for (table, count) in &records.rows {
+                self.rows.add(table, *count);
+            }
+        }
+        self.sink.accept(batch)
+    }
+}
+
+/// Pours the rows that no range of rooms reaches. All ranges of this run must have been poured.
 ///
 /// # Errors
 /// [`super::ReadError`] inside, or the sink's.
 pub async fn pour_strays(
     lane: Lane<'_>,
-    layout: &Layout,
+    reading: &Reading,
     sink: &mut dyn Sink,
 ) -> Result<(), FlowError> {
-    for table in layout.tables().iter().filter(|table| table.strays) {
+    for table in reading.layout.tables().iter().filter(|table| table.strays) {
         let Pour::ByRoom(path) = table.pour else { continue };
         let Some(condition) = stray_condition(path) else { continue };
+        let client = lane.of(&table.name);
+        // Counting is much cheaper than asking of every row whether its event is there.
+        if is_reached_once(path) {
+            let count = rows_of(client, table).await.map_err(FlowError::new)?;
+            if reading.room_rows.held_all(&table.name, count) {
+                continue;
+            }
+        }
         let columns = selected(&table.columns, "t");
         let name = quoted(&table.name);
         let query = format!("SELECT {columns} FROM ONLY {name} t WHERE {condition}");
-        pour_query(lane.of(&table.name), table, &query, sink).await?;
+        pour_query(client, table, &query, sink).await?;
     }
     Ok(())
+}
+
+/// Whether no row can come with two rooms: what it is reached through is unique. So as many rows as
+/// the table has are all of its rows.
+fn is_reached_once(path: Path) -> bool {
+    matches!(path, Path::RoomId | Path::Event | Path::StateGroup)
+}
+
+async fn rows_of(client: &Client, table: &StoredTable) -> Result<u64, PostgresError> {
+    let query = format!("SELECT count(*) FROM ONLY {}", quoted(&table.name));
+    let doing = |e| PostgresError::sorted(format!("count {}", table.name), e);
+    let row = client.query_one(query.as_str(), &[]).await.map_err(doing)?;
+    Ok(row.get::<_, i64>(0).unsigned_abs())
 }
 
 fn range_query(table: &StoredTable, path: Path, range: &KeyRange) -> String {
@@ -104,7 +178,8 @@ fn stray_condition(path: Path) -> Option<&'static str> {
     }
 }
 
-/// Events with their content in one record (`docs/src/format.md` §7.3).
+/// Events with their content in one record (`docs/src/format.md` §7.3), in whatever order the
+/// server finds them: in the order of rooms it could not read pages in a row.
 async fn pour_events(
     lane: &Client,
     (events, contents): (&StoredTable, &StoredTable),
@@ -131,8 +206,7 @@ async fn pour_events(
          FROM events e
          LEFT JOIN event_json j ON j.event_id = e.event_id
          LEFT JOIN rooms r ON r.room_id = e.room_id
-         WHERE {}
-         ORDER BY e.room_id, e.stream_ordering",
+         WHERE {}",
         selected(&event_columns, "e"),
         selected(&content_columns, "j"),
         range.condition("e.room_id")
@@ -143,3 +217,7 @@ async fn pour_events(
     frames.stream(&mut rows, &shape, sink).await?;
     frames.finish(sink).await
 }
+
+#[cfg(test)]
+#[path = "rooms_tests.rs"]
+mod tests;

@@ -2,10 +2,13 @@
 //! [`super::super::read::rooms`].
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
+use bytes::BytesMut;
 use lifeboat_package::flow::{Batch, Flow, FlowError, Records, Sink};
 use serde::Deserialize;
 use serde_json::value::RawValue;
+use tokio::task::JoinHandle;
 use tokio_postgres::Client;
 
 use super::WriteError;
@@ -20,11 +23,7 @@ pub const JOINED: &str = "events";
 pub type Columns = BTreeMap<String, Vec<Column>>;
 
 /// Takes the records of one table and loads them.
-pub struct TableSink {
-    table: String,
-    rows: RowSink,
-    sent: u64,
-}
+pub struct TableSink(Loading);
 
 impl TableSink {
     /// Starts loading `table`.
@@ -36,46 +35,142 @@ impl TableSink {
         table: &str,
         columns: &Columns,
     ) -> Result<Self, WriteError> {
-        let rows = start(client, table, columns).await?;
-        Ok(Self { table: table.to_owned(), rows, sent: 0 })
+        let tables = vec![Table::start(client, table, columns).await?];
+        Ok(Self(Loading { tables, encode: encode_rows, encoding: None }))
     }
 
     /// Ends; returns how many rows were loaded.
     ///
     /// # Errors
-    /// [`WriteError`] when the database refuses the rows or counts others.
+    /// [`WriteError`] when a record does not fit, or the database refuses the rows or counts
+    /// others.
     pub async fn finish(self) -> Result<u64, WriteError> {
-        finish(self.table, self.rows, self.sent).await
-    }
-
-    async fn records(&mut self, records: &Records) -> Result<(), WriteError> {
-        for line in lines(records)? {
-            let members = Members::parse(line)
-                .map_err(|source| WriteError::Record { name: self.table.clone(), source })?;
-            self.rows.row(&members)?;
-            self.sent += 1;
-            self.rows.flush().await?;
-        }
-        Ok(())
+        Ok(self.0.finish().await?.iter().map(|(_, rows)| rows).sum())
     }
 }
 
 impl Sink for TableSink {
     fn accept(&mut self, batch: Batch) -> Flow<'_> {
-        Box::pin(async move {
-            match batch {
-                Batch::Records(records) => self.records(&records).await.map_err(FlowError::new),
-                Batch::Blob(_) | Batch::Gap(_) => Ok(()),
-            }
-        })
+        Box::pin(async move { self.0.take(batch).await.map_err(FlowError::new) })
     }
 }
 
 /// Takes joined event records and loads both their tables, over two sessions.
-pub struct EventSink {
-    events: RowSink,
-    contents: RowSink,
-    sent: (u64, u64),
+pub struct EventSink(Loading);
+
+impl EventSink {
+    /// Starts loading both tables.
+    ///
+    /// # Errors
+    /// [`WriteError`] when a table is not described or the database refuses.
+    pub async fn start(clients: (&Client, &Client), columns: &Columns) -> Result<Self, WriteError> {
+        let tables = vec![
+            Table::start(clients.0, "events", columns).await?,
+            Table::start(clients.1, "event_json", columns).await?,
+        ];
+        Ok(Self(Loading { tables, encode: encode_events, encoding: None }))
+    }
+
+    /// Ends; returns how many rows were loaded into each table.
+    ///
+    /// # Errors
+    /// [`WriteError`] when a record does not fit, or the database refuses the rows or counts
+    /// others.
+    pub async fn finish(self) -> Result<Vec<(String, u64)>, WriteError> {
+        self.0.finish().await
+    }
+}
+
+impl Sink for EventSink {
+    fn accept(&mut self, batch: Batch) -> Flow<'_> {
+        Box::pin(async move { self.0.take(batch).await.map_err(FlowError::new) })
+    }
+}
+
+/// One table's `COPY`.
+struct Table {
+    name: String,
+    rows: RowSink,
+    sent: u64,
+}
+
+impl Table {
+    async fn start(client: &Client, name: &str, columns: &Columns) -> Result<Self, WriteError> {
+        let found = columns.get(name).ok_or_else(|| WriteError::UnknownTable(name.to_owned()))?;
+        let rows = RowSink::start(client, RowEncoder::new(name, found.clone())).await?;
+        Ok(Self { name: name.to_owned(), rows, sent: 0 })
+    }
+}
+
+/// The rows that a batch of records holds of one table.
+#[derive(Default)]
+struct Encoded {
+    rows: BytesMut,
+    count: u64,
+}
+
+/// Makes a batch of records into rows, for as many tables as there are encoders.
+type Encode = fn(&[Arc<RowEncoder>], &Records) -> Result<Vec<Encoded>, WriteError>;
+
+/// Records on their way into tables. The next batch is made into rows on a thread of its own while
+/// the rows of the last one go to the server.
+struct Loading {
+    tables: Vec<Table>,
+    encode: Encode,
+    encoding: Option<JoinHandle<Result<Vec<Encoded>, WriteError>>>,
+}
+
+impl Loading {
+    async fn take(&mut self, batch: Batch) -> Result<(), WriteError> {
+        let Batch::Records(records) = batch else { return Ok(()) };
+        let encoders: Vec<_> = self.tables.iter().map(|table| table.rows.encoder()).collect();
+        let encode = self.encode;
+        let next = tokio::task::spawn_blocking(move || encode(&encoders, &records));
+        let last = self.encoding.replace(next);
+        self.send(last).await
+    }
+
+    async fn send(
+        &mut self,
+        encoding: Option<JoinHandle<Result<Vec<Encoded>, WriteError>>>,
+    ) -> Result<(), WriteError> {
+        let Some(encoding) = encoding else { return Ok(()) };
+        let encoded = encoding.await.map_err(WriteError::Thread)??;
+        for (table, Encoded { rows, count }) in self.tables.iter_mut().zip(encoded) {
+            table.rows.send(rows).await?;
+            table.sent += count;
+        }
+        Ok(())
+    }
+
+    async fn finish(mut self) -> Result<Vec<(String, u64)>, WriteError> {
+        let last = self.encoding.take();
+        self.send(last).await?;
+        let mut loaded = Vec::with_capacity(self.tables.len());
+        for Table { name, rows, sent } in self.tables {
+            let taken = rows.finish().await?;
+            if taken != sent {
+                return Err(WriteError::RowCount { table: name, sent, taken });
+            }
+            loaded.push((name, taken));
+        }
+        Ok(loaded)
+    }
+}
+
+fn encode_rows(
+    encoders: &[Arc<RowEncoder>],
+    records: &Records,
+) -> Result<Vec<Encoded>, WriteError> {
+    let [table] = encoders else { return Ok(Vec::new()) };
+    let mut encoded = Encoded::default();
+    encoded.rows.reserve(records.lines.len());
+    for line in lines(records)? {
+        let members = Members::parse(line).map_err(|source| unreadable(records, source))?;
+        table.row(&members, &mut encoded.rows)?;
+        encoded.count += 1;
+    }
+    Ok(vec![encoded])
 }
 
 /// A joined record (`docs/src/format.md` §7.3), unparsed where it can stay so.
@@ -91,59 +186,29 @@ struct EventRecord<'a> {
     pdu: &'a RawValue,
 }
 
-impl EventSink {
-    /// Starts loading both tables.
-    ///
-    /// # Errors
-    /// [`WriteError`] when a table is not described or the database refuses.
-    pub async fn start(clients: (&Client, &Client), columns: &Columns) -> Result<Self, WriteError> {
-        let events = start(clients.0, "events", columns).await?;
-        let contents = start(clients.1, "event_json", columns).await?;
-        Ok(Self { events, contents, sent: (0, 0) })
-    }
-
-    /// Ends; returns how many rows were loaded into each table.
-    ///
-    /// # Errors
-    /// [`WriteError`] when the database refuses the rows or counts others.
-    pub async fn finish(self) -> Result<[(String, u64); 2], WriteError> {
-        let (events, contents) = ("events".to_owned(), "event_json".to_owned());
-        let taken = finish(events.clone(), self.events, self.sent.0).await?;
-        let also_taken = finish(contents.clone(), self.contents, self.sent.1).await?;
-        Ok([(events, taken), (contents, also_taken)])
-    }
-
-    async fn records(&mut self, records: &Records) -> Result<(), WriteError> {
-        for line in lines(records)? {
-            let record: EventRecord<'_> = serde_json::from_str(line)
-                .map_err(|source| WriteError::Record { name: "events".to_owned(), source })?;
-            if let Some(mut row) = record.events {
-                row.push("event_id", Member::Json(record.event_id.get()));
-                self.events.row(&row)?;
-                self.sent.0 += 1;
-                self.events.flush().await?;
-            }
-            if let Some(mut row) = record.event_json {
-                row.push("event_id", Member::Json(record.event_id.get()));
-                row.push("json", content(record.pdu.get()));
-                self.contents.row(&row)?;
-                self.sent.1 += 1;
-                self.contents.flush().await?;
-            }
+fn encode_events(
+    encoders: &[Arc<RowEncoder>],
+    records: &Records,
+) -> Result<Vec<Encoded>, WriteError> {
+    let [of_events, of_contents] = encoders else { return Ok(Vec::new()) };
+    let (mut events, mut contents) = (Encoded::default(), Encoded::default());
+    contents.rows.reserve(records.lines.len());
+    for line in lines(records)? {
+        let record: EventRecord<'_> =
+            serde_json::from_str(line).map_err(|source| unreadable(records, source))?;
+        if let Some(mut row) = record.events {
+            row.push("event_id", Member::Json(record.event_id.get()));
+            of_events.row(&row, &mut events.rows)?;
+            events.count += 1;
         }
-        Ok(())
+        if let Some(mut row) = record.event_json {
+            row.push("event_id", Member::Json(record.event_id.get()));
+            row.push("json", content(record.pdu.get()));
+            of_contents.row(&row, &mut contents.rows)?;
+            contents.count += 1;
+        }
     }
-}
-
-impl Sink for EventSink {
-    fn accept(&mut self, batch: Batch) -> Flow<'_> {
-        Box::pin(async move {
-            match batch {
-                Batch::Records(records) => self.records(&records).await.map_err(FlowError::new),
-                Batch::Blob(_) | Batch::Gap(_) => Ok(()),
-            }
-        })
-    }
+    Ok(vec![events, contents])
 }
 
 /// A PDU that went in as an object is the text of the column; one that went in as a string holds
@@ -153,19 +218,11 @@ fn content(pdu: &str) -> Member<'_> {
 }
 
 fn lines(records: &Records) -> Result<impl Iterator<Item = &str>, WriteError> {
-    let text = std::str::from_utf8(&records.lines).map_err(|e| WriteError::Record {
-        name: records.name.clone(),
-        source: serde::de::Error::custom(e),
-    })?;
+    let text = std::str::from_utf8(&records.lines)
+        .map_err(|e| unreadable(records, serde::de::Error::custom(e)))?;
     Ok(text.lines())
 }
 
-async fn start(client: &Client, table: &str, columns: &Columns) -> Result<RowSink, WriteError> {
-    let found = columns.get(table).ok_or_else(|| WriteError::UnknownTable(table.to_owned()))?;
-    Ok(RowSink::start(client, RowEncoder::new(table, found.clone())).await?)
-}
-
-async fn finish(table: String, rows: RowSink, sent: u64) -> Result<u64, WriteError> {
-    let taken = rows.finish().await?;
-    if taken == sent { Ok(taken) } else { Err(WriteError::RowCount { table, sent, taken }) }
+fn unreadable(records: &Records, source: serde_json::Error) -> WriteError {
+    WriteError::Record { name: records.name.clone(), source }
 }
