@@ -2,6 +2,7 @@
 //!
 //! A component's table and file names appear in its module and nowhere else.
 
-pub mod matrix;
-pub mod postgres;
 pub mod synapse;
+
+pub use lifeboat_matrix as matrix;
+pub use lifeboat_postgres as postgres;

@@ -3,7 +3,6 @@
 pub mod catalogue;
 pub mod check;
 pub mod choose;
-pub mod config;
 pub mod facts;
 pub mod fixups;
 pub mod layout;
@@ -15,3 +14,5 @@ pub mod read;
 pub mod schema;
 pub mod sequences;
 pub mod write;
+
+pub use lifeboat_config as config;

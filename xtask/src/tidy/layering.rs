@@ -15,6 +15,9 @@ struct Layer {
 const PACKAGE: &str = "lifeboat-package";
 const RULES: &str = "lifeboat-rules";
 const STORAGE: &str = "lifeboat-storage";
+const POSTGRES: &str = "lifeboat-postgres";
+const MATRIX: &str = "lifeboat-matrix";
+const CONFIG: &str = "lifeboat-config";
 const COMPONENTS: &str = "lifeboat-components";
 const ENGINE: &str = "lifeboat-engine";
 const SERVER: &str = "lifeboat-server";
@@ -27,7 +30,14 @@ const LAYERS: &[Layer] = &[
     Layer { name: PACKAGE, below: &[], pure: Some(PACKAGE_OUTSIDE) },
     Layer { name: RULES, below: &[PACKAGE], pure: Some(&["serde", "thiserror"]) },
     Layer { name: STORAGE, below: &[], pure: None },
-    Layer { name: COMPONENTS, below: &[PACKAGE, STORAGE], pure: None },
+    Layer { name: POSTGRES, below: &[], pure: None },
+    Layer {
+        name: MATRIX,
+        below: &[],
+        pure: Some(&["base64", "ruma", "serde", "serde_json", "thiserror", "zeroize"]),
+    },
+    Layer { name: CONFIG, below: &[PACKAGE, MATRIX, POSTGRES], pure: None },
+    Layer { name: COMPONENTS, below: &[PACKAGE, STORAGE, MATRIX, POSTGRES, CONFIG], pure: None },
     Layer { name: ENGINE, below: &[PACKAGE, RULES, STORAGE, COMPONENTS], pure: None },
     Layer { name: SERVER, below: &[PACKAGE, RULES, ENGINE], pure: None },
     Layer {
@@ -46,8 +56,9 @@ const OWNED: &[(&str, &[&str])] = &[
     ("clap", &["lifeboat"]),
     ("indicatif", &["lifeboat"]),
     ("object_store", &[STORAGE]),
-    ("tokio-postgres", &[COMPONENTS]),
-    ("tokio-postgres-rustls", &[COMPONENTS]),
+    ("ruma", &[MATRIX]),
+    ("tokio-postgres", &[POSTGRES, CONFIG, COMPONENTS]),
+    ("tokio-postgres-rustls", &[POSTGRES]),
 ];
 
 /// What a pure crate's tests may use on top: properties, and cryptography of other people to

@@ -1,46 +1,17 @@
-//! Synapse's configuration: what it says, the secrets in it, and the files it names.
-//!
-//! Text in, values out; only `read` and [`place`] touch the disk, through `disk`. Names and
-//! meaning of the settings: Synapse's configuration manual, 1.163.
-//!
-//! * Several files are merged key by key at the top level, the later file wins.
-//! * Relative paths hold from the working directory of the Synapse process, not from the file.
-//! * Everything in a configuration file may be a secret: values have no `Debug`, are wiped when
-//!   dropped, and errors name places, never text.
-
-pub mod compare;
-pub mod conninfo;
-pub mod database;
-mod disk;
-mod follow;
-pub mod identity;
-pub mod kept;
-mod known;
-pub mod passfile;
-pub mod place;
-mod read;
-pub mod records;
-mod scalar;
-mod scan;
-mod secret;
-pub mod target;
-mod tree;
-pub mod units;
-pub mod yaml;
+//! The settings a Lifeboat needs to know, out of all that a configuration says.
 
 use std::path::{Path, PathBuf};
 
 use lifeboat_package::flow::Gap;
 use thiserror::Error;
 
-use crate::matrix::{KeyError, SigningKey};
+use lifeboat_matrix::{KeyError, SigningKey};
 
-use self::kept::KeptConfig;
-pub use self::read::{Document, ReadOptions, read};
-pub use self::scan::{FileState, NamedFile, Shape};
-pub use self::secret::Secret;
-use self::tree::Tree;
-use self::yaml::Mark;
+use crate::kept::KeptConfig;
+use crate::read::Document;
+use crate::scan::{self, NamedFile};
+use crate::tree::Tree;
+use crate::yaml::Mark;
 
 /// One Synapse's configuration, merged and followed.
 pub struct SynapseConfig {
@@ -58,8 +29,8 @@ pub struct SynapseConfig {
     pub media: MediaSettings,
     /// What could not be read.
     pub gaps: Vec<Gap>,
-    workdir: PathBuf,
-    tree: Tree,
+    pub(crate) workdir: PathBuf,
+    pub(crate) tree: Tree,
 }
 
 /// Where Synapse keeps media.
@@ -229,7 +200,7 @@ impl SynapseConfig {
     }
 }
 
-fn media(tree: &Tree, workdir: &Path) -> Result<MediaSettings, ConfigError> {
+pub(crate) fn media(tree: &Tree, workdir: &Path) -> Result<MediaSettings, ConfigError> {
     let store = tree.text(&["media_store_path"])?.unwrap_or("media_store");
     let flag = |name, default| Ok::<_, ConfigError>(tree.flag(&[name])?.unwrap_or(default));
     let mut providers = Vec::new();
@@ -263,7 +234,7 @@ fn media(tree: &Tree, workdir: &Path) -> Result<MediaSettings, ConfigError> {
 }
 
 /// A path as the Synapse process sees it: relative to its working directory, without `.` and `..`.
-fn absolute(workdir: &Path, path: impl AsRef<Path>) -> PathBuf {
+pub(crate) fn absolute(workdir: &Path, path: impl AsRef<Path>) -> PathBuf {
     let mut clean = PathBuf::new();
     for part in workdir.join(path).components() {
         match part {
@@ -278,12 +249,10 @@ fn absolute(workdir: &Path, path: impl AsRef<Path>) -> PathBuf {
 }
 
 /// `file:line:column` of a value.
-fn place_of(sources: &[PathBuf], mark: Mark) -> String {
+pub(crate) fn place_of(sources: &[PathBuf], mark: Mark) -> String {
     let file = sources.get(mark.file).map(|path| path.display().to_string());
     format!("{}:{}:{}", file.unwrap_or_default(), mark.line, mark.column)
 }
 
 #[cfg(test)]
-mod settings_tests;
-#[cfg(test)]
-mod yaml_tests;
+mod tests;

@@ -4,7 +4,7 @@
 use super::kept::KeptConfig;
 use super::scan::{FileState, NamedFile};
 use super::{SigningKeyError, SynapseConfig};
-use crate::matrix::SigningKey;
+use lifeboat_matrix::SigningKey;
 
 /// How grave it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

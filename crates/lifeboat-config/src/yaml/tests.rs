@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::yaml::{Node, Yaml, YamlError, parse};
+use super::{Node, Yaml, YamlError, parse};
 
 fn refusal(text: &str) -> YamlError {
     parse(text, 0).err().expect("must be refused")

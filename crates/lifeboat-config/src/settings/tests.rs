@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::units::{parse_duration, parse_size};
-use super::{ConfigError, Document, Shape, SynapseConfig};
+use crate::units::{parse_duration, parse_size};
+use crate::{ConfigError, Document, Shape, SynapseConfig};
 
 fn parse(texts: &[&str]) -> Result<SynapseConfig, ConfigError> {
     let name = |number| PathBuf::from(format!("/etc/synapse/{number}.yaml"));

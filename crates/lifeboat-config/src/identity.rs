@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use super::database::DatabaseError;
 use super::disk::{self, ReadFile};
 use super::target::Surroundings;
-use crate::postgres::connect::ClientIdentity;
+use lifeboat_postgres::connect::ClientIdentity;
 
 /// Where certificate and key are.
 #[derive(Debug, Clone, PartialEq, Eq)]

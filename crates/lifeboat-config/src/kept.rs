@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 
 use super::SigningKeyError;
 use super::secret::Secret;
-use crate::matrix::{SigningKey, parse_signing_keys};
+use lifeboat_matrix::{SigningKey, parse_signing_keys};
 
 /// Files, settings and secrets: of a server here, or out of a package. No `Debug`.
 #[derive(Default)]

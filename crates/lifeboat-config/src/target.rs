@@ -15,7 +15,7 @@ use super::disk;
 use super::identity::IdentityFiles;
 use super::passfile::{self, Login};
 use super::secret::Secret;
-use crate::postgres::connect::{CertificateCheck, Connector};
+use lifeboat_postgres::connect::{CertificateCheck, Connector};
 
 /// Parameters that go into the connection as they are, checked when it is configured.
 const CARRIED: &[&str] = &[

@@ -3,8 +3,8 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::postgres::copy_out::row_of;
-use crate::postgres::record::Shape;
+use crate::copy_out::row_of;
+use crate::record::Shape;
 
 fn encoded(columns: &[Column], line: &str) -> Result<Vec<u8>, RowError> {
     let mut out = BytesMut::new();
@@ -80,7 +80,7 @@ proptest! {
         let (row, ranges) = row_of(&fields);
         let mut line = Vec::new();
         Shape::flat(&columns)
-            .write(&crate::postgres::copy_out::Row::new(&row, &ranges), &mut line)
+            .write(&crate::copy_out::Row::new(&row, &ranges), &mut line)
             .expect("the row fits");
         let line = String::from_utf8(line).expect("lines are UTF-8");
         prop_assert!(line.ends_with('\n') && line.matches('\n').count() == 1);

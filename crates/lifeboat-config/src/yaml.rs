@@ -334,3 +334,6 @@ fn collection_tag(tag: Option<&Tag>, wanted: &str, mark: Mark) -> Result<(), Yam
 fn wrong(mark: Mark, detail: &str) -> YamlError {
     YamlError { mark, detail: detail.to_owned() }
 }
+
+#[cfg(test)]
+mod tests;

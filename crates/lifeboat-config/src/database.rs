@@ -10,7 +10,7 @@ use super::target::{DatabaseTarget, Surroundings};
 use super::tree::Branch;
 use super::yaml::Yaml;
 use super::{ConfigError, SynapseConfig, absolute};
-use crate::postgres::PostgresError;
+use lifeboat_postgres::PostgresError;
 
 /// A half of Synapse's data that may lie in a database of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

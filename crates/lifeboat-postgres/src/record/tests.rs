@@ -1,7 +1,7 @@
 //! Rows become lines, and documents stay byte for byte.
 
 use super::*;
-use crate::postgres::copy_out::row_of;
+use crate::copy_out::row_of;
 
 fn columns(list: &[(&str, &str)]) -> Vec<Column> {
     list.iter().map(|(name, kind)| Column::new(name, kind)).collect()
