@@ -23,6 +23,7 @@ use crate::context::Context;
 use crate::failure::Failure;
 use crate::import::ImportRequest;
 use crate::import::check::database_fault;
+use crate::import::databases;
 use crate::server::ServerRequest;
 
 pub use self::outcome::{MergeOutcome, RoomDone, UndoOutcome};
@@ -47,8 +48,9 @@ pub struct MergeRequest {
 /// # Errors
 /// [`Failure`] when the configuration cannot be used or the database not be reached.
 pub async fn is_living(server: &ServerRequest, wanted: bool) -> Result<bool, Failure> {
-    let opened = server.open()?;
-    let Some(fitness) = crate::import::check::look(&opened).await? else { return Ok(false) };
+    let mut opened = server.open()?;
+    let found = databases::look(&mut opened).await?.into_iter().next();
+    let Some(fitness) = found.and_then(|main| main.fitness) else { return Ok(false) };
     match fitness.state {
         State::Foreign(_) => {}
         State::Imported { .. } if wanted => {}

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use bytes::BytesMut;
 use lifeboat_package::id::Section;
 use lifeboat_package::selection::{Clock, Selection};
 use serde_json::value::RawValue;
@@ -134,15 +135,15 @@ impl Stage {
         keep: Wanted<'_>,
     ) -> Result<u64, MergeError> {
         let mut sink = self.sink(client, table).await?;
-        let mut rows = 0;
+        let (encoder, mut out, mut rows) = (sink.encoder(), BytesMut::new(), 0);
         for line in text(table, lines)?.lines() {
             let members = parse(table, line)?;
             if keep(&members) {
-                sink.row(&members).map_err(WriteError::Row)?;
-                sink.flush().await?;
+                encoder.row(&members, &mut out).map_err(WriteError::Row)?;
                 rows += 1;
             }
         }
+        sink.send(out).await?;
         sink.finish().await?;
         Ok(rows)
     }
@@ -161,6 +162,7 @@ impl Stage {
         let lines = text(JOINED, lines)?;
         let (mut rows, mut kept) = (0, Vec::new());
         let mut sink = self.sink(client, JOINED).await?;
+        let (encoder, mut out) = (sink.encoder(), BytesMut::new());
         for line in lines.lines() {
             let record: EventRecord<'_> = serde_json::from_str(line).map_err(unreadable(JOINED))?;
             let room = record.room_id.map(RawValue::get);
@@ -173,8 +175,7 @@ impl Stage {
             let closure = closure || !inside(&row);
             row.push("event_id", Member::Json(event_id.get()));
             row.push(CLOSURE, Member::Json(if closure { "true" } else { "false" }));
-            sink.row(&row).map_err(WriteError::Row)?;
-            sink.flush().await?;
+            encoder.row(&row, &mut out).map_err(WriteError::Row)?;
             rows += 1;
             if let Some(mut row) = event_json {
                 row.push("event_id", Member::Json(event_id.get()));
@@ -182,12 +183,14 @@ impl Stage {
                 kept.push(row);
             }
         }
+        sink.send(out).await?;
         sink.finish().await?;
         let mut sink = self.sink(client, "event_json").await?;
+        let (encoder, mut out) = (sink.encoder(), BytesMut::new());
         for row in &kept {
-            sink.row(row).map_err(WriteError::Row)?;
-            sink.flush().await?;
+            encoder.row(row, &mut out).map_err(WriteError::Row)?;
         }
+        sink.send(out).await?;
         sink.finish().await?;
         Ok(rows)
     }
