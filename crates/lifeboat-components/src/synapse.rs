@@ -8,6 +8,7 @@ pub mod fixups;
 pub mod layout;
 mod leave;
 pub mod media_path;
+pub mod merge;
 pub mod pick;
 pub mod plan;
 pub mod read;

@@ -17,6 +17,7 @@ pub mod journal;
 pub mod writer;
 
 pub mod import;
+pub mod merge;
 pub mod reader;
 
 pub mod inspect;

@@ -35,24 +35,7 @@ pub async fn pick(
     entries: &PartEntries,
     selection: &Selection,
 ) -> Result<Picked, Failure> {
-    let rooms = match &selection.rooms {
-        Scope::All => None,
-        Scope::None => Some(BTreeSet::new()),
-        Scope::Only(picks) => {
-            let mut rooms = BTreeSet::new();
-            for pick in picks {
-                let found = rooms_of(package, entries, pick).await?;
-                if found.is_empty() {
-                    return Err(Failure::usage(
-                        format!("{pick} fits no room of the package"),
-                        "lifeboat inspect --rooms lists its rooms",
-                    ));
-                }
-                rooms.extend(found);
-            }
-            Some(rooms)
-        }
-    };
+    let rooms = rooms(package, entries, selection).await?;
     let server = &package.manifest.metadata.server_id;
     let filter = RecordFilter::new(selection.clone(), rooms, server);
     let ranges: BTreeMap<PartPath, (Option<&str>, Option<&str>)> = package
@@ -78,6 +61,34 @@ pub async fn pick(
     }
     wanted.sort_by_key(|(part, name, _)| (RecordFilter::rank(part.section, name), part.section));
     Ok(Picked { filter, entries: wanted })
+}
+
+/// The rooms that a selection means; none where it means all.
+///
+/// # Errors
+/// [`Failure`] when an entry is damaged, or a pick fits no room of the package.
+pub async fn rooms(
+    package: &Package,
+    entries: &PartEntries,
+    selection: &Selection,
+) -> Result<Option<BTreeSet<String>>, Failure> {
+    let picks = match &selection.rooms {
+        Scope::All => return Ok(None),
+        Scope::None => return Ok(Some(BTreeSet::new())),
+        Scope::Only(picks) => picks,
+    };
+    let mut rooms = BTreeSet::new();
+    for pick in picks {
+        let found = rooms_of(package, entries, pick).await?;
+        if found.is_empty() {
+            return Err(Failure::usage(
+                format!("{pick} fits no room of the package"),
+                "lifeboat inspect --rooms lists its rooms",
+            ));
+        }
+        rooms.extend(found);
+    }
+    Ok(Some(rooms))
 }
 
 async fn rooms_of(

@@ -1,13 +1,18 @@
-//! `lifeboat import`: a whole server back.
+//! `lifeboat import`: a whole server back, or rooms and users into a living one.
+
+mod living;
 
 use std::fs::{self, OpenOptions};
 use std::io::{Read, Write};
+use std::mem;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use lifeboat_engine::failure::Failure;
 use lifeboat_engine::import::{self, ImportOutcome, ImportPlan, ImportRequest, SEQUENCE_MARGIN};
+use lifeboat_engine::merge::{self, MergeRequest};
 
+use super::selection::PickFlags;
 use super::server::{LaneFlags, ServerFlags};
 use super::{Ended, Exit, Session, story};
 use crate::secrets::IdentityFlags;
@@ -16,20 +21,31 @@ use crate::size;
 /// Bytes of a file with keys to trust.
 const KEY_FILE_BYTES: u64 = 1 << 20;
 
-/// Put a package into an empty server, so that clients do not notice
+/// Put a package into an empty server, or rooms and users of it into a living one
 ///
 /// The package must be signed with the target's own signing key, a key that --trust-key names, or
-/// one that --accept-signer accepts. Nothing is changed before everything has been checked, and
-/// Synapse does not start on a server that is not whole.
+/// one that --accept-signer accepts. Nothing is changed before everything has been checked. An
+/// empty database is filled whole; Synapse does not start on a server that is not. Into a living
+/// server goes what it lacks; what it has is never taken away.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "\
+#[command(
+    args_conflicts_with_subcommands = true,
+    subcommand_negates_reqs = true,
+    after_help = "\
 Examples:
   lifeboat import server.lifeboat -i identity.txt --synapse homeserver.yaml --dry-run
   lifeboat import server.lifeboat -i identity.txt --synapse homeserver.yaml
-  lifeboat import server.lifeboat -i identity.txt --synapse homeserver.yaml --verify")]
+  lifeboat import server.lifeboat -i identity.txt --synapse homeserver.yaml --verify
+  lifeboat import server.lifeboat -i identity.txt --synapse homeserver.yaml \\
+    --room '#lobby:example.org' --plan plan.yaml
+  lifeboat import undo 3f0c9a51d2be --synapse homeserver.yaml"
+)]
 pub(crate) struct ImportFlags {
+    #[command(subcommand)]
+    verb: Option<ImportVerb>,
     /// A file NAME.lifeboat, a folder, or s3://, gs://, az://
-    package: String,
+    #[arg(required = true)]
+    package: Option<String>,
     #[command(flatten)]
     identities: IdentityFlags,
     #[command(flatten)]
@@ -44,7 +60,12 @@ pub(crate) struct ImportFlags {
     /// The Python that Synapse runs with, to learn which schema it knows
     #[arg(long, value_name = "PATH")]
     synapse_python: Option<PathBuf>,
-    /// Tell what would be done, and end
+    #[command(flatten)]
+    picks: PickFlags,
+    /// Living server: follow the plan in FILE; if it is not there, write it and do nothing else
+    #[arg(long, value_name = "FILE", conflicts_with = "verify", help_heading = "Living server")]
+    plan: Option<PathBuf>,
+    /// Tell what would be done, and end; a living server is worked on, and nothing of it kept
     #[arg(long, conflicts_with = "verify")]
     dry_run: bool,
     /// Compare the server with the package, and end
@@ -53,6 +74,12 @@ pub(crate) struct ImportFlags {
     /// File for the outcome as JSON; FILE.txt gets it as text
     #[arg(long, value_name = "FILE")]
     report: Option<PathBuf>,
+}
+
+/// What else can be done with imports.
+#[derive(Debug, clap::Subcommand)]
+enum ImportVerb {
+    Undo(living::UndoFlags),
 }
 
 /// Whose package to take.
@@ -70,10 +97,24 @@ struct TrustFlags {
 }
 
 pub(crate) async fn run(session: &Session, flags: ImportFlags) -> Result<Ended, Failure> {
+    let mut flags = flags;
+    if let Some(ImportVerb::Undo(undo)) = flags.verb.take() {
+        return living::undo(session, undo).await;
+    }
     let (dry_run, verify, report) = (flags.dry_run, flags.verify, flags.report.clone());
+    let selection = mem::take(&mut flags.picks).selection()?;
+    let plan_file = flags.plan.take();
     let request = request(session, flags)?;
     let cx = &session.context;
-    let ended = if dry_run {
+    let picked = plan_file.is_some() || !selection.is_everything();
+    let ended = if !verify && merge::is_living(&request.server, picked).await? {
+        living::merge(cx, MergeRequest { import: request, selection, plan_file, dry_run }).await?
+    } else if picked {
+        return Err(Failure::usage(
+            "a part, or a plan, is for a living server; this database is empty",
+            "start Synapse on it once, or import the whole package",
+        ));
+    } else if dry_run {
         let plan = session.until_stopped(Box::pin(import::plan(cx, &request))).await?;
         Ended::new("plan", &plan, plan_lines(&plan), Exit::Done)
     } else if verify {
@@ -97,7 +138,7 @@ fn request(session: &Session, flags: ImportFlags) -> Result<ImportRequest, Failu
         read_keys(path, &mut trusted_keys)?;
     }
     Ok(ImportRequest {
-        package: flags.package,
+        package: flags.package.unwrap_or_default(),
         identities: flags.identities.demand()?,
         server: flags.server.request(session)?,
         lanes: flags.lanes.count(),

@@ -17,6 +17,7 @@ use tokio_postgres::Client;
 use super::Findings;
 use crate::matrix::{Pdu, PduError, PublicKeys, RoomRules, Verdict, verify_event_signatures};
 use crate::postgres::PostgresError;
+use crate::postgres::columns::literal;
 use crate::postgres::copy_out::RowStream;
 
 /// The table that is read for it.
@@ -26,6 +27,8 @@ pub const SIGNATURES: u64 = 2_000;
 /// Events, and bytes of them, that one thread is given at a time.
 const BATCH_EVENTS: usize = 500;
 const BATCH_BYTES: usize = 1 << 20;
+const EVERY_EVENT: &str = "SELECT j.event_id, r.room_version, j.json
+    FROM ONLY event_json j LEFT JOIN rooms r ON r.room_id = j.room_id";
 /// Room versions, and servers without key, that are told apart.
 const KINDS: usize = 20;
 
@@ -237,9 +240,31 @@ pub async fn check_all(
     lanes: usize,
     advance: impl Fn(u64),
 ) -> Result<EventFindings, EventsError> {
-    let query = "SELECT j.event_id, r.room_version, j.json
-        FROM ONLY event_json j LEFT JOIN rooms r ON r.room_id = j.room_id";
-    let mut rows = RowStream::start(client, "event_json", query).await?;
+    check_those(client, checker, lanes, (EVERY_EVENT, &advance)).await
+}
+
+/// Checks every stored event of some rooms on up to `lanes` threads.
+///
+/// # Errors
+/// [`EventsError`] when the server refuses or is lost.
+pub async fn check_rooms(
+    client: &Client,
+    checker: &Arc<EventChecker>,
+    lanes: usize,
+    rooms: &[String],
+) -> Result<EventFindings, EventsError> {
+    let rooms: Vec<String> = rooms.iter().map(|room| literal(room)).collect();
+    let query = format!("{EVERY_EVENT} WHERE j.room_id IN ({})", rooms.join(", "));
+    check_those(client, checker, lanes, (&query, &|_| ())).await
+}
+
+async fn check_those(
+    client: &Client,
+    checker: &Arc<EventChecker>,
+    lanes: usize,
+    (query, advance): (&str, &dyn Fn(u64)),
+) -> Result<EventFindings, EventsError> {
+    let mut rows = RowStream::start(client, CHECKED, query).await?;
     let mut all = EventFindings::default();
     let mut running: FuturesUnordered<JoinHandle<EventFindings>> = FuturesUnordered::new();
     loop {

@@ -175,15 +175,20 @@ fn encode_rows(
 
 /// A joined record (`docs/src/format.md` §7.3), unparsed where it can stay so.
 #[derive(Deserialize)]
-struct EventRecord<'a> {
+pub(in crate::synapse) struct EventRecord<'a> {
     #[serde(borrow)]
-    event_id: &'a RawValue,
+    pub(in crate::synapse) event_id: &'a RawValue,
+    #[serde(borrow, default)]
+    pub(in crate::synapse) room_id: Option<&'a RawValue>,
     #[serde(borrow)]
-    events: Option<Members<'a>>,
+    pub(in crate::synapse) events: Option<Members<'a>>,
     #[serde(borrow)]
-    event_json: Option<Members<'a>>,
+    pub(in crate::synapse) event_json: Option<Members<'a>>,
     #[serde(borrow)]
-    pdu: &'a RawValue,
+    pub(in crate::synapse) pdu: &'a RawValue,
+    /// It only came along, so that others can stand.
+    #[serde(default)]
+    pub(in crate::synapse) closure: bool,
 }
 
 fn encode_events(
@@ -213,7 +218,7 @@ fn encode_events(
 
 /// A PDU that went in as an object is the text of the column; one that went in as a string holds
 /// it.
-fn content(pdu: &str) -> Member<'_> {
+pub(in crate::synapse) fn content(pdu: &str) -> Member<'_> {
     if pdu.starts_with('{') { Member::Text(pdu) } else { Member::Json(pdu) }
 }
 

@@ -276,6 +276,15 @@ pub async fn commit(client: &Client) -> Result<(), PostgresError> {
     client.batch_execute("COMMIT").await.map_err(doing)
 }
 
+/// Throws a transaction away.
+///
+/// # Errors
+/// [`PostgresError`]; nothing of it is kept then either.
+pub async fn roll_back(client: &Client) -> Result<(), PostgresError> {
+    let doing = |e| PostgresError::sorted("threw a transaction away", e);
+    client.batch_execute("ROLLBACK").await.map_err(doing)
+}
+
 /// Runs one statement of the schema.
 ///
 /// # Errors

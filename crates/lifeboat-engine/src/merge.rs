@@ -1,0 +1,102 @@
+//! Import into a living server of the same name: rooms and users beside those that are there.
+//!
+//! read → check → look → plan → apply → verify. What is recommended never takes anything away. All
+//! that belongs together (the accounts, the rooms of one part) goes in one transaction, so that a
+//! run that was cut short is gone on with by the same command, and a dry run is the same run
+//! without the commit. What was added is noted in the target and can be taken back.
+
+mod apply;
+mod files;
+mod look;
+mod outcome;
+mod plan_file;
+mod undo;
+
+use std::path::PathBuf;
+
+use lifeboat_components::synapse::merge::look as there;
+use lifeboat_components::synapse::write::target::{self, State};
+use lifeboat_package::selection::Selection;
+use lifeboat_rules::plan::Plan;
+
+use crate::context::Context;
+use crate::failure::Failure;
+use crate::import::ImportRequest;
+use crate::import::check::database_fault;
+use crate::import::databases;
+use crate::server::ServerRequest;
+
+pub use self::outcome::{MergeOutcome, RoomDone, UndoOutcome};
+pub use self::undo::undo;
+
+/// What to import, and how.
+pub struct MergeRequest {
+    /// Package, target, trust.
+    pub import: ImportRequest,
+    /// What of the package.
+    pub selection: Selection,
+    /// Where the plan is kept. A file that is there is followed; one that is not is written, and
+    /// nothing else is done.
+    pub plan_file: Option<PathBuf>,
+    /// Do everything but keep nothing.
+    pub dry_run: bool,
+}
+
+/// Whether the target's database holds a server that an import goes beside. A database that an
+/// import filled is one when `wanted`: something of a package was asked for.
+///
+/// # Errors
+/// [`Failure`] when the configuration cannot be used or the database not be reached.
+pub async fn is_living(server: &ServerRequest, wanted: bool) -> Result<bool, Failure> {
+    let mut opened = server.open()?;
+    let found = databases::look(&mut opened).await?.into_iter().next();
+    let Some(fitness) = found.and_then(|main| main.fitness) else { return Ok(false) };
+    match fitness.state {
+        State::Foreign(_) => {}
+        State::Imported { .. } if wanted => {}
+        State::Imported { .. } | State::Empty | State::HalfFilled { .. } => return Ok(false),
+    }
+    let session = target::session(&opened.main).await.map_err(database_fault)?;
+    there::is_synapse(&session).await.map_err(database_fault)
+}
+
+/// Imports into a living server, or says what that would do.
+///
+/// # Errors
+/// [`Failure`]; batches that were finished stay, what was under way is not there.
+pub async fn merge(cx: &Context, request: MergeRequest) -> Result<MergeOutcome, Failure> {
+    let began = (cx.now)();
+    let ended = tokio::select! {
+        ended = run(cx, &request) => ended,
+        _ = cx.stopped() => Err(Failure::stopped(
+            "stopped; what was under way is not there, finished batches are",
+            "run the same command again to go on, or take back what is there: lifeboat import undo",
+        )),
+    };
+    ended.map(|outcome| MergeOutcome { seconds: (cx.now)() - began, ..outcome })
+}
+
+async fn run(cx: &Context, request: &MergeRequest) -> Result<MergeOutcome, Failure> {
+    let mut looked = look::look(cx, request).await?;
+    if let Some(path) = &request.plan_file {
+        let Some(edited) = plan_file::read(path)? else {
+            plan_file::write(path, &looked.plan)?;
+            return Ok(looked.planned(path));
+        };
+        looked.plan = follow(looked.plan, &edited)?;
+    }
+    if let Some(line) = looked.plan.stops().next() {
+        return Err(Failure::failed(
+            format!("the plan says stop for {}: {}", line.id, line.reason),
+            "nothing was changed; change the plan, or the server, then run it again",
+        ));
+    }
+    apply::apply(cx, request, looked).await
+}
+
+fn follow(now: Plan, edited: &Plan) -> Result<Plan, Failure> {
+    now.follow(edited).map_err(|e| {
+        let remedy = "change the plan, or have it written anew into another file";
+        Failure::failed("the plan cannot be followed", remedy).because(e)
+    })
+}

@@ -1,0 +1,111 @@
+//! Files of the media store: never over one that differs, and read back after they were written.
+
+use std::path::Path;
+
+use lifeboat_components::synapse::read::media::MediaRecord;
+use lifeboat_components::synapse::write::media::{MediaStore, Placed, append, compare};
+use lifeboat_package::digest::Digest;
+
+use super::MergeOutcome;
+use crate::failure::Failure;
+use crate::reader::blobs::BlobPlaces;
+use crate::reader::{Package, damaged};
+
+/// What lies in the places of some files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum FileOf {
+    /// Nothing, or the same.
+    Fits,
+    /// At least one other.
+    Other,
+}
+
+impl FileOf {
+    /// Looks at the places of these files.
+    ///
+    /// # Errors
+    /// [`Failure`] when a file that is there cannot be read.
+    pub(super) fn look(root: &Path, records: &[MediaRecord]) -> Result<Self, Failure> {
+        for record in records {
+            let place = root.join(safe(&record.path)?);
+            let found = compare(&place, &sum(record)?).map_err(|e| cannot(&record.path, e))?;
+            if found == Some(Placed::Differs) {
+                return Ok(Self::Other);
+            }
+        }
+        Ok(Self::Fits)
+    }
+}
+
+/// Writes files; the paths of those that were not there.
+///
+/// # Errors
+/// [`Failure`] when an entry is damaged or the store cannot be written.
+pub(super) async fn write(
+    (package, store, blobs): (&Package, &MediaStore, &BlobPlaces),
+    records: &[MediaRecord],
+    outcome: &mut MergeOutcome,
+) -> Result<Vec<String>, Failure> {
+    let mut written = Vec::new();
+    for record in records {
+        let place = store.place(&record.path).ok_or_else(|| damaged(&record.path))?;
+        let fail = |e| cannot(&record.path, e);
+        match place_one((package, store, blobs), record, &place).await? {
+            Placed::Written => {
+                if compare(&place, &sum(record)?).map_err(fail)? != Some(Placed::Equal) {
+                    let what =
+                        format!("media {} cannot be read back as it was written", record.path);
+                    return Err(Failure::failed(what, "look at the disk"));
+                }
+                outcome.media_written += 1;
+                written.push(record.path.clone());
+            }
+            Placed::Equal => outcome.media_equal += 1,
+            Placed::Differs => {
+                outcome.gaps += 1;
+                let path = &record.path;
+                outcome.warnings.push(format!("media {path}: another file is there; left alone"));
+            }
+        }
+    }
+    Ok(written)
+}
+
+async fn place_one(
+    (package, store, blobs): (&Package, &MediaStore, &BlobPlaces),
+    record: &MediaRecord,
+    place: &Path,
+) -> Result<Placed, Failure> {
+    let sha256 = sum(record)?;
+    let pieces = blobs.pieces(&sha256).ok_or_else(|| damaged(&record.path))?;
+    let fail = |e| cannot(&record.path, e);
+    if let [piece] = pieces {
+        let bytes = package.content(piece).await?;
+        return store.write(place, &sha256, &[&bytes]).map_err(fail);
+    }
+    if let Some(found) = compare(place, &sha256).map_err(fail)? {
+        return Ok(found);
+    }
+    let partial = store.begin(place).map_err(fail)?;
+    for piece in pieces {
+        let bytes = package.content(piece).await?;
+        append(&partial, &bytes).map_err(fail)?;
+    }
+    store.finish(&partial, place).map_err(fail)?;
+    Ok(Placed::Written)
+}
+
+fn sum(record: &MediaRecord) -> Result<Digest, Failure> {
+    record.sha256.parse().map_err(|_| damaged(&record.path))
+}
+
+fn safe(path: &str) -> Result<&str, Failure> {
+    let plain =
+        Path::new(path).components().all(|part| matches!(part, std::path::Component::Normal(_)));
+    if plain && !path.is_empty() { Ok(path) } else { Err(damaged(path)) }
+}
+
+fn cannot(path: &str, error: std::io::Error) -> Failure {
+    let remedy = "see that there is space and that we may write there, then run it again";
+    Failure::failed(format!("cannot write media {path}"), remedy).because(error)
+}

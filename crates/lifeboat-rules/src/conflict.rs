@@ -1,0 +1,211 @@
+//! What to do with a room, a user, an alias or a file that is to go into a living server.
+//!
+//! A verdict names the state on the target, the action we recommend with the reason, and every
+//! action that may be chosen instead. What we recommend never takes anything away from the target.
+
+#[cfg(test)]
+mod tests;
+
+use serde::{Deserialize, Serialize};
+
+/// How the target stands to one object of the package.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum State {
+    /// It is not there.
+    Absent,
+    /// It was there and was taken away.
+    Purged,
+    /// It is there, and everything the package has of it.
+    Equal,
+    /// It is there without the beginning of its history.
+    HistoryPurged,
+    /// It is there and is another.
+    Differs,
+    /// An administrator keeps it out.
+    Blocked,
+    /// A join is in progress: the server does not know the whole state yet.
+    Joining,
+}
+
+/// What is done with one object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Action {
+    /// Nothing.
+    Skip,
+    /// It is added whole.
+    Add,
+    /// The events from before the target's oldest are added.
+    FillHistory,
+    /// What the target has is removed, then it is added.
+    Replace,
+    /// It is added under another name.
+    Map,
+    /// The import does not begin.
+    Stop,
+}
+
+/// The outcome of a decision.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Verdict {
+    /// The state on the target.
+    pub state: State,
+    /// What we recommend.
+    pub action: Action,
+    /// Why.
+    pub reason: String,
+    /// What may be chosen, the recommendation among it.
+    pub allowed: &'static [Action],
+}
+
+/// Whether the target has a room.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Presence {
+    /// It never had.
+    #[default]
+    Absent,
+    /// It had.
+    Gone,
+    /// It has not, and keeps it out.
+    Blocked,
+    /// It has.
+    Here,
+}
+
+/// What is known of a room.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct RoomFacts {
+    /// Whether the target has it.
+    pub presence: Presence,
+    /// A join is in progress, in the package or on the target.
+    pub joining: bool,
+    /// The package has only a stretch of its events.
+    pub cut: bool,
+    /// Members of other servers, in the package.
+    pub remote_members: u64,
+    /// Events of the package's timeline that the target's has not.
+    pub missing: u64,
+    /// Those of them from before the target's oldest.
+    pub older: u64,
+}
+
+/// What is known of an account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UserFacts {
+    /// The target has no such account.
+    Absent,
+    /// The target has the same account.
+    Same,
+    /// The target has the same account and it is deactivated there.
+    Deactivated,
+    /// The target has another account of this name.
+    Other,
+}
+
+/// What is known of an alias or a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PlaceFacts {
+    /// Its place is free.
+    Free,
+    /// The same is there.
+    Same,
+    /// Another is there.
+    Other,
+}
+
+const SKIP: &[Action] = &[Action::Skip];
+const SKIP_OR_STOP: &[Action] = &[Action::Skip, Action::Stop];
+const ADD: &[Action] = &[Action::Add, Action::Skip, Action::Stop];
+const FILL: &[Action] = &[Action::FillHistory, Action::Skip, Action::Stop];
+
+/// Decides about a room.
+pub fn room(facts: RoomFacts) -> Verdict {
+    let say = |state, action, reason: &str, allowed| Verdict {
+        state,
+        action,
+        reason: reason.to_owned(),
+        allowed,
+    };
+    if facts.joining {
+        let why = "a join is in progress, its state is not whole";
+        return say(State::Joining, Action::Skip, why, SKIP_OR_STOP);
+    }
+    match (facts.presence, facts.remote_members) {
+        (Presence::Here, _) => living(facts),
+        (Presence::Blocked, _) => {
+            let why = "an administrator blocked it; add lifts the block";
+            say(State::Blocked, Action::Skip, why, ADD)
+        }
+        (Presence::Gone, 1..) => say(
+            State::Purged,
+            Action::Skip,
+            "other servers saw everybody leave when it was purged; join it again from here",
+            ADD,
+        ),
+        (Presence::Gone, 0) => say(State::Purged, Action::Add, "it was purged here", ADD),
+        (Presence::Absent, _) => say(State::Absent, Action::Add, "it is not there", ADD),
+    }
+}
+
+fn living(facts: RoomFacts) -> Verdict {
+    let RoomFacts { missing, older, cut, .. } = facts;
+    let say = |state, action, reason, allowed| Verdict { state, action, reason, allowed };
+    if missing == 0 {
+        let why = "every event of the package is there".to_owned();
+        return say(State::Equal, Action::Skip, why, SKIP);
+    }
+    if cut {
+        let why = format!("it is there without {missing} events, and the package has only a part");
+        return say(State::Differs, Action::Skip, why, SKIP_OR_STOP);
+    }
+    if older == missing {
+        let why = format!("{missing} events from before its oldest are missing");
+        return say(State::HistoryPurged, Action::FillHistory, why, FILL);
+    }
+    let why = format!(
+        "{missing} events are missing, {older} of them from before its oldest: it went another way"
+    );
+    let allowed = SKIP_OR_STOP;
+    say(State::Differs, Action::Skip, why, allowed)
+}
+
+/// Decides about an account.
+pub fn user(facts: UserFacts) -> Verdict {
+    let (state, action, reason, allowed) = match facts {
+        UserFacts::Absent => (State::Absent, Action::Add, "there is no such account", ADD),
+        UserFacts::Same => (State::Equal, Action::Skip, "the account is there", SKIP),
+        UserFacts::Deactivated => (
+            State::Differs,
+            Action::Skip,
+            "the account was deactivated there, and stays so",
+            SKIP_OR_STOP,
+        ),
+        UserFacts::Other => (
+            State::Differs,
+            Action::Skip,
+            "another account has this name; it is left as it is",
+            SKIP_OR_STOP,
+        ),
+    };
+    Verdict { state, action, reason: reason.to_owned(), allowed }
+}
+
+/// Decides about an alias.
+pub fn alias(facts: PlaceFacts) -> Verdict {
+    place(facts, "it leads to the same room", "it leads to another room there")
+}
+
+/// Decides about a file of the media store.
+pub fn media(facts: PlaceFacts) -> Verdict {
+    place(facts, "the file is there", "another file is in its place, and is left alone")
+}
+
+fn place(facts: PlaceFacts, same: &str, other: &str) -> Verdict {
+    let (state, action, reason, allowed) = match facts {
+        PlaceFacts::Free => (State::Absent, Action::Add, "its place is free", ADD),
+        PlaceFacts::Same => (State::Equal, Action::Skip, same, SKIP),
+        PlaceFacts::Other => (State::Differs, Action::Skip, other, SKIP_OR_STOP),
+    };
+    Verdict { state, action, reason: reason.to_owned(), allowed }
+}

@@ -1,0 +1,6 @@
+//! The decisions: what an import does with what is there already, and the plan that says so.
+//!
+//! Pure: facts in, verdicts out. Nothing here reads a file, a clock or a database.
+
+pub mod conflict;
+pub mod plan;

@@ -1,0 +1,141 @@
+//! What the target keeps: dry runs, plans, second runs, runs that were killed, imports taken back.
+
+use std::fs;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use lifeboat_testing::wait;
+use serde_json::{Value, json};
+
+use crate::port::{DONE, Port, undo};
+
+/// A port whose lobby and chat are gone, with the package of the time before.
+fn after_a_purge() -> (Port, std::path::PathBuf, [String; 2]) {
+    let mut port = Port::open();
+    let package = port.export("server.lifeboat", &[]);
+    let rooms = ["lobby", "chat-0"].map(|name| port.room(name));
+    for room in &rooms {
+        port.purge(room);
+    }
+    port.world.server.stop();
+    (port, package, rooms)
+}
+
+#[test]
+fn dry_run_changes_nothing_and_an_import_that_is_taken_back_leaves_nothing() {
+    let (mut port, package, rooms) = after_a_purge();
+    let picks = ["--room", &rooms[0], "--room", &rooms[1]];
+    let before = port.rows(&port.world.server);
+    let dry = [&picks[..], &["--dry-run"]].concat();
+    let outcome = port.import(&port.world.server, &package, &dry).result(DONE);
+    assert_eq!(outcome["rooms"].as_array().unwrap().len(), 2, "{outcome}");
+    assert_eq!((&outcome["changed"], &outcome["id"]), (&json!(false), &Value::Null), "{outcome}");
+    assert_eq!(port.rows(&port.world.server), before);
+    let journal = "SELECT to_regclass('lifeboat.merge') IS NULL";
+    assert_eq!(port.sql(&port.world.server, journal), "t");
+
+    let outcome = port.import(&port.world.server, &package, &picks).result(DONE);
+    let id = outcome["id"].as_str().unwrap().to_owned();
+    let again = port.import(&port.world.server, &package, &picks).result(DONE);
+    assert_eq!((&again["changed"], &again["id"]), (&json!(false), &Value::Null), "{again}");
+    undo(&port.world.server, &id).result(DONE);
+    assert_eq!(differences(&before, &port.rows(&port.world.server)), MAY_STAY);
+    let twice = undo(&port.world.server, &id);
+    assert_eq!(twice.exit, 2, "{twice:?}");
+
+    let outcome = port.import(&port.world.server, &package, &picks).result(DONE);
+    port.world.server.start().unwrap();
+    port.say(&port.world.server, (0, &rooms[1]), "something new");
+    let refused = undo(&port.world.server, outcome["id"].as_str().unwrap());
+    assert_eq!(refused.exit, 1, "{refused:?}");
+    assert!(refused.stdout.contains("newer events: 1"), "{refused:?}");
+}
+
+/// Tables that need not be as before: leftovers of Synapse's purge are cleared, and what Synapse is
+/// asked to do stays.
+const MAY_STAY: [&str; 7] = [
+    "background_updates 0",
+    "event_expiry 1",
+    "event_labels 2",
+    "room_alias_servers 4",
+    "room_ban_redactions 1",
+    "room_retention 1",
+    "threads 7",
+];
+
+fn differences<'a>(before: &'a str, after: &str) -> Vec<&'a str> {
+    before.lines().filter(|line| !after.lines().any(|other| other == *line)).collect()
+}
+
+#[test]
+fn plan_is_written_edited_and_followed() {
+    let (port, package, rooms) = after_a_purge();
+    let server = &port.world.server;
+    let before = port.rows(server);
+    let file = port.world.directory().join("plan.yaml");
+    let picks = ["--room", &rooms[0], "--room", &rooms[1], "--plan", file.to_str().unwrap()];
+    let outcome = port.import(server, &package, &picks).result(DONE);
+    assert_eq!(outcome["changed"], false, "{outcome}");
+    assert_eq!(port.rows(server), before);
+    let plan = fs::read_to_string(&file).unwrap();
+    assert_eq!(plan.matches("state: purged").count(), 2, "{plan}");
+
+    let first = plan.find("action: add").unwrap();
+    let stop = format!("{}action: stop{}", &plan[..first], &plan[first + 11..]);
+    fs::write(&file, stop).unwrap();
+    let stopped = port.import(server, &package, &picks);
+    assert_eq!(stopped.exit, 1, "{stopped:?}");
+    let skip = format!("{}action: skip{}", &plan[..first], &plan[first + 11..]);
+    fs::write(&file, skip).unwrap();
+    let outcome = port.import(server, &package, &picks);
+    let outcome: Value = serde_json::from_str(outcome.stdout.lines().last().unwrap()).unwrap();
+    assert_eq!(outcome["outcome"]["rooms"].as_array().unwrap().len(), 1, "{outcome}");
+    fs::write(&file, plan.replace("action: add", "action: fill_history")).unwrap();
+    let refused = port.import(server, &package, &picks);
+    assert!(refused.exit == 1 && refused.stdout.contains("cannot be done"), "{refused:?}");
+}
+
+#[test]
+fn import_that_was_killed_is_gone_on_with_by_the_same_command() {
+    let (port, package, rooms) = after_a_purge();
+    let server = &port.world.server;
+    port.sql(server, "DELETE FROM users WHERE name = '@heidi:lifeboat.test'");
+    let picks = ["--room", &rooms[0], "--room", &rooms[1], "--user", "@heidi:lifeboat.test"];
+    let cluster = &port.world.cluster;
+    std::thread::scope(|scope| {
+        let hold = "BEGIN; LOCK TABLE room_depth IN SHARE MODE; SELECT pg_sleep_for('1 day')";
+        let holder = scope.spawn(|| cluster.psql("synapse", hold));
+        let waits = |text: &str| {
+            let sql = format!(
+                "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = '{text}'
+                   AND datname = 'synapse'"
+            );
+            wait::until(Duration::from_mins(1), || Ok(cluster.psql("postgres", &sql)? == "1"))
+        };
+        assert!(waits("Timeout").unwrap());
+        let mut words = port.import_words(server, &package, &picks);
+        words.push("--quiet".into());
+        let mut child = Command::new(env!("CARGO_BIN_EXE_lifeboat"))
+            .args(words)
+            .env_clear()
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        assert!(waits("Lock").unwrap());
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let end = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
+                   WHERE query LIKE 'BEGIN; LOCK TABLE room_depth%'";
+        cluster.psql("postgres", end).unwrap();
+        assert!(holder.join().unwrap().is_err());
+    });
+    let there = "SELECT (SELECT count(*) FROM users WHERE name = '@heidi:lifeboat.test'),
+                        (SELECT count(*) FROM rooms WHERE room_id IN ('{}', '{}'))";
+    let there = there.replacen("{}", &rooms[0], 1).replacen("{}", &rooms[1], 1);
+    assert_eq!(port.sql(server, &there), "1|0");
+    let open = port.sql(server, "SELECT id FROM lifeboat.merge WHERE NOT finished");
+    let outcome = port.import(server, &package, &picks).result(DONE);
+    assert_eq!(outcome["id"], open, "{outcome}");
+    assert_eq!(port.sql(server, &there), "1|2");
+}

@@ -1,0 +1,10 @@
+//! Into a living server: rooms are lost on a real Synapse and come back, as its clients see it.
+
+#![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+
+mod beside;
+mod history;
+mod kept;
+mod port;
+mod purged;
+mod stretch;
