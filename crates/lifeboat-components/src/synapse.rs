@@ -1,5 +1,6 @@
 //! Synapse: its configuration, its database, its media store.
 
+pub mod archive;
 pub mod catalogue;
 pub mod check;
 pub mod choose;

@@ -1,5 +1,5 @@
-//! The verbs: export and import, inspect, unpack and verify. Each is one pour from a source into a
-//! sink.
+//! The verbs: export and import, inspect, render, unpack and verify. Each is one pour from a source
+//! into a sink.
 //!
 //! Knows neither the command line nor HTTP: a verb takes a request and a [`context::Context`], and
 //! gives an outcome or a [`failure::Failure`].
@@ -21,5 +21,7 @@ pub mod merge;
 pub mod reader;
 
 pub mod inspect;
+pub mod render;
+pub mod roomkeys;
 pub mod unpack;
 pub mod verify;

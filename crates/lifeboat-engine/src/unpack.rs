@@ -218,7 +218,7 @@ impl<'a> Store<'a> {
 }
 
 /// The folder, new or empty, for its owner alone: it will hold every secret of the server.
-fn make_empty(folder: &Path) -> Result<(), Failure> {
+pub(crate) fn make_empty(folder: &Path) -> Result<(), Failure> {
     let occupied = fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_some());
     if occupied {
         return Err(Failure::usage(
@@ -231,14 +231,14 @@ fn make_empty(folder: &Path) -> Result<(), Failure> {
     how.create(folder).map_err(|e| cannot_write(folder, e))
 }
 
-fn create(path: &Path) -> io::Result<File> {
+pub(crate) fn create(path: &Path) -> io::Result<File> {
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder)?;
     }
     OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)
 }
 
-fn cannot_write(path: &Path, error: io::Error) -> Failure {
+pub(crate) fn cannot_write(path: &Path, error: io::Error) -> Failure {
     Failure::failed(
         format!("cannot write {}", path.display()),
         "see that there is space and that we may write there",

@@ -6,6 +6,7 @@ pub(crate) mod import;
 pub(crate) mod inspect;
 pub(crate) mod keygen;
 pub(crate) mod manual;
+pub(crate) mod render;
 pub(crate) mod unpack;
 pub(crate) mod verify;
 
@@ -53,6 +54,7 @@ pub(crate) enum Command {
     Inspect(inspect::InspectFlags),
     Verify(verify::VerifyFlags),
     Unpack(unpack::UnpackFlags),
+    Render(render::RenderFlags),
     Import(import::ImportFlags),
     Completions(manual::CompletionsFlags),
     Man(manual::ManFlags),

@@ -57,6 +57,9 @@ fn run(command: Command, screen: &Arc<Screen>) -> Result<Ended, Failure> {
                     Command::Unpack(flags) => {
                         Box::pin(commands::unpack::run(&session, flags)).await
                     }
+                    Command::Render(flags) => {
+                        Box::pin(commands::render::run(&session, flags)).await
+                    }
                     Command::Verify(flags) => {
                         Box::pin(commands::verify::run(&session, flags)).await
                     }

@@ -12,10 +12,15 @@ use std::path::{Path, PathBuf};
 
 use lifeboat_engine::failure::Failure;
 use lifeboat_engine::keyring::{self, Identities, Recipients};
+use lifeboat_engine::render::KeyFile;
+use lifeboat_engine::roomkeys::FILE_BYTES;
 use zeroize::Zeroizing;
 
 /// Bytes of the first line of a file with a secret; more is no secret that somebody chose.
 const LINE_BYTES: usize = 64 << 10;
+
+/// The text of a file of room keys, and its passphrase if it needs one.
+pub(crate) type KeyText = (Zeroizing<String>, Option<Zeroizing<String>>);
 
 /// A passphrase, where one is to be used.
 #[derive(Debug, clap::Args)]
@@ -49,6 +54,19 @@ pub(crate) struct RecipientFlags {
     recipients_file: Vec<String>,
     #[command(flatten)]
     passphrase: PassphraseFlags,
+}
+
+/// What opens encrypted messages.
+#[derive(Debug, clap::Args)]
+pub(crate) struct RoomKeyFlags {
+    /// Decrypt with the room keys that Element exported to FILE, or with the key backup in the
+    /// package and the recovery key in the first line of FILE
+    #[arg(long, value_name = "FILE", help_heading = "Keys")]
+    keys: Option<PathBuf>,
+    /// Take the passphrase of the exported room keys from the first line of FILE; else it is asked
+    /// for
+    #[arg(long, value_name = "FILE", requires = "keys", help_heading = "Keys")]
+    keys_passphrase_file: Option<PathBuf>,
 }
 
 /// How often a passphrase is to be typed.
@@ -95,6 +113,20 @@ impl RecipientFlags {
     }
 }
 
+impl RoomKeyFlags {
+    /// The text of the file, and the passphrase if it needs one.
+    pub(crate) fn read(&self) -> Result<Option<KeyText>, Failure> {
+        let Some(path) = &self.keys else { return Ok(None) };
+        let text = whole_text(path, FILE_BYTES)?;
+        let passphrase = match &self.keys_passphrase_file {
+            _ if !KeyFile::needs_passphrase(&text) => None,
+            Some(file) => Some(first_line(file)?),
+            None => Some(ask(Typed::Once)?),
+        };
+        Ok(Some((text, passphrase)))
+    }
+}
+
 impl PassphraseFlags {
     fn is_used(&self) -> bool {
         self.passphrase || self.passphrase_file.is_some()
@@ -107,6 +139,25 @@ impl PassphraseFlags {
             None => Ok(None),
         }
     }
+}
+
+/// A text file of at most so many bytes.
+fn whole_text(path: &Path, limit: u64) -> Result<Zeroizing<String>, Failure> {
+    let refused = |cause: Box<dyn Error + Send + Sync>| {
+        let what = format!("cannot read {}", path.display());
+        Failure::failed(what, format!("a text file of at most {limit} bytes is needed"))
+            .because(cause)
+    };
+    let file = File::open(path).map_err(|e| refused(e.into()))?;
+    let length = file.metadata().map_err(|e| refused(e.into()))?.len();
+    if length > limit {
+        return Err(refused("it is too large".into()));
+    }
+    // Sized at once: a buffer that grows leaves copies of the secret behind.
+    let room = usize::try_from(length).unwrap_or_default() + 64;
+    let mut text = Zeroizing::new(String::with_capacity(room));
+    file.take(length).read_to_string(&mut text).map_err(|e| refused(e.into()))?;
+    Ok(text)
 }
 
 /// The first line of a file, without its end.

@@ -13,6 +13,7 @@ struct Layer {
 }
 
 const PACKAGE: &str = "lifeboat-package";
+const PAGES: &str = "lifeboat-pages";
 const RULES: &str = "lifeboat-rules";
 const STORAGE: &str = "lifeboat-storage";
 const POSTGRES: &str = "lifeboat-postgres";
@@ -28,6 +29,7 @@ const PACKAGE_OUTSIDE: &[&str] =
 
 const LAYERS: &[Layer] = &[
     Layer { name: PACKAGE, below: &[], pure: Some(PACKAGE_OUTSIDE) },
+    Layer { name: PAGES, below: &[], pure: Some(&["jiff", "serde_json"]) },
     Layer { name: RULES, below: &[PACKAGE], pure: Some(&["serde", "thiserror"]) },
     Layer { name: STORAGE, below: &[], pure: None },
     Layer { name: POSTGRES, below: &[], pure: None },
@@ -38,7 +40,7 @@ const LAYERS: &[Layer] = &[
     },
     Layer { name: CONFIG, below: &[PACKAGE, MATRIX, POSTGRES], pure: None },
     Layer { name: COMPONENTS, below: &[PACKAGE, STORAGE, MATRIX, POSTGRES, CONFIG], pure: None },
-    Layer { name: ENGINE, below: &[PACKAGE, RULES, STORAGE, COMPONENTS], pure: None },
+    Layer { name: ENGINE, below: &[PACKAGE, PAGES, RULES, STORAGE, COMPONENTS], pure: None },
     Layer { name: SERVER, below: &[PACKAGE, RULES, ENGINE], pure: None },
     Layer {
         name: "lifeboat",
@@ -59,6 +61,7 @@ const OWNED: &[(&str, &[&str])] = &[
     ("ruma", &[MATRIX]),
     ("tokio-postgres", &[POSTGRES, CONFIG, COMPONENTS]),
     ("tokio-postgres-rustls", &[POSTGRES]),
+    ("vodozemac", &[ENGINE]),
 ];
 
 /// What a pure crate's tests may use on top: properties, and cryptography of other people to

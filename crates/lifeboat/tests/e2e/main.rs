@@ -15,6 +15,7 @@ mod killed;
 mod lost_window;
 mod parted;
 mod program;
+mod readable;
 mod refused;
 mod split;
 mod stopped;

@@ -152,6 +152,17 @@ fn a_slice_has_the_events_asked_for_and_what_they_need() {
     }
     let state = records(&folder, "rooms/state_groups_state");
     assert!(!state.is_empty() && texts(&state, "event_id").is_subset(&all));
+    let read = world.directory().join("slice-read");
+    let (package, identity) = (world.directory().join("slice.lifeboat"), &harbour.identity);
+    let words = ["render".as_ref(), package.as_os_str(), "-i".as_ref(), identity.as_os_str()];
+    let to = ["-d".as_ref(), read.as_os_str(), "--format".as_ref(), "csv".as_ref()];
+    assert!([DONE, GAPS].contains(&lifeboat(words.into_iter().chain(to)).exit));
+    let table = everything(&read);
+    let is_told = |event: &&Value| table.contains(event["event_id"].as_str().unwrap());
+    let is_said = |event: &&Value| event["pdu"]["type"] != "m.room.redaction";
+    let own = |event: &&Value| event["pdu"]["content"]["m.relates_to"].is_null();
+    assert!(asked.iter().filter(is_said).filter(own).all(|event| is_told(&event)));
+    assert!(!along.iter().any(|event| is_told(&event)));
 }
 
 fn texts_of_numbers(records: &[Value], key: &str) -> BTreeSet<i64> {

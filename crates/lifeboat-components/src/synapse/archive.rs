@@ -1,0 +1,220 @@
+//! What a reader for people needs of the records of a package: events as they count, room keys that
+//! were backed up, names of accounts. Knows what the records are called and how they are built.
+
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+/// Records with the events of rooms.
+pub const EVENTS: &str = "events";
+/// Records with the summaries of rooms.
+pub const SUMMARY: &str = "summary";
+/// Records with the names of accounts.
+pub const PROFILES: &str = "profiles";
+/// Records with accounts that were erased.
+pub const ERASED: &str = "erased_users";
+/// Records with backed-up room keys.
+pub const ROOM_KEYS: &str = "e2e_room_keys";
+/// Records with the versions of backups of room keys.
+pub const BACKUPS: &str = "e2e_room_keys_versions";
+/// Records with what accounts keep for their clients.
+pub const ACCOUNT_DATA: &str = "account_data";
+/// Records with the index of media.
+pub const MEDIA_INDEX: &str = "index";
+
+/// An event that counts.
+#[derive(Debug, Clone, PartialEq)]
+pub struct KeptEvent {
+    /// Event id.
+    pub event_id: String,
+    /// Room id.
+    pub room_id: String,
+    /// Type.
+    pub kind: String,
+    /// Sender.
+    pub sender: String,
+    /// State key, of a state event.
+    pub state_key: Option<String>,
+    /// Milliseconds since 1970, as the sender claims.
+    pub sent: i64,
+    /// Milliseconds since 1970, when this server received it.
+    pub received: i64,
+    /// The room's order: depth, then the order of arrival.
+    pub order: (i64, i64),
+    /// Content.
+    pub content: Map<String, Value>,
+    /// The event it takes back.
+    pub redacts: Option<String>,
+    /// Whether that is only right when both senders are of one server.
+    pub recheck: bool,
+    /// Whether it is here only because others need it.
+    pub closure: bool,
+}
+
+/// The records of §7.3, as far as they matter here.
+#[derive(Deserialize)]
+struct Record {
+    event_id: String,
+    room_id: String,
+    #[serde(default)]
+    stream_ordering: i64,
+    events: Option<Row>,
+    event_json: Option<Content>,
+    pdu: Value,
+    #[serde(default)]
+    closure: bool,
+}
+
+#[derive(Deserialize)]
+struct Row {
+    #[serde(default)]
+    topological_ordering: i64,
+    #[serde(default)]
+    received_ts: Option<i64>,
+    #[serde(default)]
+    outlier: bool,
+    #[serde(default)]
+    rejection_reason: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Content {
+    #[serde(default)]
+    internal_metadata: Option<String>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct Internal {
+    soft_failed: Value,
+    recheck_redaction: Value,
+}
+
+/// The room of an event record, before anything else of it is read.
+///
+/// # Errors
+/// When the record is no record of an event.
+pub fn room_of(line: &[u8]) -> Result<String, serde_json::Error> {
+    #[derive(Deserialize)]
+    struct Brief {
+        room_id: String,
+    }
+    serde_json::from_slice::<Brief>(line).map(|brief| brief.room_id)
+}
+
+/// Reads an event record; nothing when clients never saw the event (rejected, outside of the
+/// history, refused by the state of the room) or it cannot be read.
+///
+/// # Errors
+/// When the record is no record of an event.
+pub fn kept_event(line: &[u8]) -> Result<Option<KeptEvent>, serde_json::Error> {
+    let record: Record = serde_json::from_slice(line)?;
+    let Some(row) = record.events else { return Ok(None) };
+    let internal = record.event_json.and_then(|content| content.internal_metadata);
+    let internal: Internal =
+        internal.and_then(|json| serde_json::from_str(&json).ok()).unwrap_or_default();
+    let is_true = |value: &Value| *value == Value::Bool(true);
+    if row.outlier || row.rejection_reason.is_some() || is_true(&internal.soft_failed) {
+        return Ok(None);
+    }
+    let pdu = match record.pdu {
+        Value::Object(pdu) => Some(pdu),
+        Value::String(text) => serde_json::from_str(&text).ok(),
+        _ => None,
+    };
+    let Some(mut pdu) = pdu else { return Ok(None) };
+    let mut text = |key: &str| match pdu.remove(key) {
+        Some(Value::String(text)) => Some(text),
+        _ => None,
+    };
+    let (kind, sender) = (text("type"), text("sender"));
+    let (state_key, redacts) = (text("state_key"), text("redacts"));
+    let (Some(kind), Some(sender)) = (kind, sender) else { return Ok(None) };
+    let sent = pdu.get("origin_server_ts").and_then(Value::as_i64).unwrap_or_default();
+    let content = match pdu.remove("content") {
+        Some(Value::Object(content)) => content,
+        _ => Map::new(),
+    };
+    let inside = || content.get("redacts").and_then(Value::as_str).map(str::to_owned);
+    let is_redaction = kind == "m.room.redaction" && state_key.is_none();
+    let redacts = if is_redaction { redacts.or_else(inside) } else { None };
+    Ok(Some(KeptEvent {
+        event_id: record.event_id,
+        room_id: record.room_id,
+        kind,
+        sender,
+        state_key,
+        sent,
+        received: row.received_ts.unwrap_or(sent),
+        order: (row.topological_ordering, record.stream_ordering),
+        content,
+        redacts,
+        recheck: is_true(&internal.recheck_redaction),
+        closure: record.closure,
+    }))
+}
+
+/// A room key in an account's backup, sealed.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct KeptRoomKey {
+    /// Whose backup.
+    pub user_id: String,
+    /// Version of the backup.
+    pub version: i64,
+    /// Room id.
+    pub room_id: String,
+    /// Session id.
+    pub session_id: String,
+    /// The sealed key: JSON.
+    pub session_data: String,
+}
+
+/// A version of an account's backup of room keys.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct KeptBackup {
+    /// Whose backup.
+    pub user_id: String,
+    /// Version.
+    pub version: i64,
+    /// How keys are sealed.
+    pub algorithm: String,
+    /// For whom they are sealed: JSON.
+    pub auth_data: String,
+}
+
+/// What an account keeps for its clients, of one type.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct KeptSetting {
+    /// Whose.
+    pub user_id: String,
+    /// Type, for example `m.secret_storage.default_key`.
+    #[serde(rename = "account_data_type")]
+    pub kind: String,
+    /// JSON.
+    pub content: String,
+}
+
+/// User id and name of a record of a profile, if it has both.
+///
+/// # Errors
+/// When it is none.
+pub fn profile(line: &[u8]) -> Result<Option<(String, String)>, serde_json::Error> {
+    #[derive(Deserialize)]
+    struct Row {
+        full_user_id: Option<String>,
+        displayname: Option<String>,
+    }
+    let row: Row = serde_json::from_slice(line)?;
+    Ok(row.full_user_id.zip(row.displayname))
+}
+
+/// User id of a record of an erased account.
+///
+/// # Errors
+/// When it is none.
+pub fn erased(line: &[u8]) -> Result<String, serde_json::Error> {
+    #[derive(Deserialize)]
+    struct Row {
+        user_id: String,
+    }
+    serde_json::from_slice::<Row>(line).map(|row| row.user_id)
+}
