@@ -22,6 +22,6 @@ pub mod reader;
 
 pub mod inspect;
 pub mod render;
-pub mod roomkeys;
+pub use lifeboat_roomkeys as roomkeys;
 pub mod unpack;
 pub mod verify;

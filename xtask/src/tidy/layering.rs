@@ -19,6 +19,7 @@ const STORAGE: &str = "lifeboat-storage";
 const POSTGRES: &str = "lifeboat-postgres";
 const MATRIX: &str = "lifeboat-matrix";
 const CONFIG: &str = "lifeboat-config";
+const ROOMKEYS: &str = "lifeboat-roomkeys";
 const COMPONENTS: &str = "lifeboat-components";
 const ENGINE: &str = "lifeboat-engine";
 const SERVER: &str = "lifeboat-server";
@@ -40,7 +41,12 @@ const LAYERS: &[Layer] = &[
     },
     Layer { name: CONFIG, below: &[PACKAGE, MATRIX, POSTGRES], pure: None },
     Layer { name: COMPONENTS, below: &[PACKAGE, STORAGE, MATRIX, POSTGRES, CONFIG], pure: None },
-    Layer { name: ENGINE, below: &[PACKAGE, PAGES, RULES, STORAGE, COMPONENTS], pure: None },
+    Layer { name: ROOMKEYS, below: &[PACKAGE, COMPONENTS], pure: None },
+    Layer {
+        name: ENGINE,
+        below: &[PACKAGE, PAGES, RULES, STORAGE, COMPONENTS, ROOMKEYS],
+        pure: None,
+    },
     Layer { name: SERVER, below: &[PACKAGE, RULES, ENGINE], pure: None },
     Layer {
         name: "lifeboat",
@@ -61,6 +67,7 @@ const OWNED: &[(&str, &[&str])] = &[
     ("ruma", &[MATRIX]),
     ("tokio-postgres", &[POSTGRES, CONFIG, COMPONENTS]),
     ("tokio-postgres-rustls", &[POSTGRES]),
+    ("vodozemac", &[ROOMKEYS]),
     ("vodozemac", &[ENGINE]),
 ];
 

@@ -6,6 +6,7 @@
 mod backup;
 mod base58;
 mod cipher;
+mod error;
 mod session_file;
 #[cfg(test)]
 mod tests;
@@ -21,30 +22,11 @@ use zeroize::Zeroizing;
 
 pub use self::backup::Backups;
 pub use self::cipher::FileCipher;
+pub use self::error::RoomKeyError;
 pub use self::session_file::{FILE_BYTES, is_session_file};
 
 /// The algorithm of encrypted rooms.
 const MEGOLM: &str = "m.megolm.v1.aes-sha2";
-
-/// Why a file of keys is refused.
-#[derive(Debug, thiserror::Error)]
-pub enum RoomKeyError {
-    /// Damaged, or not what it says.
-    #[error("it is not a whole file of Megolm sessions")]
-    Shape,
-    /// A passphrase that would take forever to check.
-    #[error("it asks for {0} rounds of key derivation, which is 0 or too many")]
-    Rounds(u32),
-    /// The passphrase does not fit.
-    #[error("the passphrase is wrong, or the file is damaged")]
-    Passphrase,
-    /// Not a recovery key.
-    #[error("it is neither a file of Megolm sessions nor a recovery key")]
-    Recovery,
-    /// The recovery key of nobody.
-    #[error("the recovery key opens no backup of the package")]
-    Nobody,
-}
 
 /// What opens messages. No `Debug`: it is full of secrets.
 #[derive(Default)]
