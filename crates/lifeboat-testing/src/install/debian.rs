@@ -13,7 +13,8 @@ pub(super) type Wanted = (&'static str, &'static str);
 
 /// The server brings the client of its version.
 pub(super) const POSTGRES: &[Wanted] = &[("postgresql", "/usr/share/doc/postgresql")];
-pub(super) const AGE: &[Wanted] = &[("age", "/usr/bin/age")];
+/// What other programs seal and certify with.
+pub(super) const AGE: &[Wanted] = &[("age", "/usr/bin/age"), ("openssl", "/usr/bin/openssl")];
 pub(super) const PIPES: &[Wanted] = &[("zstd", "/usr/bin/zstd"), ("time", "/usr/bin/time")];
 /// Synapse's PostgreSQL driver is compiled when it is installed.
 pub(super) const PYTHON: &[Wanted] = &[
