@@ -1,6 +1,7 @@
 //! Synapse: its configuration, its database, its media store.
 
 pub mod archive;
+pub mod ask;
 pub mod catalogue;
 pub mod check;
 pub mod choose;

@@ -16,15 +16,17 @@ use std::path::PathBuf;
 
 use lifeboat_components::synapse::merge::look as there;
 use lifeboat_components::synapse::write::target::{self, State};
+use lifeboat_package::manifest::ExportType;
 use lifeboat_package::selection::Selection;
 use lifeboat_rules::plan::Plan;
+use lifeboat_storage::Access;
 
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::import::ImportRequest;
 use crate::import::check::database_fault;
 use crate::import::databases;
-use crate::server::ServerRequest;
+use crate::reader::Package;
 
 pub use self::outcome::{MergeOutcome, RoomDone, UndoOutcome};
 pub use self::undo::undo;
@@ -42,22 +44,32 @@ pub struct MergeRequest {
     pub dry_run: bool,
 }
 
-/// Whether the target's database holds a server that an import goes beside. A database that an
-/// import filled is one when `wanted`: something of a package was asked for.
+/// Whether the target's database holds a server that an import goes beside.
+///
+/// Nothing goes into a server by accident: it has to be `wanted`, by naming what of the package, or
+/// the package is a part of a server, which can go nowhere else.
 ///
 /// # Errors
-/// [`Failure`] when the configuration cannot be used or the database not be reached.
-pub async fn is_living(server: &ServerRequest, wanted: bool) -> Result<bool, Failure> {
-    let mut opened = server.open()?;
+/// [`Failure`] when configuration or package cannot be used or the database not be reached.
+pub async fn is_living(request: &ImportRequest, wanted: bool) -> Result<bool, Failure> {
+    if !wanted && !is_part(request).await? {
+        return Ok(false);
+    }
+    let mut opened = request.server.open()?;
     let found = databases::look(&mut opened).await?.into_iter().next();
     let Some(fitness) = found.and_then(|main| main.fitness) else { return Ok(false) };
     match fitness.state {
-        State::Foreign(_) => {}
-        State::Imported { .. } if wanted => {}
-        State::Imported { .. } | State::Empty | State::HalfFilled { .. } => return Ok(false),
+        State::Foreign(_) | State::Imported { .. } => {}
+        State::Empty | State::HalfFilled { .. } => return Ok(false),
     }
     let session = target::session(&opened.main).await.map_err(database_fault)?;
     there::is_synapse(&session).await.map_err(database_fault)
+}
+
+async fn is_part(request: &ImportRequest) -> Result<bool, Failure> {
+    let access = Access::new(request.server.environment.iter().cloned());
+    let package = Package::open(&request.package, &request.identities, &access).await?;
+    Ok(package.manifest.metadata.export_type == ExportType::Partial)
 }
 
 /// Imports into a living server, or says what that would do.

@@ -82,7 +82,8 @@ pub struct Table {
     pub refers_to: Vec<String>,
 }
 
-/// Reads all ordinary tables of the current schema from the system catalogue.
+/// Reads all ordinary tables of the current schema from the system catalogue. One that is dropped
+/// meanwhile may still be among them, without bytes.
 ///
 /// # Errors
 /// [`PostgresError`] when the server refuses or is lost.
@@ -92,8 +93,8 @@ pub async fn read_tables(client: &Client) -> Result<Vec<Table>, PostgresError> {
         .query(
             "SELECT c.relname::text,
                     greatest(c.reltuples, 0)::int8,
-                    pg_table_size(c.oid),
-                    pg_relation_size(c.oid) / current_setting('block_size')::int8,
+                    coalesce(pg_table_size(c.oid), 0),
+                    coalesce(pg_relation_size(c.oid), 0) / current_setting('block_size')::int8,
                     ARRAY(SELECT DISTINCT p.relname::text FROM pg_constraint f
                           JOIN pg_class p ON p.oid = f.confrelid
                           WHERE f.conrelid = c.oid AND f.contype = 'f' AND f.confrelid <> c.oid)

@@ -3,6 +3,7 @@
 use tokio_postgres::Client;
 
 use super::PostgresError;
+use super::columns::quoted;
 use super::connect::Connector;
 
 /// Settings every reading session gets, so that text forms never depend on the server's
@@ -20,6 +21,9 @@ const SESSION: &str = "SET standard_conforming_strings = on; SET bytea_output = 
 /// only fight them for its cores.
 const PLANNER: &str = "SET random_page_cost = 1.1; SET work_mem = '64MB';
     SET max_parallel_workers_per_gather = 0; SET enable_sort = off;";
+
+/// SQLSTATE of a table that is not there (PostgreSQL documentation, appendix A).
+const UNDEFINED_TABLE: &str = "42P01";
 
 /// An open snapshot. It lasts as long as this value.
 pub struct Cut {
@@ -63,6 +67,32 @@ impl Cut {
     /// The session that holds the snapshot, for small questions about it.
     pub fn anchor(&self) -> &Client {
         &self.anchor
+    }
+
+    /// Keeps a table from being dropped as long as the snapshot lasts. False when it is gone
+    /// already: a snapshot shows that a table was there, and not its rows once it is dropped.
+    ///
+    /// A table that cannot be held for another reason counts as there; reading it will tell.
+    ///
+    /// # Errors
+    /// [`PostgresError`] when the server is lost.
+    pub async fn hold(&self, table: &str) -> Result<bool, PostgresError> {
+        let doing = |e| PostgresError::sorted("held a table", e);
+        let lock = format!(
+            "SAVEPOINT held; SET LOCAL lock_timeout = '5s';
+             LOCK TABLE ONLY {} IN ACCESS SHARE MODE; RELEASE SAVEPOINT held",
+            quoted(table)
+        );
+        let refused = match self.anchor.batch_execute(&lock).await.map_err(doing) {
+            Ok(()) => return Ok(true),
+            Err(error @ PostgresError::Lost { .. }) => return Err(error),
+            Err(refused) => refused,
+        };
+        self.anchor
+            .batch_execute("ROLLBACK TO SAVEPOINT held; RELEASE SAVEPOINT held")
+            .await
+            .map_err(doing)?;
+        Ok(refused.code() != Some(UNDEFINED_TABLE))
     }
 
     /// Another session on the same snapshot.

@@ -222,6 +222,11 @@ fn unknown(tables: &[Table]) -> Vec<Gap> {
         .collect()
 }
 
+/// Whether a table may be dropped while a server runs: it is not always there, or not known.
+pub fn comes_and_goes(table: &str) -> bool {
+    Catalogue::known().get(table).is_none_or(|known| known.sometimes.is_some())
+}
+
 /// Takes the state store's tables from its own database.
 pub fn join_state_store(tables: &mut Vec<Table>, others: Vec<Table>) {
     let is_state = |table: &Table| STATE_STORE.contains(&table.name.as_str());

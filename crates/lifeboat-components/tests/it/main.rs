@@ -4,6 +4,7 @@ mod catalogue;
 mod client_certificate;
 mod config;
 mod connection;
+mod cut;
 mod fixups;
 mod layout;
 mod matrix;

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use lifeboat_components::postgres::PostgresError;
-use lifeboat_components::postgres::columns::read_tables;
+use lifeboat_components::postgres::columns::{Table, read_tables};
 use lifeboat_components::postgres::cut::Cut;
 use lifeboat_components::synapse::choose::{ChooseError, Chosen, choose};
 use lifeboat_components::synapse::config::SynapseConfig;
@@ -64,6 +64,7 @@ impl Source {
             let others = read_tables(state.anchor()).await.map_err(database_fault)?;
             layout::join_state_store(&mut tables, others);
         }
+        let vanished = hold(&cut, &mut tables).await.map_err(database_fault)?;
         let layout = Layout::of(tables);
         if !layout.is_synapse() {
             return Err(Failure::failed(
@@ -74,6 +75,7 @@ impl Source {
         let mut early_gaps = config.gaps.clone();
         early_gaps.extend(layout.gaps.iter().cloned());
         early_gaps.extend(provider_gap(&config));
+        early_gaps.extend(vanished);
         let chosen = if request.selection.is_partial() {
             let chosen = choose(cut.anchor(), &request.selection).await.map_err(choose_fault)?;
             early_gaps.extend(encrypted_gaps(&cut, &chosen, request).await?);
@@ -178,6 +180,26 @@ async fn plan(
     add(Section::Server, Work::Sequences, 0);
     add(Section::Server, Work::Gaps, 0);
     Ok(parts)
+}
+
+/// Holds the tables that may be dropped while they are read; those that are gone are left out.
+async fn hold(
+    cut: &Cut,
+    tables: &mut Vec<Table>,
+) -> Result<Vec<lifeboat_package::flow::Gap>, PostgresError> {
+    let mut gaps = Vec::new();
+    for name in tables.iter().map(|table| table.name.clone()).collect::<Vec<_>>() {
+        if layout::comes_and_goes(&name) && !cut.hold(&name).await? {
+            tables.retain(|table| table.name != name);
+            gaps.push(gap(
+                "table-vanished",
+                &name,
+                "the server dropped it when the export began",
+                "none: what it was needed for is done",
+            ));
+        }
+    }
+    Ok(gaps)
 }
 
 /// The parts of a partial export: what was chosen, and nothing of the server itself.

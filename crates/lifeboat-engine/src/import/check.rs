@@ -1,12 +1,10 @@
 //! Everything that must be right before anything is written.
 
 use std::collections::BTreeMap;
-use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
-use std::time::Duration;
 
 use lifeboat_components::postgres::PostgresError;
 use lifeboat_components::postgres::columns::Column;
+use lifeboat_components::synapse::ask;
 use lifeboat_components::synapse::catalogue::{Catalogue, Restore};
 use lifeboat_components::synapse::config::compare::{Severity, compare_for_restore};
 use lifeboat_components::synapse::config::kept::KeptConfig;
@@ -22,9 +20,6 @@ use crate::context::Context;
 use crate::failure::Failure;
 use crate::reader::{EntryPlace, Package, PartEntries, damaged};
 use crate::server::Opened;
-
-/// Seconds we wait for a port to answer.
-const ANSWER: Duration = Duration::from_secs(2);
 
 /// A target and a package that fit.
 pub struct Checked {
@@ -232,23 +227,7 @@ pub fn answering_port(opened: &Opened) -> Option<u16> {
     let listeners = listeners.and_then(|listeners| listeners.as_array()).into_iter().flatten();
     let ports = listeners.filter_map(|listener| listener.get("port")?.as_u64());
     let mut ports = ports.filter_map(|port| u16::try_from(port).ok());
-    ports.find(|port| answers(SocketAddr::from(([127, 0, 0, 1], *port))))
-}
-
-fn answers(address: SocketAddr) -> bool {
-    let ask = || -> std::io::Result<bool> {
-        let mut stream = TcpStream::connect_timeout(&address, ANSWER)?;
-        stream.set_read_timeout(Some(ANSWER))?;
-        stream.set_write_timeout(Some(ANSWER))?;
-        stream.write_all(
-            b"GET /_matrix/client/versions HTTP/1.1\r\nHost: localhost\r\n\
-              Connection: close\r\n\r\n",
-        )?;
-        let mut answer = Vec::new();
-        stream.take(64 << 10).read_to_end(&mut answer).ok();
-        Ok(String::from_utf8_lossy(&answer).contains("\"versions\""))
-    };
-    ask().unwrap_or(false)
+    ports.find(|port| ask::answers(*port))
 }
 
 /// A failure of the target database.

@@ -71,7 +71,8 @@ impl Database {
             )),
             State::Foreign(tables) => Err(Failure::failed(
                 format!("database {name} is not empty: it has {}, …", tables.join(", ")),
-                "name another, empty database; nothing was changed",
+                "name another, empty database, or what to bring into the server that is there \
+                 (--room, --user, --plan, --merge); nothing was changed",
             )),
         }
     }

@@ -161,7 +161,7 @@ pub async fn verify(cx: &Context, request: &ImportRequest) -> Result<ImportRepor
     add("media", files::media(cx, &subject).await);
     add("configuration", Ok(files::configuration(&subject)));
     add("access", standing::access(cx, &subject).await);
-    add("client access", Ok(standing::client_access(&subject)));
+    add("client access", standing::client_access(&subject).await);
     add("sequences", standing::sequences(&subject).await);
     add("positions", standing::single_rows(&subject).await);
     report.valid = report.checks.iter().all(Check::lets_pass);

@@ -65,6 +65,9 @@ pub(crate) struct ImportFlags {
     /// Living server: follow the plan in FILE; if it is not there, write it and do nothing else
     #[arg(long, value_name = "FILE", conflicts_with = "verify", help_heading = "Living server")]
     plan: Option<PathBuf>,
+    /// Living server: bring everything it lacks, without naming what
+    #[arg(long, conflicts_with = "verify", help_heading = "Living server")]
+    merge: bool,
     /// Tell what would be done, and end; a living server is worked on, and nothing of it kept
     #[arg(long, conflicts_with = "verify")]
     dry_run: bool,
@@ -102,12 +105,14 @@ pub(crate) async fn run(session: &Session, flags: ImportFlags) -> Result<Ended, 
         return living::undo(session, undo).await;
     }
     let (dry_run, verify, report) = (flags.dry_run, flags.verify, flags.report.clone());
+    let merge_all = flags.merge;
     let selection = mem::take(&mut flags.picks).selection()?;
     let plan_file = flags.plan.take();
     let request = request(session, flags)?;
     let cx = &session.context;
     let picked = plan_file.is_some() || !selection.is_everything();
-    let ended = if !verify && merge::is_living(&request.server, picked).await? {
+    let wanted = picked || merge_all;
+    let ended = if !verify && merge::is_living(&request, wanted).await? {
         living::merge(cx, MergeRequest { import: request, selection, plan_file, dry_run }).await?
     } else if picked {
         return Err(Failure::usage(

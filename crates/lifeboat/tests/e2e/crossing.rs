@@ -7,7 +7,7 @@ use lifeboat_testing::Homeserver;
 use serde_json::Value;
 
 use crate::harbour::{Harbour, harbour, settled_facts};
-use crate::program::{DONE, GAPS, import_words, lifeboat};
+use crate::program::{DONE, GAPS, NOT_VALID, import_words, lifeboat};
 
 /// Facts that may differ between the server that was exported and the one that was made of it.
 /// One-time keys are not among the facts: their number is set aside by the program that reads.
@@ -40,10 +40,36 @@ fn clients_see_the_same_on_the_server_that_was_put_back() {
     let outcome = harbour.import(&server, &[]).result(GAPS);
     brought_the_signing_key(&world.server, &server, &outcome);
     server.start().unwrap();
+    clients_are_let_in(harbour, &server);
     let facts = settled_facts(world, &server, "home");
     let report = world.compare(&harbour.facts, &facts, &MAY_DIFFER).unwrap();
     assert!(fact_count(&report) >= LEAST_FACTS, "{report}");
     assert_eq!(server.errors_in_log().unwrap(), Vec::<String>::new());
+}
+
+/// `import --verify` asks the running server as users do, with their own tokens.
+fn clients_are_let_in(harbour: &Harbour, server: &Homeserver) {
+    let asked = |exit| {
+        let report = harbour.import(server, &["--verify"]).result(exit);
+        let checks = report["checks"].as_array().unwrap();
+        checks.iter().find(|check| check["name"] == "client access").unwrap().clone()
+    };
+    let check = asked(DONE);
+    assert!(check["checked"].as_u64().unwrap() > 3, "{check}");
+    assert_eq!(check["wrong"], 0, "{check}");
+    // A user's rooms that the server does not know of are found.
+    let rename = |from: &str, to: &str| {
+        let sql = format!(
+            "UPDATE local_current_membership SET room_id = replace(room_id, '{from}', '{to}')
+             WHERE user_id = '@alice:lifeboat.test' AND membership = 'join'"
+        );
+        harbour.world.cluster.psql(server.database(), &sql).unwrap();
+    };
+    rename("!", "?");
+    let check = asked(NOT_VALID);
+    rename("?", "!");
+    let named = check["problems"].to_string();
+    assert!(named.contains("@alice:lifeboat.test"), "{check}");
 }
 
 /// The target has no signing key, so nothing here says that the package may be trusted.

@@ -12,6 +12,9 @@ pub(crate) const DONE: i32 = 0;
 /// Done, with gaps that are listed.
 pub(crate) const GAPS: i32 = 3;
 
+/// Not as it was in the package.
+pub(crate) const NOT_VALID: i32 = 4;
+
 /// What the program said.
 #[derive(Debug)]
 pub(crate) struct Said {

@@ -48,12 +48,15 @@ fn everything_goes_in_two_steps_into_a_server_with_other_ids_and_another_key() {
     use_up_ids(&port, &fresh);
 
     // The rest, while the server runs.
-    let outcome = port.import(&fresh, &package, &["--accept-signer", &key]).result(GAPS);
+    let plain = port.import(&fresh, &package, &["--accept-signer", &key]);
+    assert_eq!(plain.exit, 1, "{plain:?}");
+    let rest = ["--accept-signer", key.as_str(), "--merge"];
+    let outcome = port.import(&fresh, &package, &rest).result(GAPS);
     assert_eq!(outcome["users"], json!([]), "{outcome}");
     assert!(outcome["rooms"].as_array().unwrap().len() > 20, "{outcome}");
     fresh.stop();
     let rows = port.rows(&fresh);
-    let again = port.import(&fresh, &package, &["--accept-signer", &key]).result(GAPS);
+    let again = port.import(&fresh, &package, &rest).result(GAPS);
     assert_eq!((&again["changed"], &again["id"]), (&json!(false), &Value::Null), "{again}");
     assert_eq!(port.rows(&fresh), rows);
     fresh.start().unwrap();

@@ -1,11 +1,15 @@
 //! Access of a sample of users: who is in a room is let in by its state, and nobody else is.
 
+use std::collections::BTreeSet;
+
 use tokio_postgres::Client;
+use zeroize::Zeroizing;
 
 use super::Findings;
 use crate::postgres::PostgresError;
 use crate::postgres::columns::literal;
 use crate::postgres::copy_out::{Row, RowStream};
+use crate::synapse::ask::{self, Answer};
 
 /// Users that are looked at, at most.
 pub const USERS: i64 = 50;
@@ -72,6 +76,57 @@ pub async fn check(client: &Client, users: &[String]) -> Result<AccessFindings, 
         let (user, room) = (text(&row, 0).unwrap_or_default(), text(&row, 1).unwrap_or_default());
         let detail = format!("{room}: the room's state says join, Synapse does not list the room");
         findings.users.problem(user, detail);
+    }
+    Ok(findings)
+}
+
+/// Users whose clients are imitated, at most.
+pub const CLIENTS: i64 = 10;
+
+/// Asks the running server for the rooms of some of these users, each by one of the user's own
+/// access tokens, and compares with what the database lists.
+///
+/// # Errors
+/// [`PostgresError`] when the server refuses or is lost.
+pub async fn ask_as_clients(
+    client: &Client,
+    users: &[String],
+    port: u16,
+) -> Result<Findings, PostgresError> {
+    let query = "SELECT DISTINCT ON (t.user_id) t.user_id, t.token,
+               ARRAY(SELECT m.room_id FROM local_current_membership m
+                     WHERE m.user_id = t.user_id AND m.membership = 'join')
+        FROM access_tokens t
+        WHERE t.user_id = ANY($1) AND t.puppets_user_id IS NULL
+          AND coalesce(t.valid_until_ms, 9223372036854775807)
+              > extract(epoch FROM now()) * 1000
+        ORDER BY t.user_id, t.id DESC LIMIT $2";
+    let doing = |e| PostgresError::sorted("drew access tokens of users", e);
+    let rows = client.query(query, &[&users, &CLIENTS]).await.map_err(doing)?;
+    let mut findings = Findings::default();
+    for row in &rows {
+        let user: &str = row.get(0);
+        let token = Zeroizing::new(row.get::<_, String>(1));
+        let listed: BTreeSet<String> = row.get::<_, Vec<String>>(2).into_iter().collect();
+        findings.checked += 1;
+        match ask::joined_rooms(port, &token) {
+            Ok(Answer::Rooms(rooms)) if rooms == listed => {}
+            Ok(Answer::Rooms(rooms)) => {
+                let detail = format!(
+                    "a client sees {} rooms, the database lists {}",
+                    rooms.len(),
+                    listed.len()
+                );
+                findings.problem(user, detail);
+            }
+            Ok(Answer::Refused(_, code)) if code == "M_USER_LOCKED" => {
+                findings.note(format!("{user} is locked"));
+            }
+            Ok(Answer::Refused(status, code)) => {
+                findings.problem(user, format!("a token of this user is refused: {status} {code}"));
+            }
+            Err(error) => findings.problem(user, format!("the server did not answer: {error}")),
+        }
     }
     Ok(findings)
 }

@@ -30,15 +30,24 @@ pub(super) async fn access(cx: &Context, subject: &Subject) -> Result<Check, Fai
     Ok(Check::made("access", summary, found.users))
 }
 
-/// Access as clients see it takes a running Synapse and a login of the user.
-pub(super) fn client_access(subject: &Subject) -> Check {
-    let why = match subject.port {
-        None => "not tried: Synapse does not run".to_owned(),
-        Some(port) => {
-            format!("not tried: Synapse answers on port {port}, but we have no login of a user")
-        }
+/// Access as clients see it, where Synapse runs and knows its users' tokens itself.
+///
+/// # Errors
+/// [`Failure`] when the database refuses or is lost.
+pub(super) async fn client_access(subject: &Subject) -> Result<Check, Failure> {
+    let not_tried = |why| Ok(Check::not_checked("client access", why));
+    let Some(port) = subject.port else {
+        return not_tried("not tried: Synapse does not run; start it, then verify once more");
     };
-    Check::not_checked("client access", why)
+    let session = subject.session().await?;
+    let seed = subject.seed.cast_signed();
+    let users = access::sample(&session, seed).await.map_err(database_fault)?;
+    let found = access::ask_as_clients(&session, &users, port).await.map_err(database_fault)?;
+    if found.checked == 0 {
+        return not_tried("not tried: no user drawn has an access token that Synapse keeps");
+    }
+    let summary = format!("{} users asked on port {port} for their rooms", found.checked);
+    Ok(Check::made("client access", summary, found))
 }
 
 /// Where the sequences stand.

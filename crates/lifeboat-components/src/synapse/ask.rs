@@ -1,0 +1,82 @@
+//! Asking a Synapse that runs on this machine, as a client would: two questions, no more.
+
+use std::collections::BTreeSet;
+use std::io::{self, Read, Write};
+use std::net::{Ipv4Addr, TcpStream};
+use std::time::Duration;
+
+use serde::Deserialize;
+use zeroize::Zeroizing;
+
+/// How long we wait for an answer to begin, and for each of its pieces.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// How long we wait for a port that may be nobody's.
+const ANSWER: Duration = Duration::from_secs(2);
+/// Bytes of an answer.
+const ANSWER_BYTES: u64 = 8 << 20;
+
+/// What a server said to a client.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answer {
+    /// The rooms the client's user is joined to.
+    Rooms(BTreeSet<String>),
+    /// HTTP status and Matrix error code (`errcode`).
+    Refused(u16, String),
+}
+
+/// Whether a Matrix server answers on this port.
+pub fn answers(port: u16) -> bool {
+    let versions = get(port, "/_matrix/client/versions", None, ANSWER);
+    versions.is_ok_and(|(_, body)| String::from_utf8_lossy(&body).contains("\"versions\""))
+}
+
+/// Asks as the client with this access token for its rooms (`GET /_matrix/client/v3/joined_rooms`).
+///
+/// # Errors
+/// When the server cannot be reached or its answer not be read.
+pub fn joined_rooms(port: u16, token: &str) -> io::Result<Answer> {
+    #[derive(Deserialize)]
+    struct Body {
+        joined_rooms: Option<BTreeSet<String>>,
+        errcode: Option<String>,
+    }
+    let (status, body) = get(port, "/_matrix/client/v3/joined_rooms", Some(token), PATIENCE)?;
+    let body: Body = serde_json::from_slice(&body).map_err(io::Error::other)?;
+    Ok(match body.joined_rooms {
+        Some(rooms) if status == 200 => Answer::Rooms(rooms),
+        _ => Answer::Refused(status, body.errcode.unwrap_or_default()),
+    })
+}
+
+/// Status and body. HTTP/1.0, so that the body simply ends with the connection.
+fn get(
+    port: u16,
+    path: &str,
+    token: Option<&str>,
+    patience: Duration,
+) -> io::Result<(u16, Vec<u8>)> {
+    let mut stream = TcpStream::connect_timeout(&(Ipv4Addr::LOCALHOST, port).into(), ANSWER)?;
+    stream.set_read_timeout(Some(patience))?;
+    stream.set_write_timeout(Some(patience))?;
+    let login = Zeroizing::new(
+        token.map_or_else(String::new, |token| format!("Authorization: Bearer {token}\r\n")),
+    );
+    let request = Zeroizing::new(format!(
+        "GET {path} HTTP/1.0\r\nHost: localhost\r\nAccept: application/json\r\n{}\r\n",
+        login.as_str()
+    ));
+    stream.write_all(request.as_bytes())?;
+    let mut answer = Vec::new();
+    stream.take(ANSWER_BYTES).read_to_end(&mut answer)?;
+    split(&answer).ok_or_else(|| io::Error::other("what answered is no HTTP server"))
+}
+
+fn split(answer: &[u8]) -> Option<(u16, Vec<u8>)> {
+    let end = answer.windows(4).position(|four| four == b"\r\n\r\n")?;
+    let head = std::str::from_utf8(answer.get(..end)?).ok()?;
+    let status = head.split(' ').nth(1)?.parse().ok()?;
+    Some((status, answer.get(end + 4..)?.to_vec()))
+}
+
+#[cfg(test)]
+mod tests;
