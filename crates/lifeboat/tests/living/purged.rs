@@ -1,6 +1,6 @@
 //! Rooms that an administrator purged by mistake.
 
-use crate::port::{DONE, Port};
+use crate::port::{DONE, GAPS, Port};
 
 /// Rooms of every version that is seeded, with threads, polls, encryption, several ends.
 const PURGED: [&str; 9] = [
@@ -18,7 +18,9 @@ const PURGED: [&str; 9] = [
 /// A client that went on with its sync token has fetched what waited for it.
 /// What is unread is summed up by Synapse in its own time, and then one more or less than it was,
 /// also in rooms that nothing was done to; one chat is counted exactly.
-const MAY_DIFFER: [&str; 2] = ["to-device/@alice:*", "unread/*"];
+/// Synapse goes on finding a redacted message by its old words; a part of a server leaves without
+/// them.
+const MAY_DIFFER: [&str; 3] = ["to-device/@alice:*", "unread/*", "search/boat"];
 
 #[test]
 fn purged_rooms_come_back_as_they_were_and_running_clients_see_them() {
@@ -26,8 +28,14 @@ fn purged_rooms_come_back_as_they_were_and_running_clients_see_them() {
     let news = port.unread(&port.world.server, 3);
     let before = port.settled_facts();
     let first = port.sync(&port.world.server, 0, None)["rooms"]["join"].clone();
-    let package = port.export("server.lifeboat", &[]);
     let rooms: Vec<String> = PURGED.iter().map(|name| port.room(name)).collect();
+    let picks = |rooms: &[String]| -> Vec<String> {
+        rooms.iter().flat_map(|room| ["--room".to_owned(), room.clone()]).collect()
+    };
+    // Some come back out of a package of their own, the others out of the whole server's.
+    let (some, others) = rooms.split_at(PURGED.len() / 2);
+    let part = port.export("rooms.lifeboat", &words(&picks(some)));
+    let package = port.export("server.lifeboat", &[]);
     for room in &rooms {
         port.purge(room);
     }
@@ -35,12 +43,16 @@ fn purged_rooms_come_back_as_they_were_and_running_clients_see_them() {
     let since = port.sync(&port.world.server, 0, None)["next_batch"].as_str().unwrap().to_owned();
     port.sync(&port.world.server, 1, None);
 
-    let picks: Vec<&str> = rooms.iter().flat_map(|room| ["--room", room.as_str()]).collect();
-    let outcome = port.import(&port.world.server, &package, &picks).result(DONE);
-    assert_eq!(outcome["changed"], true, "{outcome}");
-    assert_eq!(outcome["rooms"].as_array().unwrap().len(), rooms.len(), "{outcome}");
-    assert!(outcome["events_checked"].as_u64().unwrap() > 250, "{outcome}");
-    assert!(outcome["next"][0].as_str().unwrap().contains("restart Synapse"), "{outcome}");
+    for (package, picks, brought) in [(&part, Vec::new(), some), (&package, picks(others), others)]
+    {
+        let said = port.import(&port.world.server, package, &words(&picks));
+        assert!([DONE, GAPS].contains(&said.exit), "{said:?}");
+        let outcome = said.result(said.exit);
+        assert_eq!(outcome["changed"], true, "{outcome}");
+        assert_eq!(outcome["rooms"].as_array().unwrap().len(), brought.len(), "{outcome}");
+        assert!(outcome["events_checked"].as_u64().unwrap() > 100, "{outcome}");
+        assert!(outcome["next"][0].as_str().unwrap().contains("restart Synapse"), "{outcome}");
+    }
 
     port.world.server.stop();
     port.world.server.start().unwrap();
@@ -63,4 +75,8 @@ fn purged_rooms_come_back_as_they_were_and_running_clients_see_them() {
         port.say(server, (0, room), "it is back");
     }
     assert_eq!(server.errors_in_log().unwrap(), Vec::<String>::new());
+}
+
+fn words(owned: &[String]) -> Vec<&str> {
+    owned.iter().map(String::as_str).collect()
 }
