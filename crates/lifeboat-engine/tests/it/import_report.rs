@@ -58,7 +58,7 @@ fn good_import_stays_valid_when_synapse_runs_and_has_run() {
     let running = imported().verify_at(server_request(&target)).expect("can be verified");
     let text = running.lines().join("\n");
     assert!(running.valid && running.run == Run::AfterFirstStart, "{text}");
-    assert!(text.contains("not tried: Synapse answers on port"), "{text}");
+    assert!(text.contains("ok        client access: 10 users asked on port"), "{text}");
     target.stop();
     let stopped = imported().verify_at(server_request(&target)).expect("can be verified");
     let text = stopped.lines().join("\n");
