@@ -34,7 +34,7 @@ fn purged_rooms_come_back_as_they_were_and_running_clients_see_them() {
     };
     // Some come back out of a package of their own, the others out of the whole server's.
     let (some, others) = rooms.split_at(PURGED.len() / 2);
-    let part = port.export("rooms.lifeboat", &words(&picks(some)));
+    let rooms_alone = port.export("rooms.lifeboat", &words(&picks(some)));
     let package = port.export("server.lifeboat", &[]);
     for room in &rooms {
         port.purge(room);
@@ -43,7 +43,8 @@ fn purged_rooms_come_back_as_they_were_and_running_clients_see_them() {
     let since = port.sync(&port.world.server, 0, None)["next_batch"].as_str().unwrap().to_owned();
     port.sync(&port.world.server, 1, None);
 
-    for (package, picks, brought) in [(&part, Vec::new(), some), (&package, picks(others), others)]
+    for (package, picks, brought) in
+        [(&rooms_alone, Vec::new(), some), (&package, picks(others), others)]
     {
         let said = port.import(&port.world.server, package, &words(&picks));
         assert!([DONE, GAPS].contains(&said.exit), "{said:?}");
