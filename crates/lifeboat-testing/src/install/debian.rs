@@ -16,12 +16,13 @@ pub(super) const POSTGRES: &[Wanted] = &[("postgresql", "/usr/share/doc/postgres
 /// What other programs seal and certify with.
 pub(super) const AGE: &[Wanted] = &[("age", "/usr/bin/age"), ("openssl", "/usr/bin/openssl")];
 pub(super) const PIPES: &[Wanted] = &[("zstd", "/usr/bin/zstd"), ("time", "/usr/bin/time")];
-/// Synapse's PostgreSQL driver is compiled when it is installed.
+/// Synapse's PostgreSQL driver is compiled when it is installed. `pg_config` comes with the server
+/// as well, the headers do not.
 pub(super) const PYTHON: &[Wanted] = &[
     ("python3", "/usr/bin/python3"),
     ("python3-venv", "/usr/share/doc/python3-venv"),
     ("python3-dev", "/usr/bin/python3-config"),
-    ("libpq-dev", "/usr/bin/pg_config"),
+    ("libpq-dev", "/usr/include/postgresql/libpq-fe.h"),
     ("gcc", "/usr/bin/gcc"),
 ];
 pub(super) const NPM: &[Wanted] = &[("nodejs", "/usr/bin/node"), ("npm", "/usr/bin/npm")];
