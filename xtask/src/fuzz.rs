@@ -14,7 +14,7 @@ const CARGO_FUZZ: &str = "0.13.2";
 /// Memory above which a target has gone wrong, in MiB.
 const MEMORY_MIB: u32 = 2048;
 
-/// Runs each target of `fuzz/fuzz_targets` for `seconds`.
+/// Runs each target of `fuzz/fuzz_targets` for `seconds`, as many at a time as there are cores.
 ///
 /// # Errors
 /// There is no target, cargo-fuzz cannot be installed, or a target crashed: cargo-fuzz prints
@@ -23,24 +23,37 @@ pub(crate) fn fuzz(root: &Path, seconds: u32) -> Done {
     let targets = targets(&root.join("fuzz/fuzz_targets"))?;
     let program = install(root)?;
     run(&cargo_fuzz(root, &program, &["build"]))?;
-    for target in &targets {
-        let mut command = cargo_fuzz(root, &program, &["run", target]);
-        let corpus = root.join("fuzz/corpus").join(target);
-        std::fs::create_dir_all(&corpus).map_err(|e| format!("create the corpus folder: {e}"))?;
-        command.arg(corpus);
-        let seeds = root.join("fuzz/seeds").join(target);
-        if seeds.is_dir() {
-            command.arg(seeds);
-        }
-        command.arg("--").args([
-            format!("-max_total_time={seconds}"),
-            format!("-rss_limit_mb={MEMORY_MIB}"),
-            "-print_final_stats=1".to_owned(),
-        ]);
-        run(&command)?;
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    for together in targets.chunks(cores) {
+        std::thread::scope(|scope| {
+            let runs: Vec<_> = together
+                .iter()
+                .map(|target| scope.spawn(|| fuzz_one(root, &program, target, seconds)))
+                .collect();
+            runs.into_iter().try_for_each(|run| {
+                run.join().unwrap_or_else(|_| Err("a run of a target broke off".to_owned()))
+            })
+        })?;
     }
     say(&format!("fuzz: {} targets, {seconds} s each, no crash", targets.len()));
     Ok(())
+}
+
+fn fuzz_one(root: &Path, program: &Path, target: &str, seconds: u32) -> Done {
+    let mut command = cargo_fuzz(root, program, &["run", target]);
+    let corpus = root.join("fuzz/corpus").join(target);
+    std::fs::create_dir_all(&corpus).map_err(|e| format!("create the corpus folder: {e}"))?;
+    command.arg(corpus);
+    let seeds = root.join("fuzz/seeds").join(target);
+    if seeds.is_dir() {
+        command.arg(seeds);
+    }
+    command.arg("--").args([
+        format!("-max_total_time={seconds}"),
+        format!("-rss_limit_mb={MEMORY_MIB}"),
+        "-print_final_stats=1".to_owned(),
+    ]);
+    run(&command)
 }
 
 fn targets(folder: &Path) -> Done<Vec<String>> {
