@@ -92,12 +92,18 @@ fn wait_for_stage(told: &mut impl Iterator<Item = io::Result<String>>, stage: &s
 }
 
 /// A table that nobody else can use until this is dropped.
-struct Held {
+pub(crate) struct Held {
     session: Child,
 }
 
 impl Held {
     fn table(cluster: &Cluster, database: &str, table: &str) -> Self {
+        let lock = format!("BEGIN; LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE");
+        Self::by(cluster, database, &lock)
+    }
+
+    /// Holds what a statement without an answer takes.
+    pub(crate) fn by(cluster: &Cluster, database: &str, lock: &str) -> Self {
         let mut session = Command::new(cluster.programs().join("psql"))
             .args(["-X", "-q", "-A", "-t", "-U", "postgres", "-d", database])
             .args(["-p", &cluster.port().to_string(), "-h"])
@@ -107,8 +113,7 @@ impl Held {
             .spawn()
             .unwrap();
         let mut asked = session.stdin.as_ref().unwrap();
-        writeln!(asked, "BEGIN; LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE; SELECT 'held';")
-            .unwrap();
+        writeln!(asked, "{lock}; SELECT 'held';").unwrap();
         let mut answer = String::new();
         BufReader::new(session.stdout.as_mut().unwrap()).read_line(&mut answer).unwrap();
         assert_eq!(answer.trim(), "held");

@@ -6,6 +6,7 @@ use lifeboat_testing::{Homeserver, Role, ServerOptions};
 
 use crate::crossing::tables;
 use crate::harbour::{Harbour, export, harbour, keygen, recipient};
+use crate::killed::Held;
 use crate::program::{DONE, GAPS, Said, import_words, lifeboat};
 
 /// It was refused so, saying all of this, and the target is what it was.
@@ -62,21 +63,12 @@ fn database_with_another_encoding_or_collation_is_refused() {
 fn second_import_into_one_database_is_refused_while_the_first_works() {
     let harbour = harbour();
     let server = harbour.world.empty_server("contested").unwrap();
-    let cluster = &harbour.world.cluster;
-    let holder = "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND granted AND database =
-                  (SELECT oid FROM pg_database WHERE datname = 'contested')";
-    std::thread::scope(|scope| {
-        // What the first import holds as long as it works: the word lifeboat, in ASCII.
-        let first = "SELECT pg_advisory_lock(x'6c696665626f6174'::bigint), pg_sleep_for('1 day')";
-        let session = scope.spawn(|| cluster.psql("contested", first));
-        let pid = std::iter::repeat_with(|| cluster.psql("contested", holder).unwrap())
-            .find(|pid| !pid.is_empty())
-            .unwrap();
-        let said = harbour.import(&server, &[]);
-        cluster.psql("contested", &format!("SELECT pg_terminate_backend({pid})")).unwrap();
-        assert!(session.join().unwrap().is_err());
-        assert_refused(&said, 1, &["contested", "another import", "wait for it to end"]);
-    });
+    // What the first import holds as long as it works: the word lifeboat, in ASCII.
+    let lock = "DO $$ BEGIN PERFORM pg_advisory_lock(x'6c696665626f6174'::bigint); END $$";
+    let first = Held::by(&harbour.world.cluster, "contested", lock);
+    let said = harbour.import(&server, &[]);
+    drop(first);
+    assert_refused(&said, 1, &["contested", "another import", "wait for it to end"]);
     assert_eq!(tables(harbour, &server), "");
     assert_eq!(harbour.import(&server, &[]).exit, 3);
 }
