@@ -1,7 +1,12 @@
 //! The one error above the engine: what failed, why, what to do, and which exit code it is.
 
+#[cfg(test)]
+mod tests;
+
 use std::error::Error;
 use std::fmt;
+
+use lifeboat_keyring::KeyringError;
 
 /// What kind of end a command came to; the exit codes of the command line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,5 +94,27 @@ impl fmt::Display for Failure {
 impl Error for Failure {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         self.cause.as_ref().map(|cause| cause.as_ref() as &(dyn Error + 'static))
+    }
+}
+
+impl From<KeyringError> for Failure {
+    fn from(error: KeyringError) -> Self {
+        let code = match &error {
+            damage if damage.is_damage() => Code::NotValid,
+            KeyringError::WrongIdentity { .. }
+            | KeyringError::WrongOneIdentity { .. }
+            | KeyringError::WrongPassphrase
+            | KeyringError::Unreadable { .. }
+            | KeyringError::Wrap(_) => Code::Failed,
+            _ => Code::Usage,
+        };
+        let (what, remedy) = (error.to_string(), error.remedy().to_owned());
+        let cause: Option<Box<dyn Error + Send + Sync>> = match error {
+            KeyringError::Unreadable { cause, .. } => Some(cause.into()),
+            KeyringError::Content(cause) => Some(cause.into()),
+            KeyringError::Wrap(cause) => Some(cause),
+            _ => None,
+        };
+        Self { code, what, remedy, cause }
     }
 }

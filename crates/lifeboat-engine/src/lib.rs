@@ -8,7 +8,6 @@ pub mod context;
 pub mod failure;
 
 pub mod files;
-pub mod keyring;
 pub mod server;
 pub mod signature;
 
@@ -22,6 +21,8 @@ pub mod reader;
 
 pub mod inspect;
 pub mod render;
-pub use lifeboat_roomkeys as roomkeys;
 pub mod unpack;
 pub mod verify;
+
+pub use lifeboat_keyring as keyring;
+pub use lifeboat_roomkeys as roomkeys;

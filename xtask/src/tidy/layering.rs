@@ -19,6 +19,7 @@ const STORAGE: &str = "lifeboat-storage";
 const POSTGRES: &str = "lifeboat-postgres";
 const MATRIX: &str = "lifeboat-matrix";
 const CONFIG: &str = "lifeboat-config";
+const KEYRING: &str = "lifeboat-keyring";
 const ROOMKEYS: &str = "lifeboat-roomkeys";
 const COMPONENTS: &str = "lifeboat-components";
 const ENGINE: &str = "lifeboat-engine";
@@ -41,10 +42,11 @@ const LAYERS: &[Layer] = &[
     },
     Layer { name: CONFIG, below: &[PACKAGE, MATRIX, POSTGRES], pure: None },
     Layer { name: COMPONENTS, below: &[PACKAGE, STORAGE, MATRIX, POSTGRES, CONFIG], pure: None },
+    Layer { name: KEYRING, below: &[PACKAGE], pure: None },
     Layer { name: ROOMKEYS, below: &[PACKAGE, COMPONENTS], pure: None },
     Layer {
         name: ENGINE,
-        below: &[PACKAGE, PAGES, RULES, STORAGE, COMPONENTS, ROOMKEYS],
+        below: &[PACKAGE, PAGES, RULES, STORAGE, COMPONENTS, KEYRING, ROOMKEYS],
         pure: None,
     },
     Layer { name: SERVER, below: &[PACKAGE, RULES, ENGINE], pure: None },
@@ -59,7 +61,7 @@ const LAYERS: &[Layer] = &[
 
 /// Dependencies that carry a decision: only these crates may ship them.
 const OWNED: &[(&str, &[&str])] = &[
-    ("age", &[ENGINE]),
+    ("age", &[KEYRING]),
     ("anyhow", &["lifeboat"]),
     ("clap", &["lifeboat"]),
     ("indicatif", &["lifeboat"]),
@@ -68,7 +70,6 @@ const OWNED: &[(&str, &[&str])] = &[
     ("tokio-postgres", &[POSTGRES, CONFIG, COMPONENTS]),
     ("tokio-postgres-rustls", &[POSTGRES]),
     ("vodozemac", &[ROOMKEYS]),
-    ("vodozemac", &[ENGINE]),
 ];
 
 /// What a pure crate's tests may use on top: properties, and cryptography of other people to

@@ -8,7 +8,7 @@ use age::ssh::UnsupportedKey;
 use lifeboat_package::limits::KEY_FILE_BYTES;
 use zeroize::Zeroizing;
 
-use super::{KeyringError, PASSPHRASE_WORK_ACCEPTED, read_key_file};
+use crate::{KeyringError, PASSPHRASE_WORK_ACCEPTED, read_key_file};
 
 const SSH_REMEDY: &str =
     "copy the key and take the passphrase off the copy: ssh-keygen -p -N '' -f COPY";

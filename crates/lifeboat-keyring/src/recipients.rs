@@ -7,7 +7,7 @@ use age::secrecy::SecretString;
 use age::ssh::ParseRecipientKeyError;
 use zeroize::Zeroizing;
 
-use super::{KeyringError, PASSPHRASE_WORK, read_key_file};
+use crate::{KeyringError, PASSPHRASE_WORK, read_key_file};
 
 /// Those who will be able to open a package: public keys, or one passphrase.
 #[derive(Clone)]
