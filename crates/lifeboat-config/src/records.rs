@@ -206,7 +206,14 @@ impl Lines {
             batch
         } else {
             let (lines, count, rows) = (Vec::new(), 0, Vec::new());
-            self.done.push(Records { name: name.to_owned(), lines, count, rows });
+            self.done.push(Records {
+                name: name.to_owned(),
+                lines,
+                count,
+                rows,
+                rooms: None,
+                shelf: None,
+            });
             let last = self.done.len() - 1;
             &mut self.done[last]
         };

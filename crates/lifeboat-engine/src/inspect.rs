@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::context::Context;
 use crate::failure::Failure;
-use crate::reader::picked::pick;
+use crate::reader::picked;
 use crate::reader::{Package, PackageRequest, open_clear};
 use crate::signature::signers;
 
@@ -108,9 +108,9 @@ pub async fn list_rooms(
     if rooms.is_none() {
         return Ok(listed);
     }
-    let entries = package.part_entries().await?;
     let selection = Selection { rooms, ..Selection::EVERYTHING };
-    let mut picked = pick(package, &entries, &selection).await?;
+    let entries = picked::entries(package, &selection).await?;
+    let mut picked = picked::pick(package, &entries, &selection).await?;
     for (part, name, place) in picked.entries.iter().filter(|(_, name, _)| name == "summary") {
         let broken = |e| crate::reader::damaged(place.record.path.as_str()).because(e);
         let lines = package.content(place).await?;

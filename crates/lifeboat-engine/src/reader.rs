@@ -151,9 +151,24 @@ impl Package {
     /// # Errors
     /// [`Failure`] when an index is damaged.
     pub async fn part_entries(&self) -> Result<PartEntries, Failure> {
+        self.part_entries_of(|_| true).await
+    }
+
+    /// The record entries of the parts that are wanted. Volumes that hold none are not touched.
+    ///
+    /// # Errors
+    /// [`Failure`] when an index is damaged.
+    pub async fn part_entries_of(
+        &self,
+        wanted: impl Fn(&PartPath) -> bool,
+    ) -> Result<PartEntries, Failure> {
+        let all = self.manifest.sections.all().map(|part| part.part);
         let mut parts: PartEntries =
-            self.manifest.sections.all().map(|part| (part.part, BTreeMap::new())).collect();
+            all.filter(|part| wanted(part)).map(|part| (part, BTreeMap::new())).collect();
         for (at, volume) in self.manifest.volumes.iter().enumerate() {
+            if !volume.may_hold(&wanted) {
+                continue;
+            }
             for record in self.index(volume).await? {
                 let Some((part, name, _)) = record.path.record() else { continue };
                 let Some(names) = parts.get_mut(&part) else { continue };

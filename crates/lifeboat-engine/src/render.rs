@@ -26,7 +26,7 @@ use zeroize::Zeroizing;
 use crate::context::{Context, Unit};
 use crate::failure::Failure;
 use crate::keyring::Identities;
-use crate::reader::picked::pick;
+use crate::reader::picked;
 use crate::reader::{Package, damaged};
 use crate::roomkeys::{RoomKeys, is_session_file};
 use crate::unpack::make_empty;
@@ -141,8 +141,8 @@ pub async fn render(
     access: &Access,
 ) -> Result<RenderOutcome, Failure> {
     let package = Package::open(request.package, identities, access).await?;
-    let entries = package.part_entries().await?;
-    let mut picked = pick(&package, &entries, &request.selection).await?;
+    let entries = picked::entries(&package, &request.selection).await?;
+    let mut picked = picked::pick(&package, &entries, &request.selection).await?;
     let lists = Lists::read(&package, &mut picked).await?;
     let with_keys = request.keys.is_some();
     let keys = match request.keys {

@@ -25,7 +25,7 @@ use crate::context::{Context, Unit};
 use crate::failure::Failure;
 use crate::keyring::Identities;
 use crate::reader::blobs::BlobPlaces;
-use crate::reader::picked::pick;
+use crate::reader::picked;
 use crate::reader::{Package, damaged};
 
 /// What was written.
@@ -61,8 +61,8 @@ pub async fn unpack(
     access: &Access,
 ) -> Result<UnpackOutcome, Failure> {
     let package = Package::open(location, identities, access).await?;
-    let entries = package.part_entries().await?;
-    let mut picked = pick(&package, &entries, selection).await?;
+    let entries = picked::entries(&package, selection).await?;
+    let mut picked = picked::pick(&package, &entries, selection).await?;
     make_empty(folder)?;
     let mut outcome = UnpackOutcome {
         package: package.manifest.package.to_string(),
@@ -75,7 +75,14 @@ pub async fn unpack(
         .and_then(|mut file| file.write_all(json))
         .map_err(|e| cannot_write(folder, e))?;
     cx.stage("unpack", picked.entries.iter().map(|(_, _, e)| e.record.raw).sum(), Unit::Bytes);
-    let mut store = Store::open(&package, folder).await?;
+    let is_index =
+        |(part, name): (&PartPath, &str)| part.section == Section::Media && name == "index";
+    let blobs = if picked.entries.iter().any(|(part, name, _)| is_index((part, name))) {
+        BlobPlaces::of(&package).await?
+    } else {
+        BlobPlaces::default()
+    };
+    let mut store = Store::open(&package, folder, blobs)?;
     let mut files: BTreeMap<PathBuf, BufWriter<File>> = BTreeMap::new();
     for (part, name, place) in &picked.entries {
         let lines = package.content(place).await?;
@@ -91,7 +98,7 @@ pub async fn unpack(
         }
         let path = record_path(folder, *part, name);
         records(&lines, (&path, &mut files), &mut outcome)?;
-        if part.section == Section::Media && name == "index" {
+        if is_index((part, name)) {
             store.media(cx, &lines, &mut outcome).await?;
         }
     }
@@ -180,10 +187,9 @@ struct Store<'a> {
 }
 
 impl<'a> Store<'a> {
-    async fn open(package: &'a Package, folder: &Path) -> Result<Self, Failure> {
+    fn open(package: &'a Package, folder: &Path, blobs: BlobPlaces) -> Result<Self, Failure> {
         let root = folder.join("media").join("files");
         let files = MediaStore::open(&root).map_err(|e| cannot_write(&root, e))?;
-        let blobs = BlobPlaces::of(package).await?;
         Ok(Self { package, files, blobs, seen: BTreeSet::new() })
     }
 

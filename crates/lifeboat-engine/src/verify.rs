@@ -260,7 +260,7 @@ async fn read_volume(
         }
         match rest {
             Step::More(open) => unpacker = Some(*open),
-            Step::End(check) if check == *volume => {}
+            Step::End(check) if volume.agrees_with(&check) => {}
             Step::End(_) => return Err("it is not the one the manifest names".to_owned()),
         }
     }

@@ -11,11 +11,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use lifeboat_package::flow::BlobPiece;
-use lifeboat_package::frame::Count;
 use lifeboat_package::id::{EntryPath, PackageId, volume_name};
 use lifeboat_package::key::PackageKey;
 use lifeboat_package::manifest::Volume;
-use lifeboat_package::pack::{PackError, VolumePacker};
+use lifeboat_package::pack::{About, PackError, VolumePacker};
 use lifeboat_package::seal::FreshSeal;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 
@@ -47,8 +46,8 @@ pub enum ToWriter {
         path: EntryPath,
         /// Bytes as stored.
         bytes: Vec<u8>,
-        /// Records and raw bytes.
-        count: Count,
+        /// What is known of its records.
+        about: About,
         /// Gives the bytes' share of memory back when dropped.
         permit: OwnedSemaphorePermit,
     },
@@ -101,12 +100,12 @@ impl Packing {
         mut volume: VolumePacker,
         limit: u64,
     ) -> Result<(Self, VolumePacker), PackError> {
-        while self.out.len() < WRITE_BYTES && volume.sealed_bytes() < limit {
+        while self.out.len() < WRITE_BYTES && has_room(&volume, limit) {
             match self.waiting.pop_front() {
                 None => break,
                 Some(ToWriter::Done(part)) => self.whole.push(part),
-                Some(ToWriter::Entry { path, bytes, count, permit }) => {
-                    volume.add(&path, &bytes, count, &mut self.out)?;
+                Some(ToWriter::Entry { path, bytes, about, permit }) => {
+                    volume.add(&path, &bytes, about, &mut self.out)?;
                     drop((bytes, permit));
                 }
                 Some(ToWriter::Blob { blob, permit }) => {
@@ -159,7 +158,7 @@ impl Writer {
             let volume;
             (packing, volume) = packed.map_err(thread_fault)?.map_err(pack_fault)?;
             stored?;
-            if volume.sealed_bytes() < self.volume_bytes {
+            if has_room(&volume, self.volume_bytes) {
                 open = Some(volume);
             } else {
                 let whole = std::mem::take(&mut packing.whole);
@@ -213,6 +212,11 @@ impl Writer {
         let bytes = std::mem::take(out);
         self.target.write(Bytes::from(bytes)).await.map_err(target_fault)
     }
+}
+
+/// Many small files fill the index before they fill the volume.
+fn has_room(volume: &VolumePacker, limit: u64) -> bool {
+    volume.sealed_bytes() < limit && !volume.is_full()
 }
 
 fn is_stopped(cx: &Context) -> bool {

@@ -9,6 +9,8 @@ use std::pin::Pin;
 
 use serde::{Deserialize, Serialize};
 
+use crate::index::RoomSpan;
+
 /// The future of one step of a flow.
 pub type Flow<'a> = Pin<Box<dyn Future<Output = Result<(), FlowError>> + Send + 'a>>;
 
@@ -46,6 +48,10 @@ pub struct Records {
     /// Tables the lines hold rows of, and how many rows of each; empty for records that are no
     /// rows.
     pub rows: Vec<(String, u64)>,
+    /// Whose rooms the records are, where they all are some room's.
+    pub rooms: Option<RoomSpan>,
+    /// Records of one shelf, whatever their kind, are wanted together: they should lie together.
+    pub shelf: Option<u32>,
 }
 
 /// One piece of a blob, in order (`docs/src/format.md` §5).

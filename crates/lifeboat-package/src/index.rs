@@ -3,15 +3,47 @@
 
 use std::io::Write;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::digest::Digest;
 use crate::frame::{Count, FrameError, decompress, decompress_records};
 use crate::id::EntryPath;
-use crate::limits::{INDEX_RAW_BYTES, VOLUME_ENTRIES};
+use crate::limits::{INDEX_RAW_BYTES, ROOM_ID_BYTES, VOLUME_ENTRIES};
 
 /// The path of the index, the last entry of each volume.
 pub const INDEX_PATH: &str = "index.jsonl.zst";
+
+/// The least and the greatest room id, in byte order, of an entry's records: who wants other rooms
+/// need not read it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RoomSpan {
+    /// The least.
+    pub first: String,
+    /// The greatest.
+    pub last: String,
+}
+
+impl RoomSpan {
+    /// The span of one room; `None` for what is longer than any room id, and so none.
+    pub fn of(room: &str) -> Option<Self> {
+        let is_id = room.len() <= ROOM_ID_BYTES;
+        is_id.then(|| Self { first: room.to_owned(), last: room.to_owned() })
+    }
+
+    /// Makes it hold `room` as well.
+    pub fn widen(&mut self, room: &str) {
+        if room < self.first.as_str() {
+            room.clone_into(&mut self.first);
+        } else if room > self.last.as_str() {
+            room.clone_into(&mut self.last);
+        }
+    }
+
+    /// Whether records of this room may be among them.
+    pub fn may_hold(&self, room: &str) -> bool {
+        self.first.as_str() <= room && room <= self.last.as_str()
+    }
+}
 
 /// What the index says of one entry.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -28,6 +60,10 @@ pub struct IndexRecord {
     pub records: u64,
     /// Bytes after decompression; 0 when it does not hold records.
     pub raw: u64,
+    /// Whose rooms its records are, where they all are some room's. What the writer says: the
+    /// other members can be checked against the entry, this one cannot.
+    #[serde(default)]
+    pub rooms: Option<RoomSpan>,
 }
 
 /// Why an index is refused.
@@ -93,16 +129,29 @@ impl IndexRecord {
         Ok(content)
     }
 
+    /// Whether both say the same of one entry, as far as its bytes tell.
+    pub(crate) fn agrees_with(&self, found: &Self) -> bool {
+        self.path == found.path
+            && (self.offset, self.length, &self.sha256)
+                == (found.offset, found.length, &found.sha256)
+            && (self.records, self.raw) == (found.records, found.raw)
+    }
+
     /// Writes the line of this record behind `lines`.
     pub(crate) fn append(&self, lines: &mut Vec<u8>) {
-        let Self { path, offset, length, sha256, records, raw } = self;
+        let Self { path, offset, length, sha256, records, raw, rooms } = self;
         // Nothing in a path, number or sum needs escaping in JSON.
-        writeln!(
+        write!(
             lines,
             "{{\"path\":\"{path}\",\"offset\":{offset},\"length\":{length},\
-             \"sha256\":\"{sha256}\",\"records\":{records},\"raw\":{raw}}}"
+             \"sha256\":\"{sha256}\",\"records\":{records},\"raw\":{raw}"
         )
         .expect("writing to memory does not fail");
+        if let Some(rooms) = rooms {
+            lines.extend_from_slice(b",\"rooms\":");
+            serde_json::to_writer(&mut *lines, rooms).expect("two strings are JSON");
+        }
+        lines.extend_from_slice(b"}\n");
     }
 }
 

@@ -17,6 +17,8 @@ pub const VOLUME_BYTES: u64 = 4 << 30;
 pub const VOLUME_ENTRIES: usize = 100_000;
 /// Raw bytes of a volume's index.
 pub const INDEX_RAW_BYTES: usize = 64 << 20;
+/// Bytes of a room id (Matrix specification, appendices, "Room IDs").
+pub const ROOM_ID_BYTES: usize = 255;
 /// Bytes of `header.json`.
 pub const HEADER_BYTES: usize = 64 << 10;
 /// Raw bytes of the manifest; also the bound of `seal.json`.

@@ -157,6 +157,14 @@ pub struct Table {
     pub policy: String,
 }
 
+impl Part {
+    /// Whether a key, of a room or of media, lies in the range that it holds.
+    pub fn may_hold(&self, key: &str) -> bool {
+        self.from.as_deref().is_none_or(|from| from <= key)
+            && self.to.as_deref().is_none_or(|to| key < to)
+    }
+}
+
 /// A volume.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Volume {
@@ -170,6 +178,23 @@ pub struct Volume {
     pub entries: u64,
     /// Where the index lies.
     pub index: Place,
+    /// The parts that it holds entries of: who wants none of these need not read its index. `None`
+    /// where the writer does not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parts: Option<Vec<PartPath>>,
+}
+
+impl Volume {
+    /// Whether it may hold entries of a part that `wanted` asks for.
+    pub fn may_hold(&self, wanted: impl Fn(&PartPath) -> bool) -> bool {
+        self.parts.as_ref().is_none_or(|parts| parts.iter().any(wanted))
+    }
+
+    /// Whether the file that was read, `found`, is what the manifest says of it.
+    pub fn agrees_with(&self, found: &Self) -> bool {
+        let parts = self.parts.clone().or_else(|| found.parts.clone());
+        *found == Self { parts, ..self.clone() }
+    }
 }
 
 /// Where an entry lies in a volume's plaintext.

@@ -1,15 +1,15 @@
 //! Packing: entries in, the bytes of a sealed volume out (`docs/src/format.md` §3).
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use crate::container::{END, header, padding};
 use crate::digest::{Digest, Hasher};
 use crate::flow::BlobPiece;
 use crate::frame::{CompressError, Count, compress};
-use crate::id::{EntryPath, PackageId, blob_path, volume_name};
-use crate::index::{INDEX_PATH, IndexRecord};
+use crate::id::{EntryPath, PackageId, PartPath, blob_path, volume_name};
+use crate::index::{INDEX_PATH, IndexRecord, RoomSpan};
 use crate::key::PackageKey;
-use crate::limits::{ENTRY_BYTES, VOLUME_BYTES, VOLUME_ENTRIES};
+use crate::limits::{ENTRY_BYTES, INDEX_RAW_BYTES, VOLUME_BYTES, VOLUME_ENTRIES};
 use crate::manifest::{Place, Volume};
 use crate::seal::{FreshSeal, Sealer, sealed_size};
 
@@ -58,7 +58,23 @@ pub struct VolumePacker {
     plain: u64,
     size: u64,
     paths: HashSet<EntryPath>,
+    parts: BTreeSet<PartPath>,
     index: Vec<u8>,
+}
+
+/// What is known of a record entry besides its bytes.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct About {
+    /// Records and raw bytes.
+    pub count: Count,
+    /// Whose rooms the records are, where they all are some room's.
+    pub rooms: Option<RoomSpan>,
+}
+
+impl From<Count> for About {
+    fn from(count: Count) -> Self {
+        Self { count, rooms: None }
+    }
 }
 
 impl VolumePacker {
@@ -80,13 +96,14 @@ impl VolumePacker {
             plain: 0,
             size: 0,
             paths: HashSet::new(),
+            parts: BTreeSet::new(),
             index: Vec::new(),
         };
         packer.wrote(begin, out);
         packer
     }
 
-    /// Adds an entry, with the count of its records when it holds records.
+    /// Adds an entry, with what is known of its records when it holds records.
     ///
     /// # Errors
     /// [`PackError`] when the entry does not belong into this volume; the volume stays as it was.
@@ -94,13 +111,14 @@ impl VolumePacker {
         &mut self,
         path: &EntryPath,
         bytes: &[u8],
-        count: Count,
+        about: impl Into<About>,
         out: &mut Vec<u8>,
     ) -> Result<(), PackError> {
         self.check(path, bytes.len())?;
         let (offset, length) = self.write(path.as_str(), bytes, out);
-        let (sha256, Count { records, raw }) = (Digest::of(bytes), count);
-        self.list(IndexRecord { path: path.clone(), offset, length, sha256, records, raw });
+        let About { count: Count { records, raw }, rooms } = about.into();
+        let (path, sha256) = (path.clone(), Digest::of(bytes));
+        self.list(IndexRecord { path, offset, length, sha256, records, raw, rooms });
         Ok(())
     }
 
@@ -117,13 +135,18 @@ impl VolumePacker {
             None => Digest::from_bytes(blob.sha256),
             Some(_) => Digest::of(&blob.bytes),
         };
-        self.list(IndexRecord { path, offset, length, sha256, records: 0, raw: 0 });
+        self.list(IndexRecord { path, offset, length, sha256, records: 0, raw: 0, rooms: None });
         Ok(())
     }
 
     /// Number of entries so far.
     pub fn entries(&self) -> u64 {
         self.paths.len() as u64
+    }
+
+    /// Whether no further entry fits, whatever its size.
+    pub fn is_full(&self) -> bool {
+        self.paths.len() >= VOLUME_ENTRIES || self.index.len() > INDEX_RAW_BYTES - INDEX_RESERVE
     }
 
     /// Bytes of the sealed file so far, what is still held back included.
@@ -142,12 +165,14 @@ impl VolumePacker {
         let index = Place { offset, length, sha256: Digest::of(&index) };
         let begin = out.len();
         self.sealer.update(&END, out);
-        let Self { name, sealer, mut hasher, mut size, paths, .. } = self;
+        let Self { name, sealer, mut hasher, mut size, paths, parts, .. } = self;
         sealer.finish(out);
         let rest = out.get(begin..).unwrap_or_default();
         hasher.update(rest);
         size = size.saturating_add(rest.len() as u64);
-        Ok(Volume { name, size, sha256: hasher.finish(), entries: paths.len() as u64, index })
+        let (sha256, entries) = (hasher.finish(), paths.len() as u64);
+        let parts = Some(parts.into_iter().collect());
+        Ok(Volume { name, size, sha256, entries, index, parts })
     }
 
     fn check(&self, path: &EntryPath, size: usize) -> Result<(), PackError> {
@@ -162,7 +187,7 @@ impl VolumePacker {
             .saturating_add(size as u64)
             .saturating_add(self.index.len() as u64)
             .saturating_add(RESERVE);
-        if sealed_size(after) > VOLUME_BYTES || self.paths.len() >= VOLUME_ENTRIES {
+        if sealed_size(after) > VOLUME_BYTES || self.is_full() {
             return Err(PackError::Full { volume: self.name.clone(), path: path.clone() });
         }
         Ok(())
@@ -170,6 +195,7 @@ impl VolumePacker {
 
     fn list(&mut self, record: IndexRecord) {
         record.append(&mut self.index);
+        self.parts.extend(record.path.record().map(|(part, ..)| part));
         self.paths.insert(record.path);
     }
 
@@ -199,6 +225,8 @@ impl VolumePacker {
 const INDEX_LEVEL: i32 = 3;
 /// Bytes kept free for headers, padding, the index's own line and the end.
 const RESERVE: u64 = 64 << 10;
+/// Raw bytes kept free in the index: more than its longest line can have.
+const INDEX_RESERVE: usize = 8 << 10;
 
 #[cfg(test)]
 mod tests;

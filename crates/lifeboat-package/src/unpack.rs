@@ -3,6 +3,8 @@
 //! Refuses everything that [`crate::pack`] would not write. An entry comes out when its bytes are
 //! authentic; that nothing is missing is known when [`VolumeUnpacker::finish`] has agreed.
 
+use std::collections::BTreeSet;
+
 use crate::digest::{Digest, Hasher};
 use crate::frame::Count;
 use crate::id::{EntryPath, PackageId, volume_name};
@@ -142,7 +144,9 @@ impl VolumeUnpacker {
         self.archive.take(&self.plaintext, entries)?;
         let (index, records) = self.archive.finish()?;
         let (size, sha256) = (self.size, self.hasher.finish());
-        let volume = Volume { name, size, sha256, entries: records.len() as u64, index };
+        let parts = records.iter().filter_map(|record| Some(record.path.record()?.0));
+        let parts = Some(parts.collect::<BTreeSet<_>>().into_iter().collect());
+        let volume = Volume { name, size, sha256, entries: records.len() as u64, index, parts };
         Ok(VolumeCheck { volume, records })
     }
 }

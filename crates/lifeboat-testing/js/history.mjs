@@ -19,7 +19,8 @@ const TEXTS = ["the tide is coming in", "Größe und 東京", "cast off at nine"
 const ATTACHMENT_BYTES = 50_000;
 const PATIENCE_MS = 60_000;
 
-// Older versions of Node lack it.
+// Older versions of Node lack these.
+globalThis.crypto ??= webcrypto;
 Promise.withResolvers ??= function () {
   let resolve, reject;
   const promise = new this((yes, no) => ([resolve, reject] = [yes, no]));

@@ -7,6 +7,7 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use lifeboat_package::id::Section;
+use lifeboat_package::index::RoomSpan;
 use lifeboat_package::selection::{Clock, MediaScope, Scope, Selection};
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -95,6 +96,34 @@ impl RecordFilter {
             from.is_none_or(|from| from <= room.as_str()) && to.is_none_or(|to| room.as_str() < to)
         };
         rooms.iter().any(|room| fits(&room))
+    }
+
+    /// Whether records of a name can be among those that were selected at all.
+    pub fn may_take(&self, section: Section, name: &str) -> bool {
+        if !self.selection.is_partial() {
+            return section != Section::Config || self.selection.config;
+        }
+        let path = Catalogue::known().get(name).map(|known| known.path);
+        match section {
+            Section::Config => self.selection.config,
+            Section::Server => false,
+            Section::Rooms => {
+                name == "summary"
+                    || path.is_some_and(|path| {
+                        use Path::{Alias, Event, RoomId, StateGroup};
+                        matches!(path, RoomId | Event | StateGroup | Alias)
+                    })
+            }
+            Section::Users => {
+                name == "profiles" || name == "readme" || self.selection.users != Scope::None
+            }
+            Section::Media => self.selection.media != MediaScope::None,
+        }
+    }
+
+    /// Whether an entry with records of these rooms can hold one of a room that was selected.
+    pub fn may_hold(&self, span: &RoomSpan) -> bool {
+        self.rooms.as_ref().is_none_or(|rooms| rooms.iter().any(|room| span.may_hold(room)))
     }
 
     /// The lines of a frame that were selected.

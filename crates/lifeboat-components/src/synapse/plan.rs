@@ -20,6 +20,10 @@ use crate::postgres::columns::literal;
 pub const RANGE_EVENTS: (u64, u64) = (20_000, 100_000);
 /// Rooms after which a range is closed, however few events they have.
 pub const RANGE_ROOMS: u64 = 2_000;
+/// How many shelves a part has, about: each takes memory while a table is read.
+const SHELVES: u64 = 24;
+/// Events of a shelf, at least: so few compress badly alone.
+const SHELF_EVENTS: u64 = 2_000;
 /// Bytes of media after which a range is closed.
 pub const RANGE_MEDIA_BYTES: u64 = 64 << 20;
 /// Media files after which a range is closed.
@@ -173,6 +177,24 @@ pub fn room_ranges(rooms: &[RoomSize], lanes: usize) -> Vec<(KeyRange, u64)> {
         count += 1;
     }
     close(cuts, events)
+}
+
+/// The rooms with which the shelves of a part begin, but for the first: neighbouring rooms lie
+/// together, so that one can be read without the others.
+pub fn shelf_cuts(rooms: &[RoomSize]) -> Vec<String> {
+    let all: u64 = rooms.iter().map(|room| room.events).sum();
+    let share = (all / SHELVES).max(SHELF_EVENTS);
+    let mut cuts = Vec::new();
+    let mut events = 0;
+    for room in rooms {
+        // A room that fills a shelf has it for itself.
+        if events > 0 && events + room.events > share {
+            cuts.push(room.room_id.clone());
+            events = 0;
+        }
+        events += room.events;
+    }
+    cuts
 }
 
 /// The parts of a partial export, without the list of gaps.

@@ -19,7 +19,7 @@ fn begun() -> Begun {
 fn volume(name: &str) -> Volume {
     let digest = lifeboat_package::digest::Digest::of(name.as_bytes());
     let index = Place { offset: 1, length: 2, sha256: digest };
-    Volume { name: name.to_owned(), size: 3, sha256: digest, entries: 4, index }
+    Volume { name: name.to_owned(), size: 3, sha256: digest, entries: 4, index, parts: None }
 }
 
 fn part(number: u32) -> PartDone {

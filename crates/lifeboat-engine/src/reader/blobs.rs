@@ -8,6 +8,7 @@ use super::{EntryPlace, Package};
 use crate::failure::Failure;
 
 /// The entries of every blob, pieces in order.
+#[derive(Default)]
 pub struct BlobPlaces(HashMap<[u8; 32], Vec<EntryPlace>>);
 
 impl BlobPlaces {

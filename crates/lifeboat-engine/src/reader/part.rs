@@ -21,7 +21,15 @@ impl Source for RecordSource<'_> {
                 let lines = self.package.content(entry).await.map_err(FlowError::new)?;
                 let count = entry.record.records;
                 let (name, rows) = (self.name.to_owned(), Vec::new());
-                sink.accept(Batch::Records(Records { name, lines, count, rows })).await?;
+                sink.accept(Batch::Records(Records {
+                    name,
+                    lines,
+                    count,
+                    rows,
+                    rooms: None,
+                    shelf: None,
+                }))
+                .await?;
             }
             Ok(())
         })

@@ -8,7 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use lifeboat_components::synapse::pick::{ALIASES, CURRENT_STATE, MEMBERSHIPS, RecordFilter};
 use lifeboat_components::synapse::read::summary::RoomSummary;
 use lifeboat_package::id::{PartPath, Section};
-use lifeboat_package::selection::{RoomPick, Scope, Selection};
+use lifeboat_package::manifest::Part;
+use lifeboat_package::selection::{MediaScope, RoomPick, Scope, Selection};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
@@ -24,6 +25,35 @@ pub struct Picked {
     pub filter: RecordFilter,
     /// Part, name and place of each entry, in order.
     pub entries: Vec<(PartPath, String, EntryPlace)>,
+}
+
+/// The record entries that a selection can need: all rooms', unless the rooms are named by their
+/// ids.
+///
+/// # Errors
+/// [`Failure`] when an index is damaged.
+pub async fn entries(package: &Package, selection: &Selection) -> Result<PartEntries, Failure> {
+    let ranges: BTreeMap<PartPath, &Part> =
+        package.manifest.sections.all().map(|part| (part.part, part)).collect();
+    let needs_rooms = |part: &PartPath| match &selection.rooms {
+        Scope::All => true,
+        Scope::None => false,
+        Scope::Only(picks) => {
+            let Some(range) = ranges.get(part) else { return true };
+            picks.iter().any(|pick| match pick {
+                RoomPick::Id(id) => range.may_hold(id),
+                _ => true,
+            })
+        }
+    };
+    let needs = |part: &PartPath| match part.section {
+        Section::Rooms => needs_rooms(part),
+        Section::Server => !selection.is_partial(),
+        Section::Config => selection.config,
+        Section::Media => !selection.is_partial() || selection.media != MediaScope::None,
+        Section::Users => true,
+    };
+    package.part_entries_of(needs).await
 }
 
 /// Resolves a selection in a package.
@@ -55,8 +85,11 @@ pub async fn pick(
     };
     let mut wanted: Vec<(PartPath, String, EntryPlace)> = Vec::new();
     for (part, names) in entries.iter().filter(|(part, _)| is_read(part)) {
-        for (name, places) in names {
-            wanted.extend(places.iter().map(|place| (*part, name.clone(), place.clone())));
+        for (name, places) in names.iter().filter(|(name, _)| filter.may_take(part.section, name)) {
+            let places = places.iter().filter(|place| {
+                place.record.rooms.as_ref().is_none_or(|span| filter.may_hold(span))
+            });
+            wanted.extend(places.map(|place| (*part, name.clone(), place.clone())));
         }
     }
     wanted.sort_by_key(|(part, name, _)| (RecordFilter::rank(part.section, name), part.section));
@@ -123,7 +156,8 @@ async fn among(
     entries: &PartEntries,
     rooms: &BTreeSet<String>,
 ) -> Result<BTreeSet<String>, Failure> {
-    summaries(package, entries, |room| rooms.contains(&room.room_id)).await
+    let fits = |room: &RoomSummary| rooms.contains(&room.room_id);
+    summaries(package, entries, fits).await
 }
 
 async fn summaries(

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use lifeboat_package::flow::{Batch, BlobPiece, Flow, FlowError, Records, Sink};
 use lifeboat_package::frame::{CompressError, Count, compress};
 use lifeboat_package::id::{EntryPath, PartPath};
+use lifeboat_package::pack::About;
 use thiserror::Error;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::JoinHandle;
@@ -15,7 +16,9 @@ use crate::context::Event;
 use crate::journal::PartDone;
 
 /// Bytes of entries that may wait for the writer, all lanes together.
-pub const PENDING_BYTES: usize = 48 << 20;
+pub const PENDING_BYTES: usize = 24 << 20;
+/// Bytes of compressed frames that a lane holds back, so that those of one shelf lie together.
+const HELD_BYTES: usize = 24 << 20;
 /// Gaps that share a frame.
 const GAPS_A_FRAME: usize = 10_000;
 /// Frames of one lane that are being compressed at a time.
@@ -60,11 +63,53 @@ impl ToPackage {
 /// A frame on its way through the compressor.
 type Compressing = JoinHandle<Result<Vec<u8>, CompressError>>;
 
+/// A frame without its bytes.
+struct Waiting {
+    path: EntryPath,
+    about: About,
+    shelf: Option<u32>,
+}
+
+/// Compressed frames that wait for others of their shelf.
+#[derive(Default)]
+struct Held {
+    shelves: BTreeMap<u32, HeldShelf>,
+    bytes: usize,
+}
+
+/// Frames of one shelf, one behind the other: many small pieces of memory would leave holes.
+#[derive(Default)]
+struct HeldShelf {
+    bytes: Vec<u8>,
+    frames: Vec<(EntryPath, About, usize)>,
+}
+
+impl Held {
+    fn add(&mut self, number: u32, (path, about): (EntryPath, About), frame: &[u8]) {
+        let held = self.shelves.entry(number).or_default();
+        held.bytes.extend_from_slice(frame);
+        held.frames.push((path, about, frame.len()));
+        self.bytes += frame.len();
+    }
+
+    /// The fullest shelf, when there is more than may be held, or everything must go.
+    fn take(&mut self, everything: bool) -> Option<HeldShelf> {
+        if !everything && self.bytes <= HELD_BYTES {
+            return None;
+        }
+        let fullest = *self.shelves.iter().max_by_key(|(_, shelf)| shelf.bytes.len())?.0;
+        let held = self.shelves.remove(&fullest)?;
+        self.bytes -= held.bytes.len();
+        Some(held)
+    }
+}
+
 /// Takes one part's batches.
 pub struct PartSink {
     to: ToPackage,
     folder: PartPath,
-    frames: VecDeque<(EntryPath, Count, Compressing)>,
+    frames: VecDeque<(Waiting, Compressing)>,
+    held: Held,
     sequences: BTreeMap<String, u32>,
     done: PartDone,
     rows: BTreeMap<String, u64>,
@@ -86,6 +131,7 @@ impl PartSink {
             to: to.clone(),
             folder,
             frames: VecDeque::new(),
+            held: Held::default(),
             sequences: BTreeMap::new(),
             done,
             rows: BTreeMap::new(),
@@ -101,6 +147,7 @@ impl PartSink {
         while !self.frames.is_empty() {
             self.send_oldest().await?;
         }
+        self.let_go(true).await?;
         self.done.rows = self.rows.into_iter().collect();
         self.to.writer.send(ToWriter::Done(self.done)).await.map_err(|_| SinkError::WriterGone)
     }
@@ -114,7 +161,15 @@ impl PartSink {
                 lines.push(b'\n');
             }
             let (name, count) = ("gaps".to_owned(), gaps.len() as u64);
-            self.records(Records { name, lines, count, rows: Vec::new() }).await?;
+            self.records(Records {
+                name,
+                lines,
+                count,
+                rows: Vec::new(),
+                rooms: None,
+                shelf: None,
+            })
+            .await?;
         }
         Ok(())
     }
@@ -131,20 +186,37 @@ impl PartSink {
             *self.rows.entry(table).or_insert(0) += rows;
         }
         let count = Count { records: records.count, raw };
+        let about = About { count, rooms: records.rooms };
         let level = self.to.level;
         let frame = tokio::task::spawn_blocking(move || compress(&records.lines, level));
-        self.frames.push_back((path, count, frame));
+        self.frames.push_back((Waiting { path, about, shelf: records.shelf }, frame));
         self.to.advance(raw);
         if self.frames.len() > COMPRESSING { self.send_oldest().await } else { Ok(()) }
     }
 
     async fn send_oldest(&mut self) -> Result<(), SinkError> {
-        let Some((path, count, frame)) = self.frames.pop_front() else { return Ok(()) };
+        let Some((waiting, frame)) = self.frames.pop_front() else { return Ok(()) };
+        let Waiting { path, about, shelf: number } = waiting;
         let bytes = match frame.await {
             Ok(frame) => frame.map_err(SinkError::Compress)?,
             Err(_) => return Err(SinkError::WriterGone),
         };
-        self.entry(path, bytes, count).await
+        let Some(number) = number else { return self.entry(path, bytes, about).await };
+        self.held.add(number, (path, about), &bytes);
+        self.let_go(false).await
+    }
+
+    /// Sends the fullest shelf when there is too much, or all of them.
+    async fn let_go(&mut self, everything: bool) -> Result<(), SinkError> {
+        while let Some(HeldShelf { bytes, frames }) = self.held.take(everything) {
+            let mut rest = bytes.as_slice();
+            for (path, about, length) in frames {
+                let (frame, after) = rest.split_at(length.min(rest.len()));
+                self.entry(path, frame.to_vec(), about).await?;
+                rest = after;
+            }
+        }
+        Ok(())
     }
 
     async fn blob(&mut self, blob: BlobPiece) -> Result<(), SinkError> {
@@ -158,10 +230,10 @@ impl PartSink {
         &mut self,
         path: EntryPath,
         bytes: Vec<u8>,
-        count: Count,
+        about: About,
     ) -> Result<(), SinkError> {
         let permit = self.share(bytes.len()).await?;
-        let entry = ToWriter::Entry { path, bytes, count, permit };
+        let entry = ToWriter::Entry { path, bytes, about, permit };
         self.to.writer.send(entry).await.map_err(|_| SinkError::WriterGone)
     }
 

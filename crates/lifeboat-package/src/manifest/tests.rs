@@ -34,7 +34,14 @@ fn manifest() -> Manifest {
     });
     let place = Place { offset: 512, length: 10, sha256: Digest::of(b"i") };
     let (name, sha256) = (volume_name(1), Digest::of(b"v"));
-    manifest.volumes.push(Volume { name, size: 2000, sha256, entries: 1, index: place });
+    manifest.volumes.push(Volume {
+        name,
+        size: 2000,
+        sha256,
+        entries: 1,
+        index: place,
+        parts: None,
+    });
     manifest.gaps.add(&Gap {
         kind: "media-missing".to_owned(),
         object: "mxc://example.org/a".to_owned(),

@@ -78,7 +78,10 @@ impl Archive {
         let cut_short = self.broken("it ends too early");
         let Some((place, records)) = self.index.filter(|_| at_end) else { return Err(cut_short) };
         let longest = self.found.len().max(records.len());
-        let differs = (0..longest).find(|at| self.found.get(*at) != records.get(*at));
+        let differs = (0..longest).find(|at| {
+            let pair = self.found.get(*at).zip(records.get(*at));
+            pair.is_none_or(|(found, record)| !record.agrees_with(found))
+        });
         match differs.and_then(|at| self.found.get(at).or(records.get(at))) {
             None => Ok((place, records)),
             Some(IndexRecord { path, .. }) => {
@@ -163,7 +166,8 @@ impl Archive {
         let (content, count) = content(&path, stored, &sha256)
             .map_err(|source| UnpackError::Entry { volume, source })?;
         let (records, raw) = (count.records, count.raw);
-        let record = IndexRecord { path: path.clone(), offset, length, sha256, records, raw };
+        let record =
+            IndexRecord { path: path.clone(), offset, length, sha256, records, raw, rooms: None };
         self.found.push(record);
         entries.push(Entry { path, content, count, sha256 });
         Ok(())

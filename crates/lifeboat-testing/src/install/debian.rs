@@ -14,7 +14,11 @@ pub(super) type Wanted = (&'static str, &'static str);
 /// The server brings the client of its version.
 pub(super) const POSTGRES: &[Wanted] = &[("postgresql", "/usr/share/doc/postgresql")];
 /// What other programs seal and certify with.
-pub(super) const AGE: &[Wanted] = &[("age", "/usr/bin/age"), ("openssl", "/usr/bin/openssl")];
+pub(super) const AGE: &[Wanted] = &[
+    ("age", "/usr/bin/age"),
+    ("openssl", "/usr/bin/openssl"),
+    ("openssh-client", "/usr/bin/ssh-keygen"),
+];
 pub(super) const PIPES: &[Wanted] = &[("zstd", "/usr/bin/zstd"), ("time", "/usr/bin/time")];
 /// Synapse's PostgreSQL driver is compiled when it is installed. `pg_config` comes with the server
 /// as well, the headers do not.

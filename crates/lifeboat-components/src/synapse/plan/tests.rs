@@ -156,3 +156,14 @@ fn a_hostile_room_id_stays_a_literal() {
     let hostile = range(Some("!a'; DROP TABLE events; --\\"), None).condition("c");
     assert_eq!(hostile, "c >= '!a''; DROP TABLE events; --\\'");
 }
+
+#[test]
+fn shelves_begin_with_a_room_and_a_large_room_has_one_for_itself() {
+    let room = |(id, events): (&str, u64)| RoomSize { room_id: id.to_owned(), events };
+    let few: Vec<_> = [("!a", 900), ("!b", 900)].map(room).into();
+    assert_eq!(shelf_cuts(&few), Vec::<String>::new());
+    let rooms: Vec<_> = [("!a", 900), ("!b", 9_000), ("!c", 900), ("!d", 900)].map(room).into();
+    assert_eq!(shelf_cuts(&rooms), ["!b", "!c"]);
+    let many: Vec<_> = (0..1_000).map(|at| room((&format!("!{at:04}"), 100))).collect();
+    assert!((20..=30).contains(&shelf_cuts(&many).len()), "{}", shelf_cuts(&many).len());
+}

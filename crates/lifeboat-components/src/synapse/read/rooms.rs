@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use lifeboat_package::flow::{Batch, Flow, FlowError, Sink};
 use tokio_postgres::Client;
 
-use super::frames::Frames;
+use super::frames::{Frames, Shelves};
 use super::summary;
 use super::tables::{pour_query, selected};
 use super::{Lane, Reading};
@@ -17,7 +17,7 @@ use crate::postgres::copy_out::RowStream;
 use crate::postgres::record::Shape;
 use crate::synapse::catalogue::Path;
 use crate::synapse::layout::{Layout, Pour, StoredTable};
-use crate::synapse::plan::KeyRange;
+use crate::synapse::plan::{KeyRange, shelf_cuts};
 
 /// Pours everything of the rooms in `range`.
 ///
@@ -30,19 +30,37 @@ pub async fn pour_range(
     sink: &mut dyn Sink,
 ) -> Result<(), FlowError> {
     let of_rooms = |column: &str| range.condition(column);
-    summary::pour(lane.main, (&of_rooms, &range.condition("e.room_id")), sink).await?;
+    let rooms = summary::pour(lane.main, (&of_rooms, &range.condition("e.room_id")), sink).await?;
+    let cuts = shelf_cuts(&rooms);
     if let (Some(events), Some(contents)) = (layout.table("events"), layout.table("event_json")) {
-        pour_events(lane.main, (events, contents), range, sink).await?;
+        pour_events(lane.main, (events, contents), (range, &cuts), sink).await?;
     }
     for table in layout.tables() {
         let Pour::ByRoom(path) = table.pour else { continue };
         if matches!(table.name.as_str(), "events" | "event_json") {
             continue;
         }
-        let query = range_query(table, path, range);
-        pour_query(lane.of(&table.name), table, &query, sink).await?;
+        pour_rows(lane.of(&table.name), (table, path), (range, &cuts), sink).await?;
     }
     Ok(())
+}
+
+/// Pours a table's rows of a range.
+async fn pour_rows(
+    lane: &Client,
+    (table, path): (&StoredTable, Path),
+    (range, cuts): (&KeyRange, &[String]),
+    sink: &mut dyn Sink,
+) -> Result<(), FlowError> {
+    let query = range_query(table, path, range);
+    let mut rows = RowStream::start(lane, &table.name, &query).await.map_err(FlowError::new)?;
+    let mut frames = Frames::of_table(&table.name);
+    let mut shape = Shape::flat(&table.columns);
+    if !matches!(path, Path::Chain) {
+        frames.by_room(Shelves { room: shape.hidden(), cuts: cuts.to_vec() });
+    }
+    frames.stream(&mut rows, &shape, sink).await?;
+    frames.finish(sink).await
 }
 
 /// Rows of each table that the ranges of rooms held, all read under one cut.
@@ -137,27 +155,25 @@ async fn rows_of(client: &Client, table: &StoredTable) -> Result<u64, PostgresEr
 fn range_query(table: &StoredTable, path: Path, range: &KeyRange) -> String {
     let columns = selected(&table.columns, "t");
     let name = quoted(&table.name);
-    let select =
-        |from: &str, condition: &str| format!("SELECT {columns} FROM {from} WHERE {condition}");
+    let select = |from: &str, room: &str| {
+        let condition = range.condition(room);
+        format!("SELECT {columns}, {room} FROM {from} WHERE {condition}")
+    };
     match path {
-        Path::Event => select(
-            &format!("events e JOIN {name} t ON t.event_id = e.event_id"),
-            &range.condition("e.room_id"),
-        ),
-        Path::StateGroup => select(
-            &format!("state_groups g JOIN {name} t ON t.state_group = g.id"),
-            &range.condition("g.room_id"),
-        ),
-        Path::Chain => select(
-            &format!("{name} t"),
-            &format!(
-                "t.origin_chain_id IN (SELECT c.chain_id FROM event_auth_chains c
-                 JOIN events e ON e.event_id = c.event_id WHERE {})",
-                range.condition("e.room_id")
-            ),
+        Path::Event => {
+            select(&format!("events e JOIN {name} t ON t.event_id = e.event_id"), "e.room_id")
+        }
+        Path::StateGroup => {
+            select(&format!("state_groups g JOIN {name} t ON t.state_group = g.id"), "g.room_id")
+        }
+        Path::Chain => format!(
+            "SELECT {columns} FROM {name} t
+             WHERE t.origin_chain_id IN (SELECT c.chain_id FROM event_auth_chains c
+                   JOIN events e ON e.event_id = c.event_id WHERE {})",
+            range.condition("e.room_id")
         ),
         Path::RoomId | Path::Alias | Path::Media | Path::User(_) | Path::Whole => {
-            select(&format!("{name} t"), &range.condition("t.room_id"))
+            select(&format!("{name} t"), "t.room_id")
         }
     }
 }
@@ -183,7 +199,7 @@ fn stray_condition(path: Path) -> Option<&'static str> {
 async fn pour_events(
     lane: &Client,
     (events, contents): (&StoredTable, &StoredTable),
-    range: &KeyRange,
+    (range, cuts): (&KeyRange, &[String]),
     sink: &mut dyn Sink,
 ) -> Result<(), FlowError> {
     let others = |table: &StoredTable, left_out: &[&str]| -> Vec<Column> {
@@ -214,6 +230,7 @@ async fn pour_events(
     let mut rows = RowStream::start(lane, "events", &query).await.map_err(FlowError::new)?;
     let mut frames = Frames::of_table("events");
     frames.also_counts("event_json", 5 + event_columns.len());
+    frames.by_room(Shelves { room: 1, cuts: cuts.to_vec() });
     frames.stream(&mut rows, &shape, sink).await?;
     frames.finish(sink).await
 }

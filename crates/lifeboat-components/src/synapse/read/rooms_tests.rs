@@ -15,7 +15,8 @@ impl Sink for Nowhere {
 async fn pass(rows: &RoomRows, table: &str, count: u64) {
     let mut sink = Counted { sink: &mut Nowhere, rows };
     let (name, of_tables) = (table.to_owned(), vec![(table.to_owned(), count)]);
-    let records = Records { name, lines: Vec::new(), count, rows: of_tables };
+    let records =
+        Records { name, lines: Vec::new(), count, rows: of_tables, rooms: None, shelf: None };
     sink.accept(Batch::Records(records)).await.expect("nowhere takes everything");
 }
 

@@ -9,6 +9,7 @@ use tokio_postgres::Client;
 
 use super::frames::Frames;
 use crate::postgres::PostgresError;
+use crate::synapse::plan::RoomSize;
 
 /// What a room is, for lists and for finding it (`docs/src/format.md` §7.3).
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -46,18 +47,20 @@ pub struct RoomSummary {
 pub(super) type OfRooms<'a> = &'a (dyn Fn(&str) -> String + Sync);
 
 /// Pours the summaries of some rooms, of which there are few enough for memory by the plan's
-/// limits; their events are those, as `e`, of the second condition.
+/// limits; their events are those, as `e`, of the second condition. Gives the rooms in order.
 pub(super) async fn pour(
     lane: &Client,
     (of_rooms, events): (OfRooms<'_>, &str),
     sink: &mut dyn Sink,
-) -> Result<(), FlowError> {
+) -> Result<Vec<RoomSize>, FlowError> {
     let rooms = read(lane, of_rooms, events).await.map_err(FlowError::new)?;
     let mut frames = Frames::new("summary");
     for room in rooms.values() {
         frames.serialize(room, sink).await?;
     }
-    frames.finish(sink).await
+    frames.finish(sink).await?;
+    let size = |room: RoomSummary| RoomSize { room_id: room.room_id, events: room.events };
+    Ok(rooms.into_values().map(size).collect())
 }
 
 async fn read(
