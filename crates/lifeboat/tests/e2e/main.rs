@@ -20,3 +20,4 @@ mod refused;
 mod split;
 mod stopped;
 mod survivor;
+mod untouched;
