@@ -10,6 +10,7 @@ mod files;
 mod look;
 mod outcome;
 mod plan_file;
+mod report;
 mod undo;
 
 use std::path::PathBuf;
@@ -103,7 +104,12 @@ async fn run(cx: &Context, request: &MergeRequest) -> Result<MergeOutcome, Failu
             "nothing was changed; change the plan, or the server, then run it again",
         ));
     }
-    apply::apply(cx, request, looked).await
+    let mut outcome = apply::apply(cx, request, &looked).await?;
+    outcome.report = Some(report::report(cx, request, (&mut looked, &outcome)).await?);
+    if request.dry_run {
+        target::roll_back(&looked.session).await.map_err(database_fault)?;
+    }
+    Ok(outcome)
 }
 
 fn follow(now: Plan, edited: &Plan) -> Result<Plan, Failure> {

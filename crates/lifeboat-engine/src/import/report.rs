@@ -5,8 +5,8 @@
 //! everything must be equal, and after it, when some things have rightly changed. Nothing is
 //! written. A check that could not be made is never taken for one that went well.
 
-mod events;
-mod files;
+pub(crate) mod events;
+pub(crate) mod files;
 mod lanes;
 mod rows;
 mod standing;
@@ -29,13 +29,13 @@ use self::subject::Subject;
 /// What keeps a signed report from being taken for an event or a request.
 pub const REPORT_TYPE: &str = "org.lifeboat.import-report";
 /// Version of the report's form.
-const REPORT_VERSION: &str = "1.0";
+pub(crate) const REPORT_VERSION: &str = "1.0";
 
 /// What was found. As JSON it is Matrix signed JSON, where a signing key of the target could be
 /// read.
 #[derive(Debug, Clone, Serialize)]
 pub struct ImportReport {
-    /// Always [`REPORT_TYPE`].
+    /// [`REPORT_TYPE`], or the one of an import into a living server.
     #[serde(rename = "type")]
     pub kind: &'static str,
     /// Version of the report's form.
@@ -109,7 +109,7 @@ pub enum CheckResult {
 
 impl Check {
     /// A check that was made.
-    fn made(name: &'static str, summary: String, findings: Findings) -> Self {
+    pub(crate) fn made(name: &'static str, summary: String, findings: Findings) -> Self {
         let result = match (findings.wrong, findings.notes.is_empty()) {
             (0, true) => CheckResult::Ok,
             (0, false) => CheckResult::Noted,
@@ -119,19 +119,19 @@ impl Check {
     }
 
     /// A check for which there is nothing, or no way.
-    fn not_checked(name: &'static str, why: impl Into<String>) -> Self {
+    pub(crate) fn not_checked(name: &'static str, why: impl Into<String>) -> Self {
         let (result, findings) = (CheckResult::NotChecked, Findings::default());
         Self { name, result, summary: why.into(), findings }
     }
 
     /// A check that broke off.
-    fn failed(name: &'static str, failure: &Failure) -> Self {
+    pub(crate) fn failed(name: &'static str, failure: &Failure) -> Self {
         let cause = failure.cause.as_ref().map_or_else(String::new, |cause| format!(": {cause}"));
         let summary = format!("{failure}{cause}");
         Self { name, result: CheckResult::Failed, summary, findings: Findings::default() }
     }
 
-    fn lets_pass(&self) -> bool {
+    pub(crate) fn lets_pass(&self) -> bool {
         !matches!(self.result, CheckResult::Failed | CheckResult::Wrong)
     }
 }
@@ -195,7 +195,7 @@ fn begin(cx: &Context, subject: &Subject) -> ImportReport {
 }
 
 /// Signs with the target's own key. Without a key the report stays unsigned, which its text says.
-fn sign(report: &mut ImportReport, config: &SynapseConfig) {
+pub(crate) fn sign(report: &mut ImportReport, config: &SynapseConfig) {
     let Ok(keys) = config.signing_keys() else { return };
     let Some(key) = keys.first() else { return };
     report.signed_by = Some(key.key_id().to_owned());

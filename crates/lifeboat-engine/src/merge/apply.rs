@@ -1,11 +1,8 @@
 //! Carrying a plan out: accounts, media, rooms; each batch whole or not at all.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
 use lifeboat_components::postgres::members::Members;
-use lifeboat_components::synapse::check::events::{EventChecker, check_rooms};
-use lifeboat_components::synapse::check::keys::{add_kept_keys, own_keys};
 use lifeboat_components::synapse::merge::about::SUMMARY;
 use lifeboat_components::synapse::merge::journal::{self, Kind};
 use lifeboat_components::synapse::merge::rooms::{Missing, RoomBatch, RoomsAdded};
@@ -28,7 +25,6 @@ use crate::failure::Failure;
 use crate::import::check::database_fault;
 use crate::reader::blobs::BlobPlaces;
 use crate::reader::{EntryPlace, damaged};
-use crate::signature;
 
 /// Everything a batch needs.
 struct Run<'a> {
@@ -36,7 +32,6 @@ struct Run<'a> {
     request: &'a MergeRequest,
     looked: &'a Looked,
     stage: Stage,
-    checker: Arc<EventChecker>,
     id: String,
 }
 
@@ -48,7 +43,7 @@ struct Run<'a> {
 pub(super) async fn apply(
     cx: &Context,
     request: &MergeRequest,
-    looked: Looked,
+    looked: &Looked,
 ) -> Result<MergeOutcome, Failure> {
     let mut outcome = looked.begin();
     outcome.dry_run = request.dry_run;
@@ -65,7 +60,7 @@ pub(super) async fn apply(
         outcome.next.push("nothing was to be done: everything that is wanted is there".to_owned());
         return Ok(outcome);
     }
-    let run = begin(cx, request, &looked, &package, &mut outcome).await?;
+    let run = begin(cx, request, looked, &package, &mut outcome).await?;
     run.users(&mut outcome).await?;
     run.media(&mut outcome).await?;
     cx.stage("rooms", looked.of_parts.len() as u64, Unit::Items);
@@ -107,21 +102,11 @@ async fn begin<'a>(
     let stage = Stage::prepare(session, &looked.columns).await.map_err(refused)?;
     insert::prepare(session).await.map_err(refused)?;
     outcome.warnings.extend(stage.notes.iter().cloned());
-    let server = looked.opened.config.server_name.as_str();
-    let mut keys = own_keys(&looked.opened.config);
-    if let Some((id, public)) = signature::named_key(&looked.package.manifest) {
-        // The package is trusted by now, and so is what it says of its own key.
-        keys.insert(server, id, public).ok();
-    }
-    add_kept_keys(session, server, &mut keys).await.map_err(database_fault)?;
-    let events = looked.about.rooms.values().map(|room| room.events).sum();
-    let seed = u64::from_be_bytes(cx.random());
     let mut run = Run {
         cx,
         request,
         looked,
         stage,
-        checker: Arc::new(EventChecker::new(keys, seed, events)),
         id: format!("{:012x}", u64::from_be_bytes(cx.random()) >> 16),
     };
     if request.dry_run {
@@ -344,6 +329,7 @@ impl Run<'_> {
             for room in empty {
                 outcome.warnings.push(format!("room {room} has no event in the stretch: skipped"));
                 of.remove(&room);
+                outcome.left_out.push(room.clone());
                 cut.retain(|cut| *cut != room);
             }
             self.stage_rooms(part, &of).await?;
@@ -373,7 +359,7 @@ impl Run<'_> {
             self.done(room, (what, events, complete), outcome);
         }
         count(&mut outcome.rows, added.rows);
-        self.check(&ids, outcome).await
+        Ok(())
     }
 
     async fn empty(&self, cut: &[String]) -> Result<Vec<String>, Failure> {
@@ -418,7 +404,7 @@ impl Run<'_> {
         let events = (filled.added.len() + filled.switched.len()) as u64;
         self.done(room, ("history filled", events, true), outcome);
         count(&mut outcome.rows, filled.rows);
-        self.check(&[room.to_owned()], outcome).await
+        Ok(())
     }
 
     fn done(
@@ -436,28 +422,8 @@ impl Run<'_> {
         outcome.rooms.push(RoomDone { room_id: room.to_owned(), name, what, events, complete });
     }
 
-    /// Every event of the rooms is read back: its id is that of its content.
-    async fn check(&self, rooms: &[String], outcome: &mut MergeOutcome) -> Result<(), Failure> {
-        let session = &self.looked.session;
-        let lanes = self.request.import.lanes.max(1);
-        let found = check_rooms(session, &self.checker, lanes, rooms).await.map_err(|e| {
-            Failure::failed("cannot check the events that were added", "run it again").because(e)
-        })?;
-        outcome.events_checked += found.content.checked - found.content.wrong;
-        outcome.events_signed += found.signed;
-        outcome.gaps += found.content.wrong + found.signatures.wrong;
-        for problem in found.content.problems.iter().chain(&found.signatures.problems) {
-            outcome.warnings.push(format!("event {}: {}", problem.object, problem.detail));
-        }
-        for (kind, events) in found.unknown.iter().chain(&found.without_key) {
-            outcome.warnings.push(format!("not checked: {events} events: {kind}"));
-        }
-        Ok(())
-    }
-
     async fn finish(&self, outcome: &mut MergeOutcome) -> Result<(), Failure> {
         if self.request.dry_run {
-            target::roll_back(&self.looked.session).await.map_err(database_fault)?;
             outcome.next.push("nothing was kept: run it without --dry-run".to_owned());
             return Ok(());
         }

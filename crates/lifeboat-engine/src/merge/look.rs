@@ -1,9 +1,11 @@
 //! Package and target, side by side: what is selected, how the target stands to it, the plan.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::mem;
 
 use lifeboat_components::postgres::Client;
 use lifeboat_components::postgres::columns::Column;
+use lifeboat_components::postgres::members::Members;
 use lifeboat_components::synapse::config::SynapseConfig;
 use lifeboat_components::synapse::merge::about::{RoomsAbout, SUMMARY};
 use lifeboat_components::synapse::merge::look::{self as there, Account, Presence, TimelineEvent};
@@ -43,6 +45,8 @@ pub(super) struct Looked {
     pub(super) of_parts: BTreeMap<PartPath, BTreeSet<String>>,
     /// The files of each selected media id.
     pub(super) media: BTreeMap<String, Vec<MediaRecord>>,
+    /// The SHA-256 of each selected media id, where the package's server knew it.
+    sums: BTreeMap<String, Option<String>>,
     pub(super) plan: Plan,
 }
 
@@ -70,6 +74,7 @@ pub(super) async fn look(cx: &Context, request: &MergeRequest) -> Result<Looked,
         package.manifest.metadata.server_id.as_str(),
     );
     let mut looked = Looked {
+        sums: BTreeMap::new(),
         about: RoomsAbout::default(),
         columns: columns.collect(),
         of_parts: BTreeMap::new(),
@@ -84,10 +89,8 @@ pub(super) async fn look(cx: &Context, request: &MergeRequest) -> Result<Looked,
     };
     cx.stage("look", looked.entries.len() as u64, Unit::Items);
     looked.choose_rooms(request).await?;
-    looked.rooms(request).await?;
-    looked.users(request).await?;
-    looked.aliases().await?;
     looked.media(request).await?;
+    looked.compare(request).await?;
     Ok(looked)
 }
 
@@ -147,6 +150,31 @@ fn foreign_key(package: &Package, target: &SynapseConfig) -> Option<String> {
 }
 
 impl Looked {
+    /// The plan that would be made now, as far as the target goes.
+    ///
+    /// # Errors
+    /// [`Failure`] when the package is damaged or the database refuses.
+    pub(super) async fn look_again(
+        &mut self,
+        cx: &Context,
+        request: &MergeRequest,
+    ) -> Result<Plan, Failure> {
+        cx.stage("look again", 0, Unit::Items);
+        let fresh = Plan::new(&self.plan.package, &self.plan.server);
+        let followed = mem::replace(&mut self.plan, fresh);
+        let compared = self.compare(request).await;
+        let now = mem::replace(&mut self.plan, followed);
+        compared.map(|()| now)
+    }
+
+    /// Holds what is selected against the target.
+    async fn compare(&mut self, request: &MergeRequest) -> Result<(), Failure> {
+        self.rooms(request).await?;
+        self.users(request).await?;
+        self.aliases().await?;
+        self.media_lines().await
+    }
+
     /// The content of the entries of one name, in one part.
     fn named(&self, part: &PartPath, name: &str) -> Vec<EntryPlace> {
         self.entries.get(part).and_then(|names| names.get(name)).cloned().unwrap_or_default()
@@ -198,7 +226,7 @@ impl Looked {
                 .filter(|(_, there)| there.presence == Presence::Here)
                 .map(|(id, _)| id.clone())
                 .collect();
-            let timelines = self.timelines(&part, &living).await?;
+            let timelines = self.timelines(&part, &living, request).await?;
             for id in ids {
                 let there = there.get(&id).copied().unwrap_or_default();
                 let events = timelines.get(&id).map_or(&[][..], Vec::as_slice);
@@ -228,14 +256,16 @@ impl Looked {
         &self,
         part: &PartPath,
         rooms: &BTreeSet<String>,
+        request: &MergeRequest,
     ) -> Result<BTreeMap<String, Vec<TimelineEvent>>, Failure> {
         let mut timelines: BTreeMap<String, Vec<TimelineEvent>> = BTreeMap::new();
         if rooms.is_empty() {
             return Ok(timelines);
         }
+        let inside = |row: &Members<'_>| stage::is_inside(row, &request.selection);
         for entry in self.named(part, stage::EVENTS) {
             let lines = self.package.content(&entry).await?;
-            for (room, event) in there::timelines(&lines, rooms).map_err(unreadable)? {
+            for (room, event) in there::timelines(&lines, rooms, &inside).map_err(unreadable)? {
                 timelines.entry(room).or_default().push(event);
             }
         }
@@ -331,17 +361,18 @@ impl Looked {
                 }
             }
         }
-        self.media_lines(sums).await
+        self.sums = sums;
+        Ok(())
     }
 
-    async fn media_lines(&mut self, sums: BTreeMap<String, Option<String>>) -> Result<(), Failure> {
-        let ids: Vec<String> = sums.keys().cloned().collect();
+    async fn media_lines(&mut self) -> Result<(), Failure> {
+        let ids: Vec<String> = self.sums.keys().cloned().collect();
         let there = media::there(&self.session, &ids).await.map_err(database_fault)?;
-        for (id, packaged) in sums {
-            let records = self.media.get(&id).map_or(&[][..], Vec::as_slice);
+        for (id, packaged) in &self.sums {
+            let records = self.media.get(id).map_or(&[][..], Vec::as_slice);
             let file = FileOf::look(&self.opened.media_store, records)?;
-            let facts = match there.get(&id) {
-                Some(found) if found.is_none() || packaged.is_none() || *found == packaged => {
+            let facts = match there.get(id) {
+                Some(found) if found.is_none() || packaged.is_none() || found == packaged => {
                     PlaceFacts::Same
                 }
                 Some(_) => PlaceFacts::Other,

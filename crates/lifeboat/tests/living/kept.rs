@@ -7,7 +7,8 @@ use std::time::Duration;
 use lifeboat_testing::wait;
 use serde_json::{Value, json};
 
-use crate::port::{DONE, Port, undo};
+use crate::port::{DONE, NOT_VALID, Port, undo};
+use crate::report;
 
 /// A port whose lobby and chat are gone, with the package of the time before.
 fn after_a_purge() -> (Port, std::path::PathBuf, [String; 2]) {
@@ -65,6 +66,22 @@ const MAY_STAY: [&str; 7] = [
 
 fn differences<'a>(before: &'a str, after: &str) -> Vec<&'a str> {
     before.lines().filter(|line| !after.lines().any(|other| other == *line)).collect()
+}
+
+/// A message is forged, and a member is not listed any more.
+fn harm(port: &Port, room: &str) {
+    let forged = format!(
+        "UPDATE event_json SET json = jsonb_set(json::jsonb, '{{content,body}}', '\"forged\"')::text
+         WHERE event_id = (SELECT event_id FROM events WHERE type = 'm.room.message'
+                             AND room_id = '{room}' ORDER BY stream_ordering LIMIT 1)"
+    );
+    let unlisted = format!(
+        "DELETE FROM local_current_membership WHERE room_id = '{room}' AND user_id =
+             (SELECT min(user_id) FROM local_current_membership JOIN users ON name = user_id
+              WHERE room_id = '{room}' AND membership = 'join' AND deactivated = 0)"
+    );
+    port.sql(&port.world.server, &forged);
+    port.sql(&port.world.server, &unlisted);
 }
 
 #[test]
@@ -138,4 +155,12 @@ fn import_that_was_killed_is_gone_on_with_by_the_same_command() {
     let outcome = port.import(server, &package, &picks).result(DONE);
     assert_eq!(outcome["id"], open, "{outcome}");
     assert_eq!(port.sql(server, &there), "1|2");
+    report::demand(&outcome, &[("client access", "not-checked")]);
+    harm(&port, &rooms[0]);
+    let said = port.import(server, &package, &picks);
+    let outcome = said.result(NOT_VALID);
+    assert_eq!(outcome["changed"], false, "{outcome}");
+    for name in ["events", "access"] {
+        assert_eq!(report::check(&outcome, name)["wrong"], 1, "{outcome:#}");
+    }
 }

@@ -7,4 +7,5 @@ mod history;
 mod kept;
 mod port;
 mod purged;
+mod report;
 mod stretch;

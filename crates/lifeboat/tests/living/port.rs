@@ -14,6 +14,8 @@ use serde_json::{Value, json};
 pub(crate) const DONE: i32 = 0;
 /// Done, with gaps that are listed.
 pub(crate) const GAPS: i32 = 3;
+/// Not as it was in the package.
+pub(crate) const NOT_VALID: i32 = 4;
 
 /// A homeserver that runs, and a package of it.
 pub(crate) struct Port {

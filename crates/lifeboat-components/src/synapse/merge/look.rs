@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use tokio_postgres::Client;
 
-use super::stage::{member, records};
+use super::stage::{Wanted, member, records};
 use super::{MergeError, ask};
 use crate::postgres::PostgresError;
 use crate::synapse::write::rows::EventRecord;
@@ -123,13 +123,15 @@ pub async fn rooms(
     Ok(there.collect())
 }
 
-/// The timelines of some rooms, from event records of the package.
+/// The timelines of some rooms, from event records of the package, as far as they are `inside` what
+/// was asked for.
 ///
 /// # Errors
 /// [`MergeError`] when a record cannot be read.
 pub fn timelines(
     lines: &[u8],
     rooms: &BTreeSet<String>,
+    inside: Wanted<'_>,
 ) -> Result<Vec<(String, TimelineEvent)>, MergeError> {
     let mut found = Vec::new();
     for line in lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
@@ -144,7 +146,8 @@ pub fn timelines(
             Some(crate::postgres::members::Member::Json(json)) => json,
             _ => "null",
         };
-        if json("outlier") == "true" || json("rejection_reason") != "null" {
+        let is_beside = json("outlier") == "true" || json("rejection_reason") != "null";
+        if is_beside || !inside(&row) {
             continue;
         }
         let depth = json("depth").parse().unwrap_or_default();

@@ -22,7 +22,7 @@ pub(super) async fn access(cx: &Context, subject: &Subject) -> Result<Check, Fai
     if users.is_empty() {
         return Ok(Check::not_checked("access", "the server has no active users"));
     }
-    let found = access::check(&session, &users).await.map_err(database_fault)?;
+    let found = access::check(&session, &users, None).await.map_err(database_fault)?;
     let summary = format!(
         "{} users drawn: {} rooms they are in, {} they are not in",
         found.users.checked, found.joined, found.others

@@ -2,6 +2,7 @@
 
 use lifeboat_engine::context::Context;
 use lifeboat_engine::failure::Failure;
+use lifeboat_engine::import::ImportReport;
 use lifeboat_engine::merge::{self, MergeOutcome, MergeRequest, RoomDone, UndoOutcome};
 
 use super::super::server::ServerFlags;
@@ -28,7 +29,8 @@ pub(crate) struct UndoFlags {
 
 pub(super) async fn merge(cx: &Context, request: MergeRequest) -> Result<Ended, Failure> {
     let outcome = merge::merge(cx, request).await?;
-    let exit = Exit::with_gaps(outcome.gaps);
+    let is_valid = outcome.report.as_ref().is_none_or(|report| report.valid);
+    let exit = if is_valid { Exit::with_gaps(outcome.gaps) } else { Exit::NotValid };
     Ok(Ended::new("import", &outcome, lines(&outcome), exit))
 }
 
@@ -61,6 +63,7 @@ fn lines(outcome: &MergeOutcome) -> Vec<String> {
     let warnings = outcome.warnings.iter().take(TOLD);
     lines.extend(warnings.map(|warning| story::line("WARNING", warning)));
     lines.extend(more(outcome.warnings.len(), "warning", "warnings"));
+    lines.extend(outcome.report.iter().flat_map(ImportReport::findings));
     lines.push(story::line("gaps", &outcome.gaps.to_string()));
     let seconds = u64::try_from(outcome.seconds).unwrap_or(0);
     lines.push(story::line("took", &size::seconds(seconds)));
@@ -86,9 +89,6 @@ fn done(outcome: &MergeOutcome) -> Vec<String> {
     ));
     let (written, equal) = (outcome.media_written, outcome.media_equal);
     lines.push(story::line("files", &format!("{written} written, {equal} there already")));
-    let (checked, signed) = (outcome.events_checked, outcome.events_signed);
-    let text = format!("{checked} events whose content fits their id, {signed} signatures fit");
-    lines.push(story::line("checked", &text));
     if let Some(id) = &outcome.id {
         lines.push(story::line("import", id));
     }
