@@ -7,6 +7,7 @@
 
 mod apply;
 mod files;
+mod given;
 mod look;
 mod outcome;
 mod plan_file;
@@ -19,7 +20,7 @@ use lifeboat_components::synapse::merge::look as there;
 use lifeboat_components::synapse::write::target::{self, State};
 use lifeboat_package::manifest::ExportType;
 use lifeboat_package::selection::Selection;
-use lifeboat_rules::plan::Plan;
+use lifeboat_rules::plan::PlanError;
 use lifeboat_storage::Access;
 
 use crate::context::Context;
@@ -28,6 +29,8 @@ use crate::import::ImportRequest;
 use crate::import::check::database_fault;
 use crate::import::databases;
 use crate::reader::Package;
+
+pub use lifeboat_components::synapse::merge::belongings::Mapped;
 
 pub use self::outcome::{MergeOutcome, RoomDone, UndoOutcome};
 pub use self::undo::undo;
@@ -41,6 +44,8 @@ pub struct MergeRequest {
     /// Where the plan is kept. A file that is there is followed; one that is not is written, and
     /// nothing else is done.
     pub plan_file: Option<PathBuf>,
+    /// Accounts of the package whose belongings go to others: from, to.
+    pub map_users: Vec<(String, String)>,
     /// Do everything but keep nothing.
     pub dry_run: bool,
 }
@@ -93,11 +98,14 @@ async fn run(cx: &Context, request: &MergeRequest) -> Result<MergeOutcome, Failu
     let mut looked = look::look(cx, request).await?;
     if let Some(path) = &request.plan_file {
         let Some(edited) = plan_file::read(path)? else {
+            looked.plan.map_users(&request.map_users).map_err(cannot_follow)?;
             plan_file::write(path, &looked.plan)?;
             return Ok(looked.planned(path));
         };
-        looked.plan = follow(looked.plan, &edited)?;
+        looked.plan = looked.plan.follow(&edited).map_err(cannot_follow)?;
     }
+    looked.plan.map_users(&request.map_users).map_err(cannot_follow)?;
+    given::demand_targets(&looked).await?;
     if let Some(line) = looked.plan.stops().next() {
         return Err(Failure::failed(
             format!("the plan says stop for {}: {}", line.id, line.reason),
@@ -112,9 +120,7 @@ async fn run(cx: &Context, request: &MergeRequest) -> Result<MergeOutcome, Failu
     Ok(outcome)
 }
 
-fn follow(now: Plan, edited: &Plan) -> Result<Plan, Failure> {
-    now.follow(edited).map_err(|e| {
-        let remedy = "change the plan, or have it written anew into another file";
-        Failure::failed("the plan cannot be followed", remedy).because(e)
-    })
+fn cannot_follow(error: PlanError) -> Failure {
+    let remedy = "change the plan, or have it written anew into another file";
+    Failure::failed("the plan cannot be followed", remedy).because(error)
 }

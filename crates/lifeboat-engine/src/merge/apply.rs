@@ -19,7 +19,7 @@ use lifeboat_rules::conflict::{Action, State};
 use lifeboat_rules::plan::{MissingMembers, Plan};
 
 use super::look::Looked;
-use super::{MergeOutcome, MergeRequest, RoomDone, files};
+use super::{MergeOutcome, MergeRequest, RoomDone, files, given};
 use crate::context::{Context, Unit};
 use crate::failure::Failure;
 use crate::import::check::database_fault;
@@ -27,12 +27,13 @@ use crate::reader::blobs::BlobPlaces;
 use crate::reader::{EntryPlace, damaged};
 
 /// Everything a batch needs.
-struct Run<'a> {
+pub(super) struct Run<'a> {
     cx: &'a Context,
     request: &'a MergeRequest,
-    looked: &'a Looked,
-    stage: Stage,
-    id: String,
+    pub(super) looked: &'a Looked,
+    pub(super) stage: Stage,
+    /// The import's, in the journal.
+    pub(super) id: String,
 }
 
 /// Carries the plan out.
@@ -68,6 +69,8 @@ pub(super) async fn apply(
         run.part(part, rooms, &mut outcome).await?;
         cx.advance(1);
     }
+    run.belongings(&mut outcome).await?;
+    run.aliases(&mut outcome).await?;
     run.finish(&mut outcome).await?;
     Ok(outcome)
 }
@@ -138,7 +141,7 @@ async fn saved_sequences(looked: &Looked) -> Result<Vec<SequenceState>, Failure>
 
 impl Run<'_> {
     /// Begins a batch. A dry run is one transaction from its beginning to its end.
-    async fn begin(&self) -> Result<(), Failure> {
+    pub(super) async fn begin(&self) -> Result<(), Failure> {
         if self.request.dry_run {
             Ok(())
         } else {
@@ -146,7 +149,7 @@ impl Run<'_> {
         }
     }
 
-    async fn commit(&self) -> Result<(), Failure> {
+    pub(super) async fn commit(&self) -> Result<(), Failure> {
         if self.request.dry_run {
             Ok(())
         } else {
@@ -154,7 +157,7 @@ impl Run<'_> {
         }
     }
 
-    async fn load(
+    pub(super) async fn load(
         &self,
         (name, entry): (&str, &EntryPlace),
         keep: stage::Wanted<'_>,
@@ -200,11 +203,13 @@ impl Run<'_> {
     async fn media(&self, outcome: &mut MergeOutcome) -> Result<(), Failure> {
         let session = &self.looked.session;
         let chosen = Plan::ids(&self.looked.plan.media, Action::Add);
-        if chosen.is_empty() {
+        let replaced = Plan::ids(&self.looked.plan.media, Action::Replace);
+        let both = [chosen.as_slice(), replaced.as_slice()].concat();
+        if both.is_empty() {
             return Ok(());
         }
-        let written = self.files(&chosen, outcome).await?;
-        let wanted: BTreeSet<String> = chosen.iter().cloned().collect();
+        let written = self.files(&both, outcome).await?;
+        let wanted: BTreeSet<String> = both.into_iter().collect();
         self.begin().await?;
         self.stage.clear(session).await.map_err(refused)?;
         for (name, entry) in self.looked.of_section(Section::Media) {
@@ -215,6 +220,10 @@ impl Run<'_> {
                 self.load((&name, &entry), &of_chosen).await?;
             }
         }
+        for names in given::pairs(&self.looked.plan) {
+            media::rename(session, &self.stage, names).await.map_err(refused)?;
+        }
+        self.replace_media(outcome).await?;
         let added = media::add(session, &self.stage, &chosen).await.map_err(refused)?;
         count(&mut outcome.rows, added);
         journal::note_all(session, &self.id, (Kind::Media, &chosen)).await.map_err(refused)?;
@@ -236,6 +245,7 @@ impl Run<'_> {
         let store = MediaStore::open(root).map_err(|e| {
             Failure::failed(format!("cannot write to {}", root.display()), "").because(e)
         })?;
+        self.make_way(&store).await?;
         let blobs = BlobPlaces::of(&looked.package).await?;
         self.cx.stage("media", chosen.len() as u64, Unit::Items);
         for id in chosen {
@@ -339,10 +349,9 @@ impl Run<'_> {
         }
         let expected = self.stage.events_by_room(session).await.map_err(refused)?;
         let ids: Vec<String> = of.into_iter().collect();
-        let aliases = Plan::ids(&looked.plan.aliases, Action::Add);
+        self.in_rooms(outcome).await?;
         let batch = RoomBatch {
             rooms: &ids,
-            aliases: &aliases,
             server,
             missing: match looked.plan.missing_members {
                 MissingMembers::Placeholder => Missing::Placeholder,
@@ -427,7 +436,12 @@ impl Run<'_> {
             outcome.next.push("nothing was kept: run it without --dry-run".to_owned());
             return Ok(());
         }
-        journal::finish(&self.looked.session, &self.id).await.map_err(database_fault)?;
+        let session = &self.looked.session;
+        if journal::forget_empty(session, &self.id).await.map_err(database_fault)? {
+            outcome.next.push("nothing was changed: everything that is wanted is there".to_owned());
+            return Ok(());
+        }
+        journal::finish(session, &self.id).await.map_err(database_fault)?;
         outcome.changed = true;
         outcome.id = Some(self.id.clone());
         outcome.next = vec![
@@ -439,7 +453,8 @@ impl Run<'_> {
     }
 }
 
-fn count(rows: &mut BTreeMap<String, u64>, added: BTreeMap<String, u64>) {
+/// Adds counts up.
+pub(super) fn count(rows: &mut BTreeMap<String, u64>, added: BTreeMap<String, u64>) {
     for (table, count) in added {
         *rows.entry(table).or_default() += count;
     }

@@ -95,6 +95,42 @@ async fn place_one(
     Ok(Placed::Written)
 }
 
+/// Moves the files that others are to take the place of to where an undo finds them; one that is
+/// there from a run that was cut short stays the one.
+///
+/// # Errors
+/// [`Failure`] when the store cannot be written.
+pub(super) fn set_aside(store: &MediaStore, import: &str, paths: &[String]) -> Result<(), Failure> {
+    for path in paths {
+        let (Some(from), Some(to)) = (store.place(path), store.place(&aside(import, path))) else {
+            return Err(damaged(path));
+        };
+        if !to.exists() {
+            store.set_aside(&from, &to).map_err(|e| cannot(path, e))?;
+        }
+    }
+    Ok(())
+}
+
+/// Those of these files that another one is in the place of.
+///
+/// # Errors
+/// [`Failure`] when a file that is there cannot be read.
+pub(super) fn in_the_way(root: &Path, records: &[MediaRecord]) -> Result<Vec<String>, Failure> {
+    let mut found = Vec::new();
+    for record in records {
+        if FileOf::look(root, std::slice::from_ref(record))? == FileOf::Other {
+            found.push(record.path.clone());
+        }
+    }
+    Ok(found)
+}
+
+/// Where a file is kept that was replaced.
+pub(super) fn aside(import: &str, path: &str) -> String {
+    format!("lifeboat-replaced/{import}/{path}")
+}
+
 fn sum(record: &MediaRecord) -> Result<Digest, Failure> {
     record.sha256.parse().map_err(|_| damaged(&record.path))
 }

@@ -9,7 +9,7 @@ use lifeboat_components::postgres::members::Members;
 use lifeboat_components::synapse::config::SynapseConfig;
 use lifeboat_components::synapse::merge::about::{RoomsAbout, SUMMARY};
 use lifeboat_components::synapse::merge::look::{self as there, Account, Presence, TimelineEvent};
-use lifeboat_components::synapse::merge::{MergeError, media, stage, users};
+use lifeboat_components::synapse::merge::{MergeError, belongings, media, stage, users};
 use lifeboat_components::synapse::read::media::MediaRecord;
 use lifeboat_components::synapse::write::rows::Columns;
 use lifeboat_components::synapse::write::target;
@@ -281,11 +281,17 @@ impl Looked {
                 packaged.extend(there::packaged_accounts(&lines).map_err(unreadable)?);
             }
         }
+        let mapped = |user: &String| request.map_users.iter().any(|(from, _)| from == user);
         packaged.retain(|user, _| match &request.selection.users {
+            _ if mapped(user) => true,
             Scope::All => true,
             Scope::None => false,
             Scope::Only(picks) => picks.iter().any(|pick| pick.fits(user)),
         });
+        // Rooms tell of people whose account the package does not have.
+        for (from, _) in &request.map_users {
+            packaged.entry(from.clone()).or_insert(Account { created: None, deactivated: false });
+        }
         let ids: Vec<String> = packaged.keys().cloned().collect();
         if let (Scope::Only(picks), true) = (&request.selection.users, ids.is_empty()) {
             let names: Vec<String> = picks.iter().map(ToString::to_string).collect();
@@ -293,16 +299,31 @@ impl Looked {
             return Err(Failure::usage(what, "lifeboat inspect tells what a package holds"));
         }
         let there = there::accounts(&self.session, &ids).await.map_err(database_fault)?;
+        let changed = self.changed(there.keys().cloned().collect()).await?;
         for (id, account) in packaged {
             let facts = match there.get(&id) {
                 None => UserFacts::Absent,
                 Some(found) if found.created != account.created => UserFacts::Other,
                 Some(found) if found.deactivated && !account.deactivated => UserFacts::Deactivated,
+                Some(_) if changed.contains(&id) => UserFacts::Changed,
                 Some(_) => UserFacts::Same,
             };
             self.plan.users.push(Line::new(id, None, conflict::user(facts)));
         }
         Ok(())
+    }
+
+    /// Those of some accounts of the target that are set up in another way than in the package.
+    async fn changed(&self, users: BTreeSet<String>) -> Result<BTreeSet<String>, Failure> {
+        let mut packaged = belongings::Packaged::default();
+        for (name, entry) in self.of_section(Section::Users) {
+            if belongings::is_one(&name) && !users.is_empty() {
+                let lines = self.package.content(&entry).await?;
+                let rows = stage::records(&name, &lines).map_err(unreadable)?;
+                packaged.take(&name, &rows, &users);
+            }
+        }
+        packaged.differing(&self.session).await.map_err(database_fault)
     }
 
     /// The aliases of rooms that are to be added.

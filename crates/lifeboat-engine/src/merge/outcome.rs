@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use lifeboat_components::synapse::merge::belongings::Mapped;
 use lifeboat_rules::plan::Plan;
 use serde::Serialize;
 
@@ -32,6 +33,12 @@ pub struct MergeOutcome {
     pub rooms: Vec<RoomDone>,
     /// Accounts that were added.
     pub users: Vec<String>,
+    /// Accounts whose belongings were replaced.
+    pub replaced: Vec<String>,
+    /// Accounts whose belongings went to others.
+    pub mapped: Vec<Mapped>,
+    /// Names of rooms that were added.
+    pub aliases: Vec<String>,
     /// Accounts that keep a name: members without an account.
     pub placeholders: Vec<String>,
     /// Memberships without account that were dropped.

@@ -11,12 +11,13 @@ use lifeboat_components::synapse::check::keys::{add_kept_keys, own_keys};
 use lifeboat_components::synapse::check::rooms::PackagedRooms;
 use lifeboat_components::synapse::check::run::Run;
 use lifeboat_components::synapse::check::{Findings, access};
+use lifeboat_components::synapse::merge::look as there;
 use lifeboat_rules::conflict::{Action, State};
 use lifeboat_rules::plan::{Line, Plan};
 use serde_json::Map;
 
 use super::look::Looked;
-use super::{MergeOutcome, MergeRequest};
+use super::{MergeOutcome, MergeRequest, given};
 use crate::context::{Context, Unit};
 use crate::failure::Failure;
 use crate::import::ImportReport;
@@ -42,9 +43,10 @@ pub(super) async fn report(
 ) -> Result<ImportReport, Failure> {
     let began = (cx.now)();
     let now = looked.look_again(cx, request).await?;
+    let mapped = arrived(looked).await?;
     let port = if request.dry_run { None } else { answering_port(&looked.opened) };
     let seed = u64::from_be_bytes(cx.random());
-    let view = View { cx, request, looked, outcome, port, seed };
+    let view = View { cx, request, looked, outcome, mapped, port, seed };
     let mut report = view.begin();
     let mut add = |name, made: Result<Check, Failure>| {
         report.checks.push(made.unwrap_or_else(|failure| Check::failed(name, &failure)));
@@ -74,9 +76,27 @@ struct View<'a> {
     request: &'a MergeRequest,
     looked: &'a Looked,
     outcome: &'a MergeOutcome,
+    /// What was to go under another name, and is there.
+    mapped: BTreeSet<String>,
     /// The port on which the server answers.
     port: Option<u16>,
     seed: u64,
+}
+
+/// Ids of what is mapped, where there is what it was mapped to.
+async fn arrived(looked: &Looked) -> Result<BTreeSet<String>, Failure> {
+    let targets = |lines| given::mapped(lines).filter_map(|line| line.to.clone());
+    let (plan, session) = (&looked.plan, &looked.session);
+    let users: Vec<String> = targets(&plan.users).collect();
+    let users = there::accounts(session, &users).await.map_err(database_fault)?;
+    let aliases: Vec<String> = targets(&plan.aliases).collect();
+    let aliases = there::aliases(session, &aliases).await.map_err(database_fault)?;
+    let has_arrived = |line: &&Line| {
+        let Some(to) = &line.to else { return false };
+        users.contains_key(to) || aliases.get(to).is_some_and(|at| Some(at) == line.name.as_ref())
+    };
+    let lines = given::mapped(&plan.users).chain(given::mapped(&plan.aliases));
+    Ok(lines.filter(has_arrived).map(|line| line.id.clone()).collect())
 }
 
 /// Whether a line of the plan says that the target has the object in the end.
@@ -88,7 +108,8 @@ fn is_wanted(line: &Line) -> bool {
     }
 }
 
-fn wanted(lines: &[Line]) -> Vec<String> {
+/// The ids of what the target has in the end, by the plan.
+pub(super) fn wanted(lines: &[Line]) -> Vec<String> {
     lines.iter().filter(|line| is_wanted(line)).map(|line| line.id.clone()).collect()
 }
 
@@ -132,7 +153,8 @@ impl View<'_> {
             }
             findings.checked += 1;
             match now.state {
-                State::Equal => {}
+                _ if line.action == Action::Map && self.mapped.contains(&line.id) => {}
+                State::Equal if line.action != Action::Map => {}
                 _ if absent.contains(line.id.as_str())
                     || line.name.as_deref().is_some_and(|room| absent.contains(room)) =>
                 {

@@ -5,6 +5,7 @@
 mod beside;
 mod history;
 mod kept;
+mod person;
 mod port;
 mod purged;
 mod report;

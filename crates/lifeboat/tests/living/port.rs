@@ -232,6 +232,17 @@ impl Port {
         assert!(answer.unwrap(), "not in time: {question}");
     }
 
+    /// The content of every table by its hash, our own schema left out.
+    pub(crate) fn content(&self, server: &Homeserver) -> String {
+        self.sql(
+            server,
+            "SELECT string_agg(relname || ' ' || (xpath('/row/c/text()', query_to_xml(
+                 format('SELECT md5(coalesce(string_agg(t::text, chr(10) ORDER BY t::text), ''''))
+                         AS c FROM %I t', relname), false, true, '')))[1]::text, E'\\n' ORDER BY relname)
+             FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind = 'r'",
+        )
+    }
+
     /// Rows of every table, our own schema left out.
     pub(crate) fn rows(&self, server: &Homeserver) -> String {
         self.sql(
