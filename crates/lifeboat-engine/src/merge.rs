@@ -15,6 +15,8 @@ mod report;
 mod undo;
 
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
 
 use lifeboat_components::synapse::merge::look as there;
 use lifeboat_components::synapse::write::target::{self, State};
@@ -26,9 +28,10 @@ use lifeboat_storage::Access;
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::import::ImportRequest;
-use crate::import::check::database_fault;
+use crate::import::check::{answering_port, database_fault};
 use crate::import::databases;
-use crate::reader::Package;
+use crate::reader::{Package, apart};
+use crate::server::Opened;
 
 pub use lifeboat_components::synapse::merge::belongings::Mapped;
 
@@ -46,9 +49,24 @@ pub struct MergeRequest {
     pub plan_file: Option<PathBuf>,
     /// Accounts of the package whose belongings go to others: from, to.
     pub map_users: Vec<(String, String)>,
+    /// What restarts Synapse when something was changed.
+    pub restart: Option<Restart>,
     /// Do everything but keep nothing.
     pub dry_run: bool,
 }
+
+/// A way to restart Synapse.
+pub struct Restart {
+    /// It in words.
+    pub words: String,
+    /// Does it, and waits for its end: what was said, or what is wrong.
+    pub run: Arc<dyn Fn() -> Result<Vec<String>, String> + Send + Sync>,
+}
+
+/// How long Synapse may take to answer after its restart.
+const PATIENCE: Duration = Duration::from_mins(1);
+/// How often it is asked.
+const PACE: Duration = Duration::from_millis(200);
 
 /// Whether the target's database holds a server that an import goes beside.
 ///
@@ -113,11 +131,45 @@ async fn run(cx: &Context, request: &MergeRequest) -> Result<MergeOutcome, Failu
         ));
     }
     let mut outcome = apply::apply(cx, request, &looked).await?;
+    if let Some(restart) = request.restart.as_ref().filter(|_| outcome.changed) {
+        restarted(cx, (restart, &looked.opened), &mut outcome).await?;
+    }
     outcome.report = Some(report::report(cx, request, (&mut looked, &outcome)).await?);
     if request.dry_run {
         target::roll_back(&looked.session).await.map_err(database_fault)?;
     }
     Ok(outcome)
+}
+
+/// Restarts Synapse; a restart that fails does not undo the import.
+async fn restarted(
+    cx: &Context,
+    (restart, opened): (&Restart, &Opened),
+    outcome: &mut MergeOutcome,
+) -> Result<(), Failure> {
+    let words = &restart.words;
+    cx.note(format!("restarting Synapse: {words}"));
+    let run = Arc::clone(&restart.run);
+    match apart(move || run()).await? {
+        Ok(said) => said.into_iter().for_each(|line| cx.note(line)),
+        Err(why) => {
+            outcome.gaps += 1;
+            outcome.warnings.push(format!("Synapse was not restarted by `{words}`: {why}"));
+            return Ok(());
+        }
+    }
+    outcome.restarted = true;
+    outcome.next.retain(|step| !step.starts_with("restart Synapse"));
+    let answers = async {
+        while answering_port(opened).is_none() {
+            tokio::time::sleep(PACE).await;
+        }
+    };
+    if tokio::time::timeout(PATIENCE, answers).await.is_err() {
+        let seconds = PATIENCE.as_secs();
+        outcome.warnings.push(format!("Synapse does not answer {seconds} s after its restart"));
+    }
+    Ok(())
 }
 
 fn cannot_follow(error: PlanError) -> Failure {

@@ -13,6 +13,7 @@ use lifeboat_engine::failure::Failure;
 use lifeboat_engine::import::{self, ImportOutcome, ImportPlan, ImportRequest, SEQUENCE_MARGIN};
 use lifeboat_engine::merge::{self, MergeRequest};
 
+use super::restart::RestartCommand;
 use super::selection::PickFlags;
 use super::server::{LaneFlags, ServerFlags};
 use super::{Ended, Exit, Session, story};
@@ -72,6 +73,10 @@ pub(crate) struct ImportFlags {
     /// Living server: what belongs to the account FROM goes to the account TO; may be repeated
     #[arg(long, value_name = "FROM=TO", conflicts_with = "verify", help_heading = "Living server")]
     map_user: Vec<UserPair>,
+    /// Living server: restart Synapse with this command when the import is done, for example
+    /// 'systemctl restart matrix-synapse'; run without a shell
+    #[arg(long, value_name = "COMMAND", conflicts_with = "verify", help_heading = "Living server")]
+    restart_command: Option<RestartCommand>,
     /// Tell what would be done, and end; a living server is worked on, and nothing of it kept
     #[arg(long, conflicts_with = "verify")]
     dry_run: bool,
@@ -129,6 +134,7 @@ pub(crate) async fn run(session: &Session, flags: ImportFlags) -> Result<Ended, 
     let merge_all = flags.merge;
     let selection = mem::take(&mut flags.picks).selection()?;
     let plan_file = flags.plan.take();
+    let restart = flags.restart_command.take().map(|command| living::restart(session, command));
     let map_users: Vec<_> = mem::take(&mut flags.map_user).into_iter().map(|pair| pair.0).collect();
     let request = request(session, flags)?;
     let cx = &session.context;
@@ -136,7 +142,7 @@ pub(crate) async fn run(session: &Session, flags: ImportFlags) -> Result<Ended, 
     let wanted = picked || merge_all;
     let ended = if !verify && merge::is_living(&request, wanted).await? {
         let import = request;
-        let request = MergeRequest { import, selection, plan_file, map_users, dry_run };
+        let request = MergeRequest { import, selection, plan_file, map_users, restart, dry_run };
         living::merge(cx, request).await?
     } else if picked {
         return Err(Failure::usage(

@@ -87,14 +87,30 @@ fn harm(port: &Port, room: &str) {
 fn plan_is_written_edited_and_followed() {
     let (port, package, rooms) = after_a_purge();
     let server = &port.world.server;
+    let joining = port.room("chat-1");
+    let join = format!(
+        "INSERT INTO partial_state_rooms (room_id, device_lists_stream_id, join_event_id, joined_via)
+         SELECT room_id, 1, event_id, 'far.test' FROM local_current_membership
+         WHERE room_id = '{joining}' LIMIT 1"
+    );
+    port.sql(server, &join);
     let before = port.rows(server);
     let file = port.world.directory().join("plan.yaml");
-    let picks = ["--room", &rooms[0], "--room", &rooms[1], "--plan", file.to_str().unwrap()];
+    let mut picks = vec!["--plan", file.to_str().unwrap()];
+    for room in [&rooms[0], &rooms[1], &joining] {
+        picks.extend(["--room", room.as_str()]);
+    }
     let outcome = port.import(server, &package, &picks).result(DONE);
     assert_eq!(outcome["changed"], false, "{outcome}");
     assert_eq!(port.rows(server), before);
     let plan = fs::read_to_string(&file).unwrap();
     assert_eq!(plan.matches("state: purged").count(), 2, "{plan}");
+    let refused =
+        plan.replace("state: joining\n    action: skip", "state: joining\n    action: add");
+    fs::write(&file, refused).unwrap();
+    let refused = port.import(server, &package, &picks);
+    let why = format!("room {joining} is joining on the target: add cannot be done");
+    assert!(refused.exit == 1 && refused.stdout.contains(&why), "{refused:?}");
 
     let first = plan.find("action: add").unwrap();
     let stop = format!("{}action: stop{}", &plan[..first], &plan[first + 11..]);

@@ -175,24 +175,29 @@ impl Port {
         answer["event_id"].as_str().unwrap().to_owned()
     }
 
-    /// The first user reads all of a chat, then the second says something in it so many times; the
-    /// chat.
-    pub(crate) fn unread(&self, server: &Homeserver, messages: usize) -> String {
-        let room = self.room("chat-0");
-        let last = self.say(server, (1, &room), "the last that is read");
+    /// One user reads all of a room, then another says something in it so many times; the room.
+    pub(crate) fn unread(
+        &self,
+        server: &Homeserver,
+        (reader, speaker): (usize, usize),
+        (name, messages): (&str, u64),
+    ) -> String {
+        let room = self.room(name);
+        let last = self.say(server, (speaker, &room), "the last that is read");
         let path = format!("/_matrix/client/v3/rooms/{}/receipt/m.read/", escaped(&room));
         let path = path + &escaped(&last);
-        self.ask(server, ("POST", &path), Some("{}"));
+        let answer = call(server, ("POST", &path), Some(self.token(reader)), Some("{}"));
+        assert_eq!(answer.status, 200, "{}", answer.text());
         for number in 0..messages {
-            self.say(server, (1, &room), &format!("unread {number}"));
+            self.say(server, (speaker, &room), &format!("unread {number}"));
         }
-        assert_eq!(self.unread_of(server, &room), messages as u64);
+        assert_eq!(self.unread_of(server, reader, &room), messages, "{name}");
         room
     }
 
-    /// How much the first user has not read in a room.
-    pub(crate) fn unread_of(&self, server: &Homeserver, room: &str) -> u64 {
-        let seen = self.sync(server, 0, None);
+    /// How much a user has not read in a room.
+    pub(crate) fn unread_of(&self, server: &Homeserver, at: usize, room: &str) -> u64 {
+        let seen = self.sync(server, at, None);
         let counts = &seen["rooms"]["join"][room]["unread_notifications"];
         counts["notification_count"].as_u64().unwrap_or_else(|| panic!("{seen}"))
     }

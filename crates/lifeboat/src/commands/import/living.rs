@@ -1,12 +1,16 @@
 //! Import into a living server, and taking one back.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use lifeboat_engine::context::Context;
 use lifeboat_engine::failure::Failure;
 use lifeboat_engine::import::ImportReport;
-use lifeboat_engine::merge::{self, Mapped, MergeOutcome, MergeRequest, RoomDone, UndoOutcome};
+use lifeboat_engine::merge::{
+    self, Mapped, MergeOutcome, MergeRequest, Restart, RoomDone, UndoOutcome,
+};
 
+use super::super::restart::RestartCommand;
 use super::super::server::ServerFlags;
 use super::super::{Ended, Exit, Session, story};
 use crate::size;
@@ -27,6 +31,12 @@ pub(crate) struct UndoFlags {
     id: String,
     #[command(flatten)]
     server: ServerFlags,
+}
+
+/// What restarts Synapse.
+pub(super) fn restart(session: &Session, command: RestartCommand) -> Restart {
+    let environment = session.environment.clone();
+    Restart { words: command.to_string(), run: Arc::new(move || command.run(&environment)) }
 }
 
 pub(super) async fn merge(cx: &Context, request: MergeRequest) -> Result<Ended, Failure> {
