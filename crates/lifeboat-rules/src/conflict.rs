@@ -73,6 +73,18 @@ pub enum Presence {
     Here,
 }
 
+impl Presence {
+    /// By whether it is there, is kept out, or was there.
+    pub fn of((here, blocked, was_here): (bool, bool, bool)) -> Self {
+        match (here, blocked, was_here) {
+            (true, _, _) => Self::Here,
+            (false, true, _) => Self::Blocked,
+            (false, false, true) => Self::Gone,
+            (false, false, false) => Self::Absent,
+        }
+    }
+}
+
 /// What is known of a room.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct RoomFacts {

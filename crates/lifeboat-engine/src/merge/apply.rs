@@ -1,6 +1,7 @@
 //! Carrying a plan out: accounts, media, rooms; each batch whole or not at all.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use lifeboat_components::postgres::members::Members;
 use lifeboat_components::synapse::merge::about::SUMMARY;
@@ -12,7 +13,6 @@ use lifeboat_components::synapse::merge::{
     MergeError, history, insert, media, rooms, slice, users,
 };
 use lifeboat_components::synapse::schema::SequenceState;
-use lifeboat_components::synapse::write::media::MediaStore;
 use lifeboat_components::synapse::write::target;
 use lifeboat_package::id::{PartPath, Section};
 use lifeboat_rules::conflict::{Action, State};
@@ -23,8 +23,8 @@ use super::{MergeOutcome, MergeRequest, RoomDone, files, given};
 use crate::context::{Context, Unit};
 use crate::failure::Failure;
 use crate::import::check::database_fault;
-use crate::reader::blobs::BlobPlaces;
-use crate::reader::{EntryPlace, damaged};
+use crate::import::place::Placer;
+use crate::reader::EntryPlace;
 
 /// Everything a batch needs.
 pub(super) struct Run<'a> {
@@ -129,12 +129,7 @@ async fn saved_sequences(looked: &Looked) -> Result<Vec<SequenceState>, Failure>
         if name != "sequences" {
             continue;
         }
-        let lines = looked.package.content(&entry).await?;
-        for line in lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
-            let sequence = serde_json::from_slice(line)
-                .map_err(|e| damaged(entry.record.path.as_str()).because(e))?;
-            saved.push(sequence);
-        }
+        saved.extend(looked.package.records::<SequenceState>(&entry).await?);
     }
     Ok(saved)
 }
@@ -242,16 +237,12 @@ impl Run<'_> {
             return Ok(written);
         }
         let root = &looked.opened.media_store;
-        let store = MediaStore::open(root).map_err(|e| {
-            Failure::failed(format!("cannot write to {}", root.display()), "").because(e)
-        })?;
-        self.make_way(&store).await?;
-        let blobs = BlobPlaces::of(&looked.package).await?;
+        let placer = Placer::open(&looked.package, root, Arc::default()).await?;
+        self.make_way(&placer.store).await?;
         self.cx.stage("media", chosen.len() as u64, Unit::Items);
         for id in chosen {
             if let Some(records) = looked.media.get(id) {
-                let through = (&looked.package, &store, &blobs);
-                written.extend(files::write(through, records, outcome).await?);
+                written.extend(files::write(&placer, records, outcome).await?);
             }
             self.cx.advance(1);
         }

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use lifeboat_components::postgres::members::Members;
-use lifeboat_components::synapse::merge::aliases::{self, NewAlias};
+use lifeboat_components::synapse::merge::aliases::{self, Naming};
 use lifeboat_components::synapse::merge::belongings::{self, Mapped};
 use lifeboat_components::synapse::merge::journal::{self, Kind};
 use lifeboat_components::synapse::merge::{look as there, media, stage, users};
@@ -170,8 +170,7 @@ impl Run<'_> {
         }
         for line in lines {
             let named = line.to.as_deref().unwrap_or(&line.id);
-            let alias =
-                NewAlias { alias: &line.id, named, replaces: line.action == Action::Replace };
+            let alias = Naming { alias: &line.id, named, replaces: line.action == Action::Replace };
             let added = aliases::add(&looked.session, &self.stage, &self.id, alias).await;
             let added = added.map_err(refused)?;
             if added > 0 {

@@ -8,7 +8,7 @@ use lifeboat_components::postgres::columns::Column;
 use lifeboat_components::postgres::members::Members;
 use lifeboat_components::synapse::config::SynapseConfig;
 use lifeboat_components::synapse::merge::about::{RoomsAbout, SUMMARY};
-use lifeboat_components::synapse::merge::look::{self as there, Account, Presence, TimelineEvent};
+use lifeboat_components::synapse::merge::look::{self as there, Account, TimelineEvent};
 use lifeboat_components::synapse::merge::{MergeError, belongings, media, stage, users};
 use lifeboat_components::synapse::read::media::MediaRecord;
 use lifeboat_components::synapse::write::rows::Columns;
@@ -16,7 +16,7 @@ use lifeboat_components::synapse::write::target;
 use lifeboat_package::id::{PartPath, Section};
 use lifeboat_package::manifest::Part;
 use lifeboat_package::selection::{MediaScope, Scope};
-use lifeboat_rules::conflict::{self, PlaceFacts, RoomFacts, UserFacts};
+use lifeboat_rules::conflict::{self, PlaceFacts, Presence, RoomFacts, UserFacts};
 use lifeboat_rules::plan::{Line, Plan};
 use lifeboat_storage::Access;
 
@@ -27,7 +27,7 @@ use crate::failure::Failure;
 use crate::import::check::database_fault;
 use crate::import::trust;
 use crate::reader::picked::{self, Picked};
-use crate::reader::{EntryPlace, Package, PartEntries, damaged};
+use crate::reader::{EntryPlace, Package, PartEntries, damaged, records};
 use crate::server::Opened;
 use crate::signature;
 
@@ -221,23 +221,21 @@ impl Looked {
         for (part, rooms) in self.of_parts.clone() {
             let ids: Vec<String> = rooms.iter().cloned().collect();
             let there = there::rooms(&self.session, &ids).await.map_err(database_fault)?;
-            let living: BTreeSet<String> = there
-                .iter()
-                .filter(|(_, there)| there.presence == Presence::Here)
-                .map(|(id, _)| id.clone())
-                .collect();
+            let joining = there::joining(&self.session, &ids).await.map_err(database_fault)?;
+            let living: BTreeSet<String> =
+                there.iter().filter(|(_, there)| there.here).map(|(id, _)| id.clone()).collect();
             let timelines = self.timelines(&part, &living, request).await?;
             for id in ids {
                 let there = there.get(&id).copied().unwrap_or_default();
                 let events = timelines.get(&id).map_or(&[][..], Vec::as_slice);
-                let lacking = if there.presence == Presence::Here {
+                let lacking = if there.here {
                     there::lacking(&self.session, &id, events).await.map_err(database_fault)?
                 } else {
                     there::Lacking::default()
                 };
                 let facts = RoomFacts {
-                    presence: presence(there.presence),
-                    joining: there.joining || self.about.joining.contains(&id),
+                    presence: Presence::of((there.here, there.blocked, there.was_here)),
+                    joining: joining.contains(&id) || self.about.joining.contains(&id),
                     cut,
                     remote_members: self.about.remote.get(&id).copied().unwrap_or(0),
                     missing: lacking.missing,
@@ -372,9 +370,7 @@ impl Looked {
                 sums.extend(rows.filter(|row| !row.is_preview).map(|row| (row.id, row.sha256)));
             }
             if part.section == Section::Media && name == "index" {
-                for line in lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
-                    let record: MediaRecord =
-                        serde_json::from_slice(line).map_err(|e| damaged().because(e))?;
+                for record in records::<MediaRecord>(&entry, &lines)? {
                     let id = record.mxc.rsplit('/').next().unwrap_or_default().to_owned();
                     if media::KINDS.contains(&record.kind.as_str()) && sums.contains_key(&id) {
                         self.media.entry(id).or_default().push(record);
@@ -428,15 +424,6 @@ impl Looked {
         let file = path.display().to_string();
         let next = format!("look at {file}, change what you like, then run the same command again");
         MergeOutcome { plan_file: Some(file), next: vec![next], ..self.begin() }
-    }
-}
-
-fn presence(found: Presence) -> conflict::Presence {
-    match found {
-        Presence::Absent => conflict::Presence::Absent,
-        Presence::Gone => conflict::Presence::Gone,
-        Presence::Blocked => conflict::Presence::Blocked,
-        Presence::Here => conflict::Presence::Here,
     }
 }
 

@@ -2,7 +2,8 @@
 
 use serde_json::{Value, json};
 
-use crate::port::{DONE, GAPS, Port, signer};
+use crate::port::{Port, signer};
+use crate::program::{DONE, GAPS};
 use crate::report;
 
 /// The rooms that go first, by their names in the seeding.

@@ -1,13 +1,14 @@
 //! What the target keeps: dry runs, plans, second runs, runs that were killed, imports taken back.
 
 use std::fs;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::time::Duration;
 
 use lifeboat_testing::wait;
 use serde_json::{Value, json};
 
-use crate::port::{DONE, NOT_VALID, Port, undo};
+use crate::port::{Port, undo};
+use crate::program::{DONE, NOT_VALID, program};
 use crate::report;
 
 /// A port whose lobby and chat are gone, with the package of the time before.
@@ -89,7 +90,8 @@ fn plan_is_written_edited_and_followed() {
     let server = &port.world.server;
     let joining = port.room("chat-1");
     let join = format!(
-        "INSERT INTO partial_state_rooms (room_id, device_lists_stream_id, join_event_id, joined_via)
+        "INSERT INTO partial_state_rooms
+             (room_id, device_lists_stream_id, join_event_id, joined_via)
          SELECT room_id, 1, event_id, 'far.test' FROM local_current_membership
          WHERE room_id = '{joining}' LIMIT 1"
     );
@@ -134,34 +136,19 @@ fn import_that_was_killed_is_gone_on_with_by_the_same_command() {
     port.sql(server, "DELETE FROM users WHERE name = '@heidi:lifeboat.test'");
     let picks = ["--room", &rooms[0], "--room", &rooms[1], "--user", "@heidi:lifeboat.test"];
     let cluster = &port.world.cluster;
-    std::thread::scope(|scope| {
-        let hold = "BEGIN; LOCK TABLE room_depth IN SHARE MODE; SELECT pg_sleep_for('1 day')";
-        let holder = scope.spawn(|| cluster.psql("synapse", hold));
-        let waits = |text: &str| {
-            let sql = format!(
-                "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = '{text}'
-                   AND datname = 'synapse'"
-            );
-            wait::until(Duration::from_mins(1), || Ok(cluster.psql("postgres", &sql)? == "1"))
-        };
-        assert!(waits("Timeout").unwrap());
-        let mut words = port.import_words(server, &package, &picks);
-        words.push("--quiet".into());
-        let mut child = Command::new(env!("CARGO_BIN_EXE_lifeboat"))
-            .args(words)
-            .env_clear()
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        assert!(waits("Lock").unwrap());
-        child.kill().unwrap();
-        child.wait().unwrap();
-        let end = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
-                   WHERE query LIKE 'BEGIN; LOCK TABLE room_depth%'";
-        cluster.psql("postgres", end).unwrap();
-        assert!(holder.join().unwrap().is_err());
+    let held = cluster.hold("synapse", "BEGIN; LOCK TABLE room_depth IN SHARE MODE").unwrap();
+    let mut words = port.import_words(server, &package, &picks);
+    words.push("--quiet".into());
+    let mut child = program().args(words).stdout(Stdio::null()).spawn().unwrap();
+    let waits = wait::until(Duration::from_mins(1), || {
+        let sql = "SELECT count(*) FROM pg_stat_activity
+                   WHERE wait_event_type = 'Lock' AND datname = 'synapse'";
+        Ok(cluster.psql("postgres", sql)? == "1")
     });
+    child.kill().unwrap();
+    child.wait().unwrap();
+    drop(held);
+    assert!(waits.unwrap());
     let there = "SELECT (SELECT count(*) FROM users WHERE name = '@heidi:lifeboat.test'),
                         (SELECT count(*) FROM rooms WHERE room_id IN ('{}', '{}'))";
     let there = there.replacen("{}", &rooms[0], 1).replacen("{}", &rooms[1], 1);

@@ -7,6 +7,8 @@ mod history;
 mod kept;
 mod person;
 mod port;
+#[path = "../e2e/program.rs"]
+mod program;
 mod purged;
 mod report;
 mod stretch;

@@ -1,12 +1,13 @@
-//! What belongs to people and names: put back in place of what is there, or given to another account
-//! of the same person; and everybody gets back what they had when it is taken back.
+//! What belongs to people and names: put back in place of what is there, or given to another
+//! account of the same person; and everybody gets back what they had when it is taken back.
 
 use std::fs;
 use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
-use crate::port::{DONE, Port, call, escaped, undo};
+use crate::port::{Port, call, escaped, undo};
+use crate::program::DONE;
 use crate::report;
 
 const ALICE: &str = "@alice:lifeboat.test";

@@ -1,21 +1,15 @@
 //! A seeded homeserver with its package, and what is done to it and asked of it.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use lifeboat_testing::http::{Answer, Request};
 use lifeboat_testing::{Homeserver, World, wait};
 use serde_json::{Value, json};
 
-/// Everything was done.
-pub(crate) const DONE: i32 = 0;
-/// Done, with gaps that are listed.
-pub(crate) const GAPS: i32 = 3;
-/// Not as it was in the package.
-pub(crate) const NOT_VALID: i32 = 4;
+use crate::program::{DONE, GAPS, Said, import_words, lifeboat, server_words};
 
 /// A homeserver that runs, and a package of it.
 pub(crate) struct Port {
@@ -27,33 +21,13 @@ pub(crate) struct Port {
     recipient: String,
 }
 
-/// What the program said.
+/// Who has not read how much in a room, and who said it; users by their place in the seeding.
 #[derive(Debug)]
-pub(crate) struct Said {
-    pub(crate) stdout: String,
-    pub(crate) stderr: String,
-    pub(crate) exit: i32,
-}
-
-impl Said {
-    /// The result of a run that had to end with `exit`.
-    pub(crate) fn result(&self, exit: i32) -> Value {
-        assert_eq!((self.exit, self.stderr.as_str()), (exit, ""), "{self:?}");
-        let last = self.stdout.lines().last().unwrap_or_else(|| panic!("{self:?}"));
-        serde_json::from_str::<Value>(last).unwrap()["outcome"].clone()
-    }
-}
-
-/// Runs the program to its end, with nothing of ours in its environment.
-pub(crate) fn lifeboat<I: AsRef<OsStr>>(words: impl IntoIterator<Item = I>) -> Said {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_lifeboat"));
-    command.env_clear().stdin(Stdio::null()).args(words);
-    let output = command.output().unwrap();
-    Said {
-        stdout: String::from_utf8(output.stdout).unwrap(),
-        stderr: String::from_utf8(output.stderr).unwrap(),
-        exit: output.status.code().expect("ended by itself"),
-    }
+pub(crate) struct Unread {
+    pub(crate) reader: usize,
+    pub(crate) speaker: usize,
+    pub(crate) room: &'static str,
+    pub(crate) messages: u64,
 }
 
 impl Port {
@@ -95,7 +69,7 @@ impl Port {
 
     /// Imports a package.
     pub(crate) fn import(&self, server: &Homeserver, package: &Path, more: &[&str]) -> Said {
-        lifeboat(self.import_words(server, package, more))
+        quiet(lifeboat(self.import_words(server, package, more)))
     }
 
     /// The words of an import.
@@ -105,10 +79,8 @@ impl Port {
         package: &Path,
         more: &[&str],
     ) -> Vec<OsString> {
-        let mut words: Vec<OsString> = ["import".into(), package.into(), "--json".into()].to_vec();
-        words.extend(["-i".into(), self.identity.clone().into_os_string()]);
+        let mut words = import_words(package, &self.identity, server);
         words.extend(more.iter().map(Into::into));
-        words.extend(server_words(server));
         words
     }
 
@@ -175,14 +147,10 @@ impl Port {
         answer["event_id"].as_str().unwrap().to_owned()
     }
 
-    /// One user reads all of a room, then another says something in it so many times; the room.
-    pub(crate) fn unread(
-        &self,
-        server: &Homeserver,
-        (reader, speaker): (usize, usize),
-        (name, messages): (&str, u64),
-    ) -> String {
-        let room = self.room(name);
+    /// One user reads all of a room, then another says something in it so many times.
+    pub(crate) fn unread(&self, server: &Homeserver, unread: &Unread) {
+        let Unread { reader, speaker, room, messages } = *unread;
+        let room = self.room(room);
         let last = self.say(server, (speaker, &room), "the last that is read");
         let path = format!("/_matrix/client/v3/rooms/{}/receipt/m.read/", escaped(&room));
         let path = path + &escaped(&last);
@@ -191,8 +159,7 @@ impl Port {
         for number in 0..messages {
             self.say(server, (speaker, &room), &format!("unread {number}"));
         }
-        assert_eq!(self.unread_of(server, reader, &room), messages, "{name}");
-        room
+        assert_eq!(self.unread_of(server, reader, &room), messages, "{unread:?}");
     }
 
     /// How much a user has not read in a room.
@@ -243,7 +210,8 @@ impl Port {
             server,
             "SELECT string_agg(relname || ' ' || (xpath('/row/c/text()', query_to_xml(
                  format('SELECT md5(coalesce(string_agg(t::text, chr(10) ORDER BY t::text), ''''))
-                         AS c FROM %I t', relname), false, true, '')))[1]::text, E'\\n' ORDER BY relname)
+                         AS c FROM %I t', relname), false, true, '')))[1]::text, E'\\n'
+                 ORDER BY relname)
              FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind = 'r'",
         )
     }
@@ -260,11 +228,17 @@ impl Port {
     }
 }
 
+/// Nothing is told beside what machines read.
+pub(crate) fn quiet(said: Said) -> Said {
+    assert_eq!(said.stderr, "", "{said:?}");
+    said
+}
+
 /// Takes an import back.
 pub(crate) fn undo(server: &Homeserver, id: &str) -> Said {
     let mut words: Vec<OsString> = ["import", "undo", id, "--json"].map(Into::into).to_vec();
     words.extend(server_words(server));
-    lifeboat(words)
+    quiet(lifeboat(words))
 }
 
 /// One call.
@@ -295,9 +269,4 @@ pub(crate) fn escaped(text: &str) -> String {
             _ => format!("%{byte:02X}"),
         })
         .collect()
-}
-
-fn server_words(server: &Homeserver) -> Vec<OsString> {
-    let paths = server.config_paths();
-    paths.into_iter().flat_map(|path| ["--synapse".into(), path.into_os_string()]).collect()
 }

@@ -6,7 +6,8 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use crate::port::{DONE, GAPS, Port, Said, lifeboat};
+use crate::port::{Port, Unread, quiet};
+use crate::program::{DONE, GAPS, Said, lifeboat};
 use crate::report::{self, check};
 
 /// Rooms of every version that is seeded, with threads, polls, encryption, several ends.
@@ -24,8 +25,12 @@ const PURGED: [&str; 9] = [
 
 /// Who reads, who speaks, in which room, and how much is unread then; what others say after that
 /// comes on top of it.
-const UNREAD: [((usize, usize), (&str, u64)); 4] =
-    [((1, 0), ("chat-0", 2)), ((0, 1), ("chat-0", 3)), ((1, 0), ("six", 4)), ((3, 1), ("six", 1))];
+const UNREAD: [Unread; 4] = [
+    Unread { reader: 1, speaker: 0, room: "chat-0", messages: 2 },
+    Unread { reader: 0, speaker: 1, room: "chat-0", messages: 3 },
+    Unread { reader: 1, speaker: 0, room: "six", messages: 4 },
+    Unread { reader: 3, speaker: 1, room: "six", messages: 1 },
+];
 
 /// A client that went on with its sync token has fetched what waited for it.
 /// What is unread is summed up by Synapse in its own time, and then one more or less than it was,
@@ -37,11 +42,12 @@ const MAY_DIFFER: [&str; 3] = ["to-device/@alice:*", "unread/*", "search/boat"];
 #[test]
 fn purged_rooms_come_back_as_they_were_and_running_clients_see_them() {
     let mut port = Port::open();
-    for (people, unread) in UNREAD {
-        port.unread(&port.world.server, people, unread);
-    }
+    UNREAD.iter().for_each(|unread| port.unread(&port.world.server, unread));
     let unread = |port: &Port| {
-        UNREAD.map(|((at, _), (room, _))| port.unread_of(&port.world.server, at, &port.room(room)))
+        let of = |unread: &Unread| {
+            port.unread_of(&port.world.server, unread.reader, &port.room(unread.room))
+        };
+        UNREAD.each_ref().map(of)
     };
     let unread_before = unread(&port);
     assert!(unread_before.iter().all(|count| *count > 0), "{unread_before:?}");
@@ -120,7 +126,7 @@ fn restarting(port: &mut Port, package: &Path, words: &[&str]) -> Said {
     let command = format!("sh -c 'echo restart > \"{to}\"; cat \"{from}\"'");
     let words = [words, &["--restart-command", &command]].concat();
     let words = port.import_words(&port.world.server, package, &words);
-    let import = std::thread::spawn(move || lifeboat(words));
+    let import = std::thread::spawn(move || quiet(lifeboat(words)));
     assert_eq!(fs::read_to_string(&asked).unwrap(), "restart\n");
     port.world.server.stop();
     port.world.server.start().unwrap();

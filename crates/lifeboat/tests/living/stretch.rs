@@ -3,7 +3,8 @@
 use serde_json::Value;
 
 use crate::history::timeline;
-use crate::port::{DONE, Port, signer};
+use crate::port::{Port, signer};
+use crate::program::DONE;
 
 /// Rooms of several versions.
 const ROOMS: [&str; 3] = ["chat-0", "chat-1", "chat-2"];

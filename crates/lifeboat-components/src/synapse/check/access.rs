@@ -96,7 +96,8 @@ pub async fn check(
     let unlisted = format!(
         "SELECT c.state_key, c.room_id
          FROM (SELECT * FROM current_state_events
-               WHERE type = 'm.room.member' AND membership = 'join' AND state_key IN ({users}){some}) c
+               WHERE type = 'm.room.member' AND membership = 'join'
+                 AND state_key IN ({users}){some}) c
          WHERE NOT EXISTS (SELECT FROM local_current_membership m
                            WHERE m.room_id = c.room_id AND m.user_id = c.state_key)"
     );

@@ -16,7 +16,7 @@ pub const SERVERS: &str = "room_alias_servers";
 
 /// One alias that is to lead to its room.
 #[derive(Debug, Clone, Copy)]
-pub struct NewAlias<'a> {
+pub struct Naming<'a> {
     /// In the package.
     pub alias: &'a str,
     /// On the target.
@@ -34,7 +34,7 @@ pub async fn add(
     client: &Client,
     stage: &Stage,
     id: &str,
-    alias: NewAlias<'_>,
+    alias: Naming<'_>,
 ) -> Result<u64, MergeError> {
     let mut rows = 0;
     for table in [TABLE, SERVERS].into_iter().filter(|table| stage.takes(table)) {

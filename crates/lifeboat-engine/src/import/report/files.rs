@@ -11,7 +11,6 @@ use lifeboat_components::synapse::read::media::MediaRecord;
 use lifeboat_package::id::Section;
 
 use super::Check;
-use super::rows::read;
 use super::subject::Subject;
 use crate::context::{Context, Unit};
 use crate::failure::Failure;
@@ -29,12 +28,7 @@ pub(super) async fn media(cx: &Context, subject: &Subject) -> Result<Check, Fail
     cx.stage("check media", index.iter().map(|entry| entry.record.records).sum(), Unit::Items);
     let mut hashed = Hashed { run: subject.run, findings: Findings::default(), bytes: 0 };
     for entry in index {
-        let mut records: Vec<MediaRecord> = Vec::new();
-        read(subject, entry, |line| {
-            records.push(serde_json::from_slice(line)?);
-            Ok(())
-        })
-        .await?;
+        let records = subject.package.records::<MediaRecord>(entry).await?;
         hashed.hash(cx, (&subject.opened.media_store, subject.lanes), records).await?;
     }
     Ok(hashed.check())
