@@ -42,7 +42,9 @@ const MAY_DIFFER: [&str; 3] = ["to-device/@alice:*", "unread/*", "search/boat"];
 #[test]
 fn purged_rooms_come_back_as_they_were_and_running_clients_see_them() {
     let mut port = Port::open();
-    UNREAD.iter().for_each(|unread| port.unread(&port.world.server, unread));
+    for unread in &UNREAD {
+        port.unread(&port.world.server, unread);
+    }
     let unread = |port: &Port| {
         let of = |unread: &Unread| {
             port.unread_of(&port.world.server, unread.reader, &port.room(unread.room))
