@@ -23,13 +23,14 @@ use serde_json::{Map, Value};
 use super::ImportRequest;
 use crate::context::Context;
 use crate::failure::Failure;
+use crate::reader::Package;
 
 use self::subject::Subject;
 
 /// What keeps a signed report from being taken for an event or a request.
 pub const REPORT_TYPE: &str = "org.lifeboat.import-report";
 /// Version of the report's form.
-pub(crate) const REPORT_VERSION: &str = "1.0";
+const REPORT_VERSION: &str = "1.0";
 
 /// What was found. As JSON it is Matrix signed JSON, where a signing key of the target could be
 /// read.
@@ -171,26 +172,38 @@ pub async fn verify(cx: &Context, request: &ImportRequest) -> Result<ImportRepor
 }
 
 fn begin(cx: &Context, subject: &Subject) -> ImportReport {
-    let manifest = &subject.package.manifest;
-    ImportReport {
-        kind: REPORT_TYPE,
-        version: REPORT_VERSION,
-        generator: cx.generator.clone(),
-        server_name: manifest.metadata.server_id.clone(),
-        package: manifest.package.to_string(),
-        exported_at: manifest.metadata.export_date.clone(),
-        trust: subject.trust.clone(),
-        database: subject.place.clone(),
-        media_store: subject.opened.media_store.display().to_string(),
-        run: subject.run,
-        run_seen_by: subject.run_seen_by.clone(),
-        checked_at: cx.timestamp(),
-        seconds: 0,
-        seed: format!("{:016x}", subject.seed),
-        valid: false,
-        checks: Vec::new(),
-        signed_by: None,
-        signatures: Map::new(),
+    let mut report = ImportReport::begin(cx, (REPORT_TYPE, subject.seed), &subject.package);
+    report.trust.clone_from(&subject.trust);
+    report.database.clone_from(&subject.place);
+    report.media_store = subject.opened.media_store.display().to_string();
+    report.run = subject.run;
+    report.run_seen_by.clone_from(&subject.run_seen_by);
+    report
+}
+
+impl ImportReport {
+    /// A report without checks about the import of a package.
+    pub(crate) fn begin(cx: &Context, (kind, seed): (&'static str, u64), of: &Package) -> Self {
+        Self {
+            kind,
+            version: REPORT_VERSION,
+            generator: cx.generator.clone(),
+            server_name: of.manifest.metadata.server_id.clone(),
+            package: of.manifest.package.to_string(),
+            exported_at: of.manifest.metadata.export_date.clone(),
+            trust: String::new(),
+            database: String::new(),
+            media_store: String::new(),
+            run: Run::AfterFirstStart,
+            run_seen_by: None,
+            checked_at: cx.timestamp(),
+            seconds: 0,
+            seed: format!("{seed:016x}"),
+            valid: false,
+            checks: Vec::new(),
+            signed_by: None,
+            signatures: Map::new(),
+        }
     }
 }
 

@@ -14,7 +14,6 @@ use lifeboat_components::synapse::check::{Findings, access};
 use lifeboat_components::synapse::merge::look as there;
 use lifeboat_rules::conflict::{Action, State};
 use lifeboat_rules::plan::{Line, Plan};
-use serde_json::Map;
 
 use super::look::Looked;
 use super::{MergeOutcome, MergeRequest, given};
@@ -23,7 +22,7 @@ use crate::failure::Failure;
 use crate::import::ImportReport;
 use crate::import::check::{answering_port, database_fault};
 use crate::import::report::files::Hashed;
-use crate::import::report::{Check, REPORT_VERSION, events, sign};
+use crate::import::report::{Check, events, sign};
 use crate::signature;
 
 /// What keeps a signed report from being taken for an event, a request or another report.
@@ -115,27 +114,14 @@ pub(super) fn wanted(lines: &[Line]) -> Vec<String> {
 
 impl View<'_> {
     fn begin(&self) -> ImportReport {
-        let (manifest, opened) = (&self.looked.package.manifest, &self.looked.opened);
-        ImportReport {
-            kind: REPORT_TYPE,
-            version: REPORT_VERSION,
-            generator: self.cx.generator.clone(),
-            server_name: manifest.metadata.server_id.clone(),
-            package: manifest.package.to_string(),
-            exported_at: manifest.metadata.export_date.clone(),
-            trust: self.looked.trust.clone(),
-            database: self.looked.database(),
-            media_store: opened.media_store.display().to_string(),
-            run: Run::AfterFirstStart,
-            run_seen_by: self.port.map(|port| format!("a Matrix server answers on port {port}")),
-            checked_at: self.cx.timestamp(),
-            seconds: 0,
-            seed: format!("{:016x}", self.seed),
-            valid: false,
-            checks: Vec::new(),
-            signed_by: None,
-            signatures: Map::new(),
-        }
+        let looked = self.looked;
+        let mut report = ImportReport::begin(self.cx, (REPORT_TYPE, self.seed), &looked.package);
+        report.trust.clone_from(&looked.trust);
+        report.database = looked.database();
+        report.media_store = looked.opened.media_store.display().to_string();
+        report.run_seen_by =
+            self.port.map(|port| format!("a Matrix server answers on port {port}"));
+        report
     }
 
     /// What was planned, held against what would be planned now: there must be nothing left to do.
