@@ -38,6 +38,7 @@ fn put(port: &Port, path: &str, body: &Value) {
 /// account, Heidi has none, a room is gone.
 fn change(port: &mut Port) -> Changed {
     let [room, lobby] = ["chat-0", "lobby"].map(|name| port.room(name));
+    port.purge(&room);
     let token = people(port);
     let sql = format!("SELECT room_alias FROM room_aliases WHERE room_id = '{lobby}' ORDER BY 1");
     let aliases = port.sql(&port.world.server, &sql);
@@ -49,10 +50,10 @@ fn change(port: &mut Port) -> Changed {
     }
     let path = format!("/_matrix/client/v3/directory/room/{}", escaped(&moved));
     put(port, &path, &json!({"room_id": port.room("chat-1")}));
-    port.purge(&room);
     port.world.server.stop();
     port.sql(&port.world.server, &format!("DELETE FROM users WHERE name = '{LOST}'"));
     let media = replaced_file(port);
+    lose_a_file(port, &lobby);
     Changed { room, lobby, aliases: [moved, renamed], media, token }
 }
 
@@ -90,6 +91,22 @@ fn replaced_file(port: &Port) -> (String, PathBuf, Vec<u8>) {
     );
     port.sql(server, &sql);
     (id, place, bytes)
+}
+
+/// A file that Bob sent to a room is gone, with its row.
+fn lose_a_file(port: &Port, room: &str) {
+    let server = &port.world.server;
+    let sql = format!(
+        "SELECT m.media_id FROM local_media_repository m
+         JOIN event_json j ON j.room_id = '{room}' AND strpos(j.json, m.media_id) > 0
+         WHERE m.user_id = '{BOB}' ORDER BY 1 LIMIT 1"
+    );
+    let id = port.sql(server, &sql);
+    let place = server.media_store().join("local_content");
+    fs::remove_file(place.join(&id[..2]).join(&id[2..4]).join(&id[4..])).unwrap();
+    for table in ["local_media_repository_thumbnails", "local_media_repository"] {
+        port.sql(server, &format!("DELETE FROM {table} WHERE media_id = '{id}'"));
+    }
 }
 
 /// Changes the block of `id` in a plan.
@@ -135,6 +152,13 @@ fn belongings_are_replaced_or_go_to_another_account_and_come_back_when_taken_bac
     assert!(told["rows"]["room_tags"].as_u64().unwrap() > 0, "{told}");
     assert!(told["stays"]["e2e_device_keys_json"].as_u64().unwrap() > 0, "{told}");
     assert_eq!(fs::read(&changed.media.1).unwrap(), changed.media.2);
+    let sql = format!(
+        "SELECT (SELECT count(*) FROM local_media_repository WHERE user_id = '{ROBERT}'),
+                (SELECT count(*) > 0 FROM receipts_linearized WHERE user_id = '{ROBERT}'
+                   AND room_id = '{}')",
+        changed.room
+    );
+    assert_eq!(port.sql(&port.world.server, &sql), "1|t");
     let rows = port.content(&port.world.server);
     let again = port.import(&port.world.server, &package, &picks);
     let again = again.result(again.exit);
@@ -148,14 +172,22 @@ fn belongings_are_replaced_or_go_to_another_account_and_come_back_when_taken_bac
     port.import(&port.world.server, &package, &picks).result(DONE);
     port.world.server.start().unwrap();
     seen(&port, &changed);
-    let path = format!("/_matrix/client/v3/profile/{ALICE}/displayname");
-    put(&port, &path, &json!({"displayname": "Alice again"}));
-    let id = port.sql(&port.world.server, "SELECT id FROM lifeboat.merge WHERE undone IS NULL");
-    let refused = undo(&port.world.server, &id);
+    port.world.server.stop();
+    // A running Synapse lists people anew, which is in nobody's way.
+    let server = &port.world.server;
+    let id = port.sql(server, "SELECT id FROM lifeboat.merge WHERE undone IS NULL");
+    undo(server, &id).result(DONE);
+    let outcome = port.import(server, &package, &picks).result(DONE);
+    let sql = format!(
+        "UPDATE account_data SET content = '{{}}'
+         WHERE user_id = '{ALICE}' AND account_data_type = 'com.example.odd'"
+    );
+    port.sql(server, &sql);
+    let refused = undo(server, outcome["id"].as_str().unwrap());
     assert_eq!(refused.exit, 1, "{refused:?}");
-    let obstacle = "profiles of @alice:lifeboat.test: rows that changed since: 1";
+    let obstacle = "account_data of @alice:lifeboat.test: rows that changed since: 1";
     assert!(refused.stdout.contains(obstacle), "{refused:?}");
-    assert_eq!(port.world.server.errors_in_log().unwrap(), Vec::<String>::new());
+    assert_eq!(server.errors_in_log().unwrap(), Vec::<String>::new());
 }
 
 /// Tables that need not be as before: positions stay moved on, what Synapse is asked to do stays

@@ -93,7 +93,9 @@ pub async fn map(
     if stage.takes("account_data") {
         let sql = format!("DELETE FROM {} WHERE {OF_KEYS}", staged("account_data"));
         let left = run(client, "left account data of keys", &sql, &[]).await?;
-        *mapped.stays.entry("account_data".to_owned()).or_default() += left;
+        if left > 0 {
+            *mapped.stays.entry("account_data".to_owned()).or_default() += left;
+        }
     }
     for (table, column) in TABLES.into_iter().filter(|(table, _)| stage.takes(table)) {
         stage.rename(client, (table, column), (&from, &to)).await?;

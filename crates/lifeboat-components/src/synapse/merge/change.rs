@@ -9,6 +9,7 @@ use tokio_postgres::Client;
 use super::journal::{self, Kind};
 use super::{MergeError, ask, run};
 use crate::postgres::columns::quoted;
+use crate::synapse::catalogue::{Catalogue, Class};
 
 /// Which rows: those of a table that have this owner in this column.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -98,7 +99,9 @@ pub(super) async fn obstacles(client: &Client, id: &str) -> Result<Vec<String>, 
             None => change.of.rows(client).await?,
         };
         let lost = change.new.iter().filter(|row| !now.remove(*row)).count();
-        if lost > 0 {
+        // What was only added and is not there any more needs no taking back.
+        let is_away = change.gone.is_empty() && now.is_empty();
+        if lost > 0 && !is_away && !is_derived(&change.of.table) {
             found.push(format!("{}: rows that changed since: {lost}", change.of.words()));
         }
         now.extend(change.gone);
@@ -113,9 +116,11 @@ pub(super) async fn undo(client: &Client, id: &str) -> Result<u64, MergeError> {
     let changes = journal::items::<Change>(client, id, Kind::Change).await?;
     for (_, Change { of, gone, new }) in changes.into_iter().rev() {
         let (table, column) = (quoted(&of.table), quoted(&of.column));
-        let sql =
-            format!("DELETE FROM {table} t WHERE {column} = $1 AND to_jsonb(t)::text = ANY($2)");
-        touched += run(client, "took changes back", &sql, &[&of.owner, &new]).await?;
+        let sql = format!(
+            "DELETE FROM {table} t WHERE {column} = $1 AND ($3 OR to_jsonb(t)::text = ANY($2))"
+        );
+        let all = is_derived(&of.table);
+        touched += run(client, "took changes back", &sql, &[&of.owner, &new, &all]).await?;
         let sql = format!(
             "INSERT INTO {table} OVERRIDING SYSTEM VALUE
              SELECT r.* FROM unnest($1::text[]) j
@@ -124,4 +129,9 @@ pub(super) async fn undo(client: &Client, id: &str) -> Result<u64, MergeError> {
         touched += run(client, "took changes back", &sql, &[&gone]).await?;
     }
     Ok(touched)
+}
+
+/// Whether Synapse writes a table anew from others, so that its rows may be others at any time.
+fn is_derived(table: &str) -> bool {
+    Catalogue::known().get(table).is_some_and(|known| known.class == Class::Derived)
 }
