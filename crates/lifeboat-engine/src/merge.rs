@@ -7,26 +7,33 @@
 
 mod apply;
 mod files;
+mod given;
 mod look;
 mod outcome;
 mod plan_file;
+mod report;
 mod undo;
 
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
 
 use lifeboat_components::synapse::merge::look as there;
 use lifeboat_components::synapse::write::target::{self, State};
 use lifeboat_package::manifest::ExportType;
 use lifeboat_package::selection::Selection;
-use lifeboat_rules::plan::Plan;
+use lifeboat_rules::plan::PlanError;
 use lifeboat_storage::Access;
 
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::import::ImportRequest;
-use crate::import::check::database_fault;
+use crate::import::check::{answering_port, database_fault};
 use crate::import::databases;
-use crate::reader::Package;
+use crate::reader::{Package, apart};
+use crate::server::Opened;
+
+pub use lifeboat_components::synapse::merge::belongings::Mapped;
 
 pub use self::outcome::{MergeOutcome, RoomDone, UndoOutcome};
 pub use self::undo::undo;
@@ -40,9 +47,26 @@ pub struct MergeRequest {
     /// Where the plan is kept. A file that is there is followed; one that is not is written, and
     /// nothing else is done.
     pub plan_file: Option<PathBuf>,
+    /// Accounts of the package whose belongings go to others: from, to.
+    pub map_users: Vec<(String, String)>,
+    /// What restarts Synapse when something was changed.
+    pub restart: Option<Restart>,
     /// Do everything but keep nothing.
     pub dry_run: bool,
 }
+
+/// A way to restart Synapse.
+pub struct Restart {
+    /// It in words.
+    pub words: String,
+    /// Does it, and waits for its end: what was said, or what is wrong.
+    pub run: Arc<dyn Fn() -> Result<Vec<String>, String> + Send + Sync>,
+}
+
+/// How long Synapse may take to answer after its restart.
+const PATIENCE: Duration = Duration::from_mins(1);
+/// How often it is asked.
+const PACE: Duration = Duration::from_millis(200);
 
 /// Whether the target's database holds a server that an import goes beside.
 ///
@@ -92,23 +116,63 @@ async fn run(cx: &Context, request: &MergeRequest) -> Result<MergeOutcome, Failu
     let mut looked = look::look(cx, request).await?;
     if let Some(path) = &request.plan_file {
         let Some(edited) = plan_file::read(path)? else {
+            looked.plan.map_users(&request.map_users).map_err(cannot_follow)?;
             plan_file::write(path, &looked.plan)?;
             return Ok(looked.planned(path));
         };
-        looked.plan = follow(looked.plan, &edited)?;
+        looked.plan = looked.plan.follow(&edited).map_err(cannot_follow)?;
     }
+    looked.plan.map_users(&request.map_users).map_err(cannot_follow)?;
+    given::demand_targets(&looked).await?;
     if let Some(line) = looked.plan.stops().next() {
         return Err(Failure::failed(
             format!("the plan says stop for {}: {}", line.id, line.reason),
             "nothing was changed; change the plan, or the server, then run it again",
         ));
     }
-    apply::apply(cx, request, looked).await
+    let mut outcome = apply::apply(cx, request, &looked).await?;
+    if let Some(restart) = request.restart.as_ref().filter(|_| outcome.changed) {
+        restarted(cx, (restart, &looked.opened), &mut outcome).await?;
+    }
+    outcome.report = Some(report::report(cx, request, (&mut looked, &outcome)).await?);
+    if request.dry_run {
+        target::roll_back(&looked.session).await.map_err(database_fault)?;
+    }
+    Ok(outcome)
 }
 
-fn follow(now: Plan, edited: &Plan) -> Result<Plan, Failure> {
-    now.follow(edited).map_err(|e| {
-        let remedy = "change the plan, or have it written anew into another file";
-        Failure::failed("the plan cannot be followed", remedy).because(e)
-    })
+/// Restarts Synapse; a restart that fails does not undo the import.
+async fn restarted(
+    cx: &Context,
+    (restart, opened): (&Restart, &Opened),
+    outcome: &mut MergeOutcome,
+) -> Result<(), Failure> {
+    let words = &restart.words;
+    cx.note(format!("restarting Synapse: {words}"));
+    let run = Arc::clone(&restart.run);
+    match apart(move || run()).await? {
+        Ok(said) => said.into_iter().for_each(|line| cx.note(line)),
+        Err(why) => {
+            outcome.gaps += 1;
+            outcome.warnings.push(format!("Synapse was not restarted by `{words}`: {why}"));
+            return Ok(());
+        }
+    }
+    outcome.restarted = true;
+    outcome.next.retain(|step| !step.starts_with("restart Synapse"));
+    let answers = async {
+        while answering_port(opened).is_none() {
+            tokio::time::sleep(PACE).await;
+        }
+    };
+    if tokio::time::timeout(PATIENCE, answers).await.is_err() {
+        let seconds = PATIENCE.as_secs();
+        outcome.warnings.push(format!("Synapse does not answer {seconds} s after its restart"));
+    }
+    Ok(())
+}
+
+fn cannot_follow(error: PlanError) -> Failure {
+    let remedy = "change the plan, or have it written anew into another file";
+    Failure::failed("the plan cannot be followed", remedy).because(error)
 }

@@ -19,6 +19,7 @@ use lifeboat_package::manifest::{MANIFEST_NAME, Manifest, Volume};
 use lifeboat_package::seal::{HEAD, RangeKey, SealedRange, open_bytes, segment_around};
 use lifeboat_storage::Access;
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 use zeroize::Zeroizing;
 
 use self::segments::Segments;
@@ -197,6 +198,17 @@ impl Package {
         checked.map_err(|e| damaged(&volume.name).because(e))
     }
 
+    /// The records of an entry, where there are few of them.
+    ///
+    /// # Errors
+    /// [`Failure`] when it is damaged or one of them is not of this form.
+    pub async fn records<T: DeserializeOwned>(
+        &self,
+        entry: &EntryPlace,
+    ) -> Result<Vec<T>, Failure> {
+        records(entry, &self.content(entry).await?)
+    }
+
     /// Plaintext bytes of a volume.
     async fn read(&self, volume: &Volume, offset: u64, length: u64) -> Result<Vec<u8>, Failure> {
         let outside = |e| damaged(&volume.name).because(e);
@@ -252,6 +264,21 @@ pub(crate) async fn apart<T: Send + 'static>(
 ) -> Result<T, Failure> {
     let cut_short = |e| Failure::failed("work was cut short", "run the command again").because(e);
     tokio::task::spawn_blocking(work).await.map_err(cut_short)
+}
+
+/// The records in the lines of an entry.
+///
+/// # Errors
+/// [`Failure`] when one of them is not of this form.
+pub(crate) fn records<T: DeserializeOwned>(
+    entry: &EntryPlace,
+    lines: &[u8],
+) -> Result<Vec<T>, Failure> {
+    let lines = lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+    let record = |line| {
+        serde_json::from_slice(line).map_err(|e| damaged(entry.record.path.as_str()).because(e))
+    };
+    lines.map(record).collect()
 }
 
 /// The number of a volume, 0 for a name that is none.

@@ -35,6 +35,11 @@ impl<'a> Members<'a> {
         hinted.or_else(|| self.0.iter().find(is_it)).map(|(_, member)| *member)
     }
 
+    /// Every member, in order.
+    pub fn iter(&self) -> impl Iterator<Item = (&'a str, Member<'a>)> + '_ {
+        self.0.iter().copied()
+    }
+
     /// Adds a member.
     pub fn push(&mut self, name: &'a str, member: Member<'a>) {
         self.0.push((name, member));

@@ -38,9 +38,9 @@ pub enum Action {
     Add,
     /// The events from before the target's oldest are added.
     FillHistory,
-    /// What the target has is removed, then it is added.
+    /// What the target has is kept aside, and what the package has comes in its place.
     Replace,
-    /// It is added under another name.
+    /// It goes to another account, or under another name.
     Map,
     /// The import does not begin.
     Stop,
@@ -73,6 +73,18 @@ pub enum Presence {
     Here,
 }
 
+impl Presence {
+    /// By whether it is there, is kept out, or was there.
+    pub fn of((here, blocked, was_here): (bool, bool, bool)) -> Self {
+        match (here, blocked, was_here) {
+            (true, _, _) => Self::Here,
+            (false, true, _) => Self::Blocked,
+            (false, false, true) => Self::Gone,
+            (false, false, false) => Self::Absent,
+        }
+    }
+}
+
 /// What is known of a room.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct RoomFacts {
@@ -97,6 +109,8 @@ pub enum UserFacts {
     Absent,
     /// The target has the same account.
     Same,
+    /// The target has the same account, set up in another way.
+    Changed,
     /// The target has the same account and it is deactivated there.
     Deactivated,
     /// The target has another account of this name.
@@ -117,6 +131,11 @@ pub enum PlaceFacts {
 const SKIP: &[Action] = &[Action::Skip];
 const SKIP_OR_STOP: &[Action] = &[Action::Skip, Action::Stop];
 const ADD: &[Action] = &[Action::Add, Action::Skip, Action::Stop];
+const GIVE: &[Action] = &[Action::Add, Action::Map, Action::Skip, Action::Stop];
+const SKIP_OR_MAP: &[Action] = &[Action::Skip, Action::Map];
+const MAP_OR_STOP: &[Action] = &[Action::Skip, Action::Map, Action::Stop];
+const REPLACE: &[Action] = &[Action::Skip, Action::Replace, Action::Stop];
+const REPLACE_OR_MAP: &[Action] = &[Action::Skip, Action::Replace, Action::Map, Action::Stop];
 const FILL: &[Action] = &[Action::FillHistory, Action::Skip, Action::Stop];
 
 /// Decides about a room.
@@ -164,7 +183,8 @@ fn living(facts: RoomFacts) -> Verdict {
         return say(State::HistoryPurged, Action::FillHistory, why, FILL);
     }
     let why = format!(
-        "{missing} events are missing, {older} of them from before its oldest: it went another way"
+        "{missing} events are missing, {older} of them from before its oldest: it went another \
+         way, and cannot be replaced without losing that"
     );
     let allowed = SKIP_OR_STOP;
     say(State::Differs, Action::Skip, why, allowed)
@@ -173,19 +193,26 @@ fn living(facts: RoomFacts) -> Verdict {
 /// Decides about an account.
 pub fn user(facts: UserFacts) -> Verdict {
     let (state, action, reason, allowed) = match facts {
-        UserFacts::Absent => (State::Absent, Action::Add, "there is no such account", ADD),
-        UserFacts::Same => (State::Equal, Action::Skip, "the account is there", SKIP),
+        UserFacts::Absent => (State::Absent, Action::Add, "there is no such account", GIVE),
+        UserFacts::Same => (State::Equal, Action::Skip, "the account is there", SKIP_OR_MAP),
+        UserFacts::Changed => (
+            State::Differs,
+            Action::Skip,
+            "the account is there with another profile, account data or push rules; replace takes \
+             the package's, devices, keys and logins stay as they are",
+            REPLACE_OR_MAP,
+        ),
         UserFacts::Deactivated => (
             State::Differs,
             Action::Skip,
             "the account was deactivated there, and stays so",
-            SKIP_OR_STOP,
+            MAP_OR_STOP,
         ),
         UserFacts::Other => (
             State::Differs,
             Action::Skip,
-            "another account has this name; it is left as it is",
-            SKIP_OR_STOP,
+            "another account has this name; what belongs to its namesake is not put in its place",
+            MAP_OR_STOP,
         ),
     };
     Verdict { state, action, reason: reason.to_owned(), allowed }
@@ -193,19 +220,25 @@ pub fn user(facts: UserFacts) -> Verdict {
 
 /// Decides about an alias.
 pub fn alias(facts: PlaceFacts) -> Verdict {
-    place(facts, "it leads to the same room", "it leads to another room there")
+    let why = ["its name is free", "it leads to the same room", "it leads to another room there"];
+    place(facts, why, (GIVE, REPLACE_OR_MAP))
 }
 
 /// Decides about a file of the media store.
 pub fn media(facts: PlaceFacts) -> Verdict {
-    place(facts, "the file is there", "another file is in its place, and is left alone")
+    let why = ["its place is free", "the file is there", "another file is in its place"];
+    place(facts, why, (ADD, REPLACE))
 }
 
-fn place(facts: PlaceFacts, same: &str, other: &str) -> Verdict {
+fn place(
+    facts: PlaceFacts,
+    [free, same, other]: [&str; 3],
+    (to_free, to_other): (&'static [Action], &'static [Action]),
+) -> Verdict {
     let (state, action, reason, allowed) = match facts {
-        PlaceFacts::Free => (State::Absent, Action::Add, "its place is free", ADD),
+        PlaceFacts::Free => (State::Absent, Action::Add, free, to_free),
         PlaceFacts::Same => (State::Equal, Action::Skip, same, SKIP),
-        PlaceFacts::Other => (State::Differs, Action::Skip, other, SKIP_OR_STOP),
+        PlaceFacts::Other => (State::Differs, Action::Skip, other, to_other),
     };
     Verdict { state, action, reason: reason.to_owned(), allowed }
 }

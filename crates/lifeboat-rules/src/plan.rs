@@ -63,6 +63,9 @@ pub struct Line {
     pub state: State,
     /// What is done.
     pub action: Action,
+    /// With `map`: the account, or the name, that it goes to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<String>,
     /// Why that is recommended.
     #[serde(default)]
     pub reason: String,
@@ -100,6 +103,18 @@ pub enum PlanError {
         /// Id.
         id: String,
     },
+    /// It does not say, or not well, what something is mapped to.
+    #[error("{kind} {id} is to be mapped to {to}: {why}")]
+    Target {
+        /// User, alias.
+        kind: &'static str,
+        /// Id.
+        id: String,
+        /// What it says.
+        to: String,
+        /// What is wrong with it.
+        why: &'static str,
+    },
     /// It asks for what cannot be done.
     #[error("{kind} {id} is {state} on the target: {action} cannot be done, only {allowed}")]
     NotAllowed {
@@ -124,9 +139,17 @@ impl Line {
             name,
             state: verdict.state,
             action: verdict.action,
+            to: None,
             reason: verdict.reason,
             allowed: verdict.allowed.to_vec(),
         }
+    }
+}
+
+impl Line {
+    /// Whether the target has it as the package does.
+    pub fn is_there(&self) -> bool {
+        self.state == State::Equal
     }
 }
 
@@ -167,7 +190,49 @@ impl Plan {
         take_over("user", &mut self.users, &edited.users)?;
         take_over("alias", &mut self.aliases, &edited.aliases)?;
         take_over("media", &mut self.media, &edited.media)?;
+        self.check_targets()?;
         Ok(self)
+    }
+
+    /// Gives the belongings of accounts to others, as somebody asked beside the plan.
+    ///
+    /// # Errors
+    /// [`PlanError`] when one of them is not selected, or cannot be mapped.
+    pub fn map_users(&mut self, wanted: &[(String, String)]) -> Result<(), PlanError> {
+        for (id, to) in wanted {
+            let unknown = || PlanError::Unknown { kind: "user", id: id.clone() };
+            let line = self.users.iter_mut().find(|line| line.id == *id).ok_or_else(unknown)?;
+            line.action = Action::Map;
+            line.to = Some(to.clone());
+        }
+        self.check_targets()
+    }
+
+    /// Whether everything that is mapped goes to another name of this server that nothing else goes
+    /// to and that is not mapped itself.
+    fn check_targets(&self) -> Result<(), PlanError> {
+        let server = format!(":{}", self.server);
+        for (kind, sigil, lines) in [("user", '@', &self.users), ("alias", '#', &self.aliases)] {
+            let mapped: Vec<&Line> =
+                lines.iter().filter(|line| line.action == Action::Map).collect();
+            for line in &mapped {
+                let to = line.to.as_deref().unwrap_or_default();
+                let again = mapped.iter().filter(|other| other.to.as_deref() == Some(to)).count();
+                let why = match to {
+                    "" => "say with `to:` what it goes to",
+                    _ if !to.starts_with(sigil) || !to.ends_with(&server) => {
+                        "that is no such name of this server"
+                    }
+                    _ if to == line.id => "that is its own name",
+                    _ if mapped.iter().any(|other| other.id == to) => "that is mapped itself",
+                    _ if again > 1 => "so is another",
+                    _ => continue,
+                };
+                let (id, to) = (line.id.clone(), to.to_owned());
+                return Err(PlanError::Target { kind, id, to, why });
+            }
+        }
+        Ok(())
     }
 
     /// The objects for which the import must not begin.
@@ -196,15 +261,15 @@ impl Plan {
 }
 
 fn take_over(kind: &'static str, now: &mut [Line], edited: &[Line]) -> Result<(), PlanError> {
-    let mut wanted: BTreeMap<&str, Action> = BTreeMap::new();
+    let mut wanted: BTreeMap<&str, (Action, &Option<String>)> = BTreeMap::new();
     for line in edited {
-        if wanted.insert(&line.id, line.action).is_some() {
+        if wanted.insert(&line.id, (line.action, &line.to)).is_some() {
             return Err(PlanError::Twice { kind, id: line.id.clone() });
         }
     }
     for line in now {
-        let action = wanted.remove(line.id.as_str()).unwrap_or(Action::Skip);
-        let is_done = line.state == State::Equal;
+        let (action, to) = wanted.remove(line.id.as_str()).unwrap_or((Action::Skip, &None));
+        let is_done = line.state == State::Equal && action != Action::Map;
         if !is_done && !line.allowed.contains(&action) && action != Action::Skip {
             let allowed: Vec<_> = line.allowed.iter().map(|action| yaml::action(*action)).collect();
             return Err(PlanError::NotAllowed {
@@ -216,6 +281,7 @@ fn take_over(kind: &'static str, now: &mut [Line], edited: &[Line]) -> Result<()
             });
         }
         line.action = if is_done { Action::Skip } else { action };
+        line.to = to.clone().filter(|_| line.action == Action::Map);
     }
     match wanted.into_keys().next() {
         Some(id) => Err(PlanError::Unknown { kind, id: id.to_owned() }),

@@ -16,6 +16,10 @@ use crate::child::{Account, Guarded, Launch};
 use crate::port::Port;
 use crate::{Scratch, WorldError, wait};
 
+mod held;
+
+pub use held::Held;
+
 const DEBIAN_SERVERS: &str = "/usr/lib/postgresql";
 const SUPERUSER: &str = "postgres";
 const START_LIMIT: Duration = Duration::from_mins(1);

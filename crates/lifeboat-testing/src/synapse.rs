@@ -223,7 +223,8 @@ impl Homeserver {
         self.directory.join("keys/signing.key")
     }
 
-    /// Lines of its log at level ERROR or CRITICAL.
+    /// Lines of its log at level ERROR or CRITICAL, each with the lines that belong to it: what is
+    /// wrong is in the last of them.
     ///
     /// # Errors
     /// When the log cannot be read.
@@ -231,7 +232,32 @@ impl Homeserver {
         let path = self.directory.join("homeserver.log");
         let log = fs::read(&path).map_err(WorldError::io(format!("read {}", path.display())))?;
         let log = String::from_utf8_lossy(&log);
-        let grave = |line: &&str| line.contains(" - ERROR - ") || line.contains(" - CRITICAL - ");
-        Ok(log.lines().filter(grave).map(str::to_owned).collect())
+        Ok(grave(&log))
     }
 }
+
+/// What is grave in a log. A line that says no level goes with the one before.
+fn grave(log: &str) -> Vec<String> {
+    let levels = ["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"];
+    let level = |line: &str| {
+        let found = line.split(" - ").nth(3);
+        levels.into_iter().find(|level| found == Some(level))
+    };
+    let mut found: Vec<String> = Vec::new();
+    let mut is_grave = false;
+    for line in log.lines() {
+        if let Some(level) = level(line) {
+            is_grave = level == "ERROR" || level == "CRITICAL";
+            if is_grave {
+                found.push(line.to_owned());
+            }
+        } else if is_grave && let Some(last) = found.last_mut() {
+            last.push('\n');
+            last.push_str(line);
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests;

@@ -7,6 +7,7 @@ pub(crate) mod inspect;
 pub(crate) mod keygen;
 pub(crate) mod manual;
 pub(crate) mod render;
+mod restart;
 pub(crate) mod unpack;
 pub(crate) mod verify;
 

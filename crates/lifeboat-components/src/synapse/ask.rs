@@ -1,4 +1,4 @@
-//! Asking a Synapse that runs on this machine, as a client would: two questions, no more.
+//! Asking a Synapse that runs on this machine, as a client would: three questions, no more.
 
 use std::collections::BTreeSet;
 use std::io::{self, Read, Write};
@@ -46,6 +46,27 @@ pub fn joined_rooms(port: u16, token: &str) -> io::Result<Answer> {
         Some(rooms) if status == 200 => Answer::Rooms(rooms),
         _ => Answer::Refused(status, body.errcode.unwrap_or_default()),
     })
+}
+
+/// Asks as the client with this access token who is in a room, which only its members are told
+/// (`GET /_matrix/client/v3/rooms/{room}/joined_members`); the HTTP status.
+///
+/// # Errors
+/// When the server cannot be reached or its answer not be read.
+pub fn members_of(port: u16, token: &str, room: &str) -> io::Result<u16> {
+    let path = format!("/_matrix/client/v3/rooms/{}/joined_members", escaped(room));
+    Ok(get(port, &path, Some(token), PATIENCE)?.0)
+}
+
+/// Text as a part of a path (RFC 3986, 2.3).
+fn escaped(text: &str) -> String {
+    let escape = |byte: u8| match byte {
+        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
+            char::from(byte).to_string()
+        }
+        _ => format!("%{byte:02X}"),
+    };
+    text.bytes().map(escape).collect()
 }
 
 /// Status and body. HTTP/1.0, so that the body simply ends with the connection.

@@ -3,14 +3,18 @@
 //! The package's rows go into temporary tables beside the server's ([`stage`]). From there they are
 //! inserted with fresh positions and ids ([`insert`]), all that belongs together in one transaction
 //! of the caller's: rooms ([`rooms`]), the history of a room that lost it ([`history`]), accounts
-//! ([`users`]), media rows ([`media`]). What was added is noted in our own schema ([`journal`]), so
-//! that it can be taken back ([`undo`]). The table catalogue says which table is copied and which
-//! column gets a fresh value.
+//! ([`users`]), media rows ([`media`]). To accounts and names that are there goes what belongs to
+//! them ([`belongings`], [`aliases`]), and what they were is kept ([`change`]). What was added is
+//! noted in our own schema ([`journal`]), so that it can be taken back ([`undo`]). The table
+//! catalogue says which table is copied and which column gets a fresh value.
 //!
 //! Positions: events get new ones from the server's sequence in their old order. A client that was
 //! there before sees a room as newly joined then, with all of its state.
 
 pub mod about;
+pub mod aliases;
+pub mod belongings;
+pub mod change;
 pub mod history;
 pub mod insert;
 pub mod journal;

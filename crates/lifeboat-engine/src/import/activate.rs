@@ -17,7 +17,6 @@ use super::load::{Half, Prepared};
 use super::{ImportOutcome, ImportRequest};
 use crate::context::{Context, Unit};
 use crate::failure::Failure;
-use crate::reader::damaged;
 use crate::reader::part::RecordSource;
 
 /// Applies the rules and makes the database one that Synapse starts on. All or nothing.
@@ -69,12 +68,8 @@ async fn remote_media(checked: &Checked, contents: &Contents) -> Result<RemoteMe
     }
     let mut missing = Vec::new();
     for entry in contents.named("gaps") {
-        let lines = checked.package.content(entry).await?;
-        for line in lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
-            let gap = serde_json::from_slice(line)
-                .map_err(|e| damaged(entry.record.path.as_str()).because(e))?;
-            missing.extend(missing_remote(&gap));
-        }
+        let gaps = checked.package.records::<Gap>(entry).await?;
+        missing.extend(gaps.iter().filter_map(missing_remote));
     }
     Ok(if missing.is_empty() { RemoteMedia::All } else { RemoteMedia::Missing(missing) })
 }
@@ -94,12 +89,7 @@ async fn saved_sequences(
 ) -> Result<Vec<SequenceState>, Failure> {
     let mut saved = Vec::new();
     for entry in contents.named("sequences") {
-        let lines = checked.package.content(entry).await?;
-        for line in lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
-            let sequence = serde_json::from_slice(line)
-                .map_err(|e| damaged(entry.record.path.as_str()).because(e))?;
-            saved.push(sequence);
-        }
+        saved.extend(checked.package.records::<SequenceState>(entry).await?);
     }
     Ok(saved)
 }

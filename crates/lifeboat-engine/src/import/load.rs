@@ -18,8 +18,8 @@ use super::databases;
 use super::{ImportOutcome, ImportRequest};
 use crate::context::{Context, Unit};
 use crate::failure::Failure;
+use crate::reader::EntryPlace;
 use crate::reader::part::RecordSource;
-use crate::reader::{EntryPlace, damaged};
 
 /// Raw bytes of records that one `COPY` loads.
 const UNIT_BYTES: u64 = 32 << 20;
@@ -87,12 +87,7 @@ async fn read_schema(
 ) -> Result<Vec<SchemaStatement>, Failure> {
     let mut statements = Vec::new();
     for entry in contents.named("schema") {
-        let lines = checked.package.content(entry).await?;
-        for line in lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
-            let statement = serde_json::from_slice(line)
-                .map_err(|e| damaged(entry.record.path.as_str()).because(e))?;
-            statements.push(statement);
-        }
+        statements.extend(checked.package.records::<SchemaStatement>(entry).await?);
     }
     if statements.is_empty() {
         return Err(Failure::failed(

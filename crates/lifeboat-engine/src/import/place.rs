@@ -1,5 +1,6 @@
 //! Files to their places: configuration first, then media; never over a file that differs.
 
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use futures_util::{StreamExt, TryStreamExt, stream};
@@ -15,7 +16,7 @@ use super::{ImportOutcome, ImportRequest};
 use crate::context::{Context, Unit};
 use crate::failure::Failure;
 use crate::reader::blobs::BlobPlaces;
-use crate::reader::{apart, damaged};
+use crate::reader::{Package, apart, damaged};
 
 /// Writes the configuration files that the target names and lacks.
 ///
@@ -95,20 +96,6 @@ impl<'a> MediaProgress<'a> {
         drop(self.writing.write().await);
     }
 
-    /// Writes on a thread of its own.
-    async fn write<T: Send + 'static>(
-        &self,
-        write: impl FnOnce() -> T + Send + 'static,
-    ) -> Result<T, Failure> {
-        let writing = self.writing.clone().read_owned().await;
-        apart(move || {
-            let written = write();
-            drop(writing);
-            written
-        })
-        .await
-    }
-
     fn advance(&self, by: u64) {
         match self.told.lock().ok().as_deref_mut() {
             Some(Some(untold)) => *untold += by,
@@ -134,21 +121,13 @@ pub async fn media(
     if index.is_empty() {
         return Ok(outcome);
     }
-    let store = MediaStore::open(root).map_err(|e| cannot_write(&root.display().to_string(), e))?;
-    let store = Arc::new(store);
-    let blobs = BlobPlaces::of(&checked.package).await?;
+    let into = Placer::open(&checked.package, root, progress.writing.clone()).await?;
     for entry in index {
-        let lines = checked.package.content(entry).await?;
-        let records = lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
-        let records = records.map(|line| {
-            serde_json::from_slice::<MediaRecord>(line)
-                .map_err(|e| damaged(entry.record.path.as_str()).because(e))
-        });
-        let placing = stream::iter(records.map(|record| {
-            let (store, blobs) = (&store, &blobs);
+        let records = checked.package.records::<MediaRecord>(entry).await?;
+        let placing = stream::iter(records.into_iter().map(|record| {
+            let into = &into;
             async move {
-                let record = record?;
-                let placed = place_one(progress, checked, (store, blobs), &record).await?;
+                let placed = into.place(&record).await?;
                 progress.advance(record.length);
                 Ok::<_, Failure>((record, placed))
             }
@@ -169,37 +148,77 @@ pub async fn media(
     Ok(outcome)
 }
 
-async fn place_one(
-    progress: &MediaProgress<'_>,
-    checked: &Checked,
-    (store, blobs): (&Arc<MediaStore>, &BlobPlaces),
-    record: &MediaRecord,
-) -> Result<Placed, Failure> {
-    let place = store.place(&record.path).ok_or_else(|| damaged(&record.path))?;
-    let sha256: Digest = record.sha256.parse().map_err(|_| damaged(&record.path))?;
-    let pieces = blobs.pieces(&sha256).ok_or_else(|| damaged(&record.path))?;
-    let fail = |e| cannot_write(&record.path, e);
-    if let [piece] = pieces {
-        let bytes = checked.package.content(piece).await?;
-        let store = store.clone();
-        let write = move || store.write(&place, &sha256, &[&bytes]);
-        return progress.write(write).await?.map_err(fail);
-    }
-    let at = place.clone();
-    if let Some(found) = apart(move || compare(&at, &sha256)).await?.map_err(fail)? {
-        return Ok(found);
-    }
-    let partial = store.begin(&place).map_err(fail)?;
-    for piece in pieces {
-        let bytes = checked.package.content(piece).await?;
-        let to = partial.clone();
-        progress.write(move || append(&to, &bytes)).await?.map_err(fail)?;
-    }
-    store.finish(&partial, &place).map_err(fail)?;
-    Ok(Placed::Written)
+/// Puts files of a package into a media store, never over one that differs.
+pub(crate) struct Placer<'a> {
+    package: &'a Package,
+    blobs: BlobPlaces,
+    pub(crate) store: Arc<MediaStore>,
+    /// Whoever writes a file holds it for reading.
+    writing: Arc<RwLock<()>>,
 }
 
-fn cannot_write(path: &str, error: std::io::Error) -> Failure {
+impl<'a> Placer<'a> {
+    /// For the store at `root`, which is made when it is not there.
+    ///
+    /// # Errors
+    /// [`Failure`] when it cannot be made, or the package is damaged.
+    pub(crate) async fn open(
+        package: &'a Package,
+        root: &Path,
+        writing: Arc<RwLock<()>>,
+    ) -> Result<Self, Failure> {
+        let store = MediaStore::open(root);
+        let store = store.map_err(|e| cannot_write(&root.display().to_string(), e))?;
+        let blobs = BlobPlaces::of(package).await?;
+        Ok(Self { package, blobs, store: Arc::new(store), writing })
+    }
+
+    /// Writes a file, unless there is one.
+    ///
+    /// # Errors
+    /// [`Failure`] when an entry is damaged or the store cannot be written.
+    pub(crate) async fn place(&self, record: &MediaRecord) -> Result<Placed, Failure> {
+        let place = self.store.place(&record.path).ok_or_else(|| damaged(&record.path))?;
+        let sha256: Digest = record.sha256.parse().map_err(|_| damaged(&record.path))?;
+        let pieces = self.blobs.pieces(&sha256).ok_or_else(|| damaged(&record.path))?;
+        let fail = |e| cannot_write(&record.path, e);
+        if let [piece] = pieces {
+            let bytes = self.package.content(piece).await?;
+            let store = self.store.clone();
+            let write = move || store.write(&place, &sha256, &[&bytes]);
+            return self.write(write).await?.map_err(fail);
+        }
+        let at = place.clone();
+        if let Some(found) = apart(move || compare(&at, &sha256)).await?.map_err(fail)? {
+            return Ok(found);
+        }
+        let partial = self.store.begin(&place).map_err(fail)?;
+        for piece in pieces {
+            let bytes = self.package.content(piece).await?;
+            let to = partial.clone();
+            self.write(move || append(&to, &bytes)).await?.map_err(fail)?;
+        }
+        self.store.finish(&partial, &place).map_err(fail)?;
+        Ok(Placed::Written)
+    }
+
+    /// Writes on a thread of its own.
+    async fn write<T: Send + 'static>(
+        &self,
+        write: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Failure> {
+        let writing = self.writing.clone().read_owned().await;
+        apart(move || {
+            let written = write();
+            drop(writing);
+            written
+        })
+        .await
+    }
+}
+
+/// A file of the media store cannot be written, or looked at.
+pub(crate) fn cannot_write(path: &str, error: std::io::Error) -> Failure {
     Failure::failed(
         format!("cannot write media {path}"),
         "see that there is space and that we may write there, then run the command again",

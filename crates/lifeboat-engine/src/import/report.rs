@@ -5,8 +5,8 @@
 //! everything must be equal, and after it, when some things have rightly changed. Nothing is
 //! written. A check that could not be made is never taken for one that went well.
 
-mod events;
-mod files;
+pub(crate) mod events;
+pub(crate) mod files;
 mod lanes;
 mod rows;
 mod standing;
@@ -23,6 +23,7 @@ use serde_json::{Map, Value};
 use super::ImportRequest;
 use crate::context::Context;
 use crate::failure::Failure;
+use crate::reader::Package;
 
 use self::subject::Subject;
 
@@ -35,7 +36,7 @@ const REPORT_VERSION: &str = "1.0";
 /// read.
 #[derive(Debug, Clone, Serialize)]
 pub struct ImportReport {
-    /// Always [`REPORT_TYPE`].
+    /// [`REPORT_TYPE`], or the one of an import into a living server.
     #[serde(rename = "type")]
     pub kind: &'static str,
     /// Version of the report's form.
@@ -109,7 +110,7 @@ pub enum CheckResult {
 
 impl Check {
     /// A check that was made.
-    fn made(name: &'static str, summary: String, findings: Findings) -> Self {
+    pub(crate) fn made(name: &'static str, summary: String, findings: Findings) -> Self {
         let result = match (findings.wrong, findings.notes.is_empty()) {
             (0, true) => CheckResult::Ok,
             (0, false) => CheckResult::Noted,
@@ -119,19 +120,19 @@ impl Check {
     }
 
     /// A check for which there is nothing, or no way.
-    fn not_checked(name: &'static str, why: impl Into<String>) -> Self {
+    pub(crate) fn not_checked(name: &'static str, why: impl Into<String>) -> Self {
         let (result, findings) = (CheckResult::NotChecked, Findings::default());
         Self { name, result, summary: why.into(), findings }
     }
 
     /// A check that broke off.
-    fn failed(name: &'static str, failure: &Failure) -> Self {
+    pub(crate) fn failed(name: &'static str, failure: &Failure) -> Self {
         let cause = failure.cause.as_ref().map_or_else(String::new, |cause| format!(": {cause}"));
         let summary = format!("{failure}{cause}");
         Self { name, result: CheckResult::Failed, summary, findings: Findings::default() }
     }
 
-    fn lets_pass(&self) -> bool {
+    pub(crate) fn lets_pass(&self) -> bool {
         !matches!(self.result, CheckResult::Failed | CheckResult::Wrong)
     }
 }
@@ -171,31 +172,43 @@ pub async fn verify(cx: &Context, request: &ImportRequest) -> Result<ImportRepor
 }
 
 fn begin(cx: &Context, subject: &Subject) -> ImportReport {
-    let manifest = &subject.package.manifest;
-    ImportReport {
-        kind: REPORT_TYPE,
-        version: REPORT_VERSION,
-        generator: cx.generator.clone(),
-        server_name: manifest.metadata.server_id.clone(),
-        package: manifest.package.to_string(),
-        exported_at: manifest.metadata.export_date.clone(),
-        trust: subject.trust.clone(),
-        database: subject.place.clone(),
-        media_store: subject.opened.media_store.display().to_string(),
-        run: subject.run,
-        run_seen_by: subject.run_seen_by.clone(),
-        checked_at: cx.timestamp(),
-        seconds: 0,
-        seed: format!("{:016x}", subject.seed),
-        valid: false,
-        checks: Vec::new(),
-        signed_by: None,
-        signatures: Map::new(),
+    let mut report = ImportReport::begin(cx, (REPORT_TYPE, subject.seed), &subject.package);
+    report.trust.clone_from(&subject.trust);
+    report.database.clone_from(&subject.place);
+    report.media_store = subject.opened.media_store.display().to_string();
+    report.run = subject.run;
+    report.run_seen_by.clone_from(&subject.run_seen_by);
+    report
+}
+
+impl ImportReport {
+    /// A report without checks about the import of a package.
+    pub(crate) fn begin(cx: &Context, (kind, seed): (&'static str, u64), of: &Package) -> Self {
+        Self {
+            kind,
+            version: REPORT_VERSION,
+            generator: cx.generator.clone(),
+            server_name: of.manifest.metadata.server_id.clone(),
+            package: of.manifest.package.to_string(),
+            exported_at: of.manifest.metadata.export_date.clone(),
+            trust: String::new(),
+            database: String::new(),
+            media_store: String::new(),
+            run: Run::AfterFirstStart,
+            run_seen_by: None,
+            checked_at: cx.timestamp(),
+            seconds: 0,
+            seed: format!("{seed:016x}"),
+            valid: false,
+            checks: Vec::new(),
+            signed_by: None,
+            signatures: Map::new(),
+        }
     }
 }
 
 /// Signs with the target's own key. Without a key the report stays unsigned, which its text says.
-fn sign(report: &mut ImportReport, config: &SynapseConfig) {
+pub(crate) fn sign(report: &mut ImportReport, config: &SynapseConfig) {
     let Ok(keys) = config.signing_keys() else { return };
     let Some(key) = keys.first() else { return };
     report.signed_by = Some(key.key_id().to_owned());

@@ -4,8 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use lifeboat_components::postgres::members::Members;
-use lifeboat_components::synapse::check::events::{EventChecker, check_rooms};
-use lifeboat_components::synapse::check::keys::{add_kept_keys, own_keys};
 use lifeboat_components::synapse::merge::about::SUMMARY;
 use lifeboat_components::synapse::merge::journal::{self, Kind};
 use lifeboat_components::synapse::merge::rooms::{Missing, RoomBatch, RoomsAdded};
@@ -15,29 +13,27 @@ use lifeboat_components::synapse::merge::{
     MergeError, history, insert, media, rooms, slice, users,
 };
 use lifeboat_components::synapse::schema::SequenceState;
-use lifeboat_components::synapse::write::media::MediaStore;
 use lifeboat_components::synapse::write::target;
 use lifeboat_package::id::{PartPath, Section};
 use lifeboat_rules::conflict::{Action, State};
 use lifeboat_rules::plan::{MissingMembers, Plan};
 
 use super::look::Looked;
-use super::{MergeOutcome, MergeRequest, RoomDone, files};
+use super::{MergeOutcome, MergeRequest, RoomDone, files, given};
 use crate::context::{Context, Unit};
 use crate::failure::Failure;
 use crate::import::check::database_fault;
-use crate::reader::blobs::BlobPlaces;
-use crate::reader::{EntryPlace, damaged};
-use crate::signature;
+use crate::import::place::Placer;
+use crate::reader::EntryPlace;
 
 /// Everything a batch needs.
-struct Run<'a> {
+pub(super) struct Run<'a> {
     cx: &'a Context,
     request: &'a MergeRequest,
-    looked: &'a Looked,
-    stage: Stage,
-    checker: Arc<EventChecker>,
-    id: String,
+    pub(super) looked: &'a Looked,
+    pub(super) stage: Stage,
+    /// The import's, in the journal.
+    pub(super) id: String,
 }
 
 /// Carries the plan out.
@@ -48,7 +44,7 @@ struct Run<'a> {
 pub(super) async fn apply(
     cx: &Context,
     request: &MergeRequest,
-    looked: Looked,
+    looked: &Looked,
 ) -> Result<MergeOutcome, Failure> {
     let mut outcome = looked.begin();
     outcome.dry_run = request.dry_run;
@@ -65,7 +61,7 @@ pub(super) async fn apply(
         outcome.next.push("nothing was to be done: everything that is wanted is there".to_owned());
         return Ok(outcome);
     }
-    let run = begin(cx, request, &looked, &package, &mut outcome).await?;
+    let run = begin(cx, request, looked, &package, &mut outcome).await?;
     run.users(&mut outcome).await?;
     run.media(&mut outcome).await?;
     cx.stage("rooms", looked.of_parts.len() as u64, Unit::Items);
@@ -73,6 +69,8 @@ pub(super) async fn apply(
         run.part(part, rooms, &mut outcome).await?;
         cx.advance(1);
     }
+    run.belongings(&mut outcome).await?;
+    run.aliases(&mut outcome).await?;
     run.finish(&mut outcome).await?;
     Ok(outcome)
 }
@@ -107,21 +105,11 @@ async fn begin<'a>(
     let stage = Stage::prepare(session, &looked.columns).await.map_err(refused)?;
     insert::prepare(session).await.map_err(refused)?;
     outcome.warnings.extend(stage.notes.iter().cloned());
-    let server = looked.opened.config.server_name.as_str();
-    let mut keys = own_keys(&looked.opened.config);
-    if let Some((id, public)) = signature::named_key(&looked.package.manifest) {
-        // The package is trusted by now, and so is what it says of its own key.
-        keys.insert(server, id, public).ok();
-    }
-    add_kept_keys(session, server, &mut keys).await.map_err(database_fault)?;
-    let events = looked.about.rooms.values().map(|room| room.events).sum();
-    let seed = u64::from_be_bytes(cx.random());
     let mut run = Run {
         cx,
         request,
         looked,
         stage,
-        checker: Arc::new(EventChecker::new(keys, seed, events)),
         id: format!("{:012x}", u64::from_be_bytes(cx.random()) >> 16),
     };
     if request.dry_run {
@@ -141,19 +129,14 @@ async fn saved_sequences(looked: &Looked) -> Result<Vec<SequenceState>, Failure>
         if name != "sequences" {
             continue;
         }
-        let lines = looked.package.content(&entry).await?;
-        for line in lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
-            let sequence = serde_json::from_slice(line)
-                .map_err(|e| damaged(entry.record.path.as_str()).because(e))?;
-            saved.push(sequence);
-        }
+        saved.extend(looked.package.records::<SequenceState>(&entry).await?);
     }
     Ok(saved)
 }
 
 impl Run<'_> {
     /// Begins a batch. A dry run is one transaction from its beginning to its end.
-    async fn begin(&self) -> Result<(), Failure> {
+    pub(super) async fn begin(&self) -> Result<(), Failure> {
         if self.request.dry_run {
             Ok(())
         } else {
@@ -161,7 +144,7 @@ impl Run<'_> {
         }
     }
 
-    async fn commit(&self) -> Result<(), Failure> {
+    pub(super) async fn commit(&self) -> Result<(), Failure> {
         if self.request.dry_run {
             Ok(())
         } else {
@@ -169,7 +152,7 @@ impl Run<'_> {
         }
     }
 
-    async fn load(
+    pub(super) async fn load(
         &self,
         (name, entry): (&str, &EntryPlace),
         keep: stage::Wanted<'_>,
@@ -215,11 +198,13 @@ impl Run<'_> {
     async fn media(&self, outcome: &mut MergeOutcome) -> Result<(), Failure> {
         let session = &self.looked.session;
         let chosen = Plan::ids(&self.looked.plan.media, Action::Add);
-        if chosen.is_empty() {
+        let replaced = Plan::ids(&self.looked.plan.media, Action::Replace);
+        let both = [chosen.as_slice(), replaced.as_slice()].concat();
+        if both.is_empty() {
             return Ok(());
         }
-        let written = self.files(&chosen, outcome).await?;
-        let wanted: BTreeSet<String> = chosen.iter().cloned().collect();
+        let written = self.files(&both, outcome).await?;
+        let wanted: BTreeSet<String> = both.into_iter().collect();
         self.begin().await?;
         self.stage.clear(session).await.map_err(refused)?;
         for (name, entry) in self.looked.of_section(Section::Media) {
@@ -230,6 +215,10 @@ impl Run<'_> {
                 self.load((&name, &entry), &of_chosen).await?;
             }
         }
+        for names in given::pairs(&self.looked.plan) {
+            media::rename(session, &self.stage, names).await.map_err(refused)?;
+        }
+        self.replace_media(outcome).await?;
         let added = media::add(session, &self.stage, &chosen).await.map_err(refused)?;
         count(&mut outcome.rows, added);
         journal::note_all(session, &self.id, (Kind::Media, &chosen)).await.map_err(refused)?;
@@ -248,15 +237,12 @@ impl Run<'_> {
             return Ok(written);
         }
         let root = &looked.opened.media_store;
-        let store = MediaStore::open(root).map_err(|e| {
-            Failure::failed(format!("cannot write to {}", root.display()), "").because(e)
-        })?;
-        let blobs = BlobPlaces::of(&looked.package).await?;
+        let placer = Placer::open(&looked.package, root, Arc::default()).await?;
+        self.make_way(&placer.store).await?;
         self.cx.stage("media", chosen.len() as u64, Unit::Items);
         for id in chosen {
             if let Some(records) = looked.media.get(id) {
-                let through = (&looked.package, &store, &blobs);
-                written.extend(files::write(through, records, outcome).await?);
+                written.extend(files::write(&placer, records, outcome).await?);
             }
             self.cx.advance(1);
         }
@@ -344,6 +330,7 @@ impl Run<'_> {
             for room in empty {
                 outcome.warnings.push(format!("room {room} has no event in the stretch: skipped"));
                 of.remove(&room);
+                outcome.left_out.push(room.clone());
                 cut.retain(|cut| *cut != room);
             }
             self.stage_rooms(part, &of).await?;
@@ -353,10 +340,9 @@ impl Run<'_> {
         }
         let expected = self.stage.events_by_room(session).await.map_err(refused)?;
         let ids: Vec<String> = of.into_iter().collect();
-        let aliases = Plan::ids(&looked.plan.aliases, Action::Add);
+        self.in_rooms(outcome).await?;
         let batch = RoomBatch {
             rooms: &ids,
-            aliases: &aliases,
             server,
             missing: match looked.plan.missing_members {
                 MissingMembers::Placeholder => Missing::Placeholder,
@@ -373,7 +359,7 @@ impl Run<'_> {
             self.done(room, (what, events, complete), outcome);
         }
         count(&mut outcome.rows, added.rows);
-        self.check(&ids, outcome).await
+        Ok(())
     }
 
     async fn empty(&self, cut: &[String]) -> Result<Vec<String>, Failure> {
@@ -418,7 +404,7 @@ impl Run<'_> {
         let events = (filled.added.len() + filled.switched.len()) as u64;
         self.done(room, ("history filled", events, true), outcome);
         count(&mut outcome.rows, filled.rows);
-        self.check(&[room.to_owned()], outcome).await
+        Ok(())
     }
 
     fn done(
@@ -436,32 +422,17 @@ impl Run<'_> {
         outcome.rooms.push(RoomDone { room_id: room.to_owned(), name, what, events, complete });
     }
 
-    /// Every event of the rooms is read back: its id is that of its content.
-    async fn check(&self, rooms: &[String], outcome: &mut MergeOutcome) -> Result<(), Failure> {
-        let session = &self.looked.session;
-        let lanes = self.request.import.lanes.max(1);
-        let found = check_rooms(session, &self.checker, lanes, rooms).await.map_err(|e| {
-            Failure::failed("cannot check the events that were added", "run it again").because(e)
-        })?;
-        outcome.events_checked += found.content.checked - found.content.wrong;
-        outcome.events_signed += found.signed;
-        outcome.gaps += found.content.wrong + found.signatures.wrong;
-        for problem in found.content.problems.iter().chain(&found.signatures.problems) {
-            outcome.warnings.push(format!("event {}: {}", problem.object, problem.detail));
-        }
-        for (kind, events) in found.unknown.iter().chain(&found.without_key) {
-            outcome.warnings.push(format!("not checked: {events} events: {kind}"));
-        }
-        Ok(())
-    }
-
     async fn finish(&self, outcome: &mut MergeOutcome) -> Result<(), Failure> {
         if self.request.dry_run {
-            target::roll_back(&self.looked.session).await.map_err(database_fault)?;
             outcome.next.push("nothing was kept: run it without --dry-run".to_owned());
             return Ok(());
         }
-        journal::finish(&self.looked.session, &self.id).await.map_err(database_fault)?;
+        let session = &self.looked.session;
+        if journal::forget_empty(session, &self.id).await.map_err(database_fault)? {
+            outcome.next.push("nothing was changed: everything that is wanted is there".to_owned());
+            return Ok(());
+        }
+        journal::finish(session, &self.id).await.map_err(database_fault)?;
         outcome.changed = true;
         outcome.id = Some(self.id.clone());
         outcome.next = vec![
@@ -473,7 +444,8 @@ impl Run<'_> {
     }
 }
 
-fn count(rows: &mut BTreeMap<String, u64>, added: BTreeMap<String, u64>) {
+/// Adds counts up.
+pub(super) fn count(rows: &mut BTreeMap<String, u64>, added: BTreeMap<String, u64>) {
     for (table, count) in added {
         *rows.entry(table).or_default() += count;
     }

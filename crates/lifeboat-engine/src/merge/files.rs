@@ -3,13 +3,13 @@
 use std::path::Path;
 
 use lifeboat_components::synapse::read::media::MediaRecord;
-use lifeboat_components::synapse::write::media::{MediaStore, Placed, append, compare};
+use lifeboat_components::synapse::write::media::{MediaStore, Placed, compare};
 use lifeboat_package::digest::Digest;
 
 use super::MergeOutcome;
 use crate::failure::Failure;
-use crate::reader::blobs::BlobPlaces;
-use crate::reader::{Package, damaged};
+use crate::import::place::{Placer, cannot_write};
+use crate::reader::damaged;
 
 /// What lies in the places of some files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,7 +28,8 @@ impl FileOf {
     pub(super) fn look(root: &Path, records: &[MediaRecord]) -> Result<Self, Failure> {
         for record in records {
             let place = root.join(safe(&record.path)?);
-            let found = compare(&place, &sum(record)?).map_err(|e| cannot(&record.path, e))?;
+            let found =
+                compare(&place, &sum(record)?).map_err(|e| cannot_write(&record.path, e))?;
             if found == Some(Placed::Differs) {
                 return Ok(Self::Other);
             }
@@ -42,15 +43,15 @@ impl FileOf {
 /// # Errors
 /// [`Failure`] when an entry is damaged or the store cannot be written.
 pub(super) async fn write(
-    (package, store, blobs): (&Package, &MediaStore, &BlobPlaces),
+    placer: &Placer<'_>,
     records: &[MediaRecord],
     outcome: &mut MergeOutcome,
 ) -> Result<Vec<String>, Failure> {
     let mut written = Vec::new();
     for record in records {
-        let place = store.place(&record.path).ok_or_else(|| damaged(&record.path))?;
-        let fail = |e| cannot(&record.path, e);
-        match place_one((package, store, blobs), record, &place).await? {
+        let place = placer.store.place(&record.path).ok_or_else(|| damaged(&record.path))?;
+        let fail = |e| cannot_write(&record.path, e);
+        match placer.place(record).await? {
             Placed::Written => {
                 if compare(&place, &sum(record)?).map_err(fail)? != Some(Placed::Equal) {
                     let what =
@@ -71,28 +72,40 @@ pub(super) async fn write(
     Ok(written)
 }
 
-async fn place_one(
-    (package, store, blobs): (&Package, &MediaStore, &BlobPlaces),
-    record: &MediaRecord,
-    place: &Path,
-) -> Result<Placed, Failure> {
-    let sha256 = sum(record)?;
-    let pieces = blobs.pieces(&sha256).ok_or_else(|| damaged(&record.path))?;
-    let fail = |e| cannot(&record.path, e);
-    if let [piece] = pieces {
-        let bytes = package.content(piece).await?;
-        return store.write(place, &sha256, &[&bytes]).map_err(fail);
+/// Moves the files that others are to take the place of to where an undo finds them; one that is
+/// there from a run that was cut short stays the one.
+///
+/// # Errors
+/// [`Failure`] when the store cannot be written.
+pub(super) fn set_aside(store: &MediaStore, import: &str, paths: &[String]) -> Result<(), Failure> {
+    for path in paths {
+        let (Some(from), Some(to)) = (store.place(path), store.place(&aside(import, path))) else {
+            return Err(damaged(path));
+        };
+        if !to.exists() {
+            store.set_aside(&from, &to).map_err(|e| cannot_write(path, e))?;
+        }
     }
-    if let Some(found) = compare(place, &sha256).map_err(fail)? {
-        return Ok(found);
+    Ok(())
+}
+
+/// Those of these files that another one is in the place of.
+///
+/// # Errors
+/// [`Failure`] when a file that is there cannot be read.
+pub(super) fn in_the_way(root: &Path, records: &[MediaRecord]) -> Result<Vec<String>, Failure> {
+    let mut found = Vec::new();
+    for record in records {
+        if FileOf::look(root, std::slice::from_ref(record))? == FileOf::Other {
+            found.push(record.path.clone());
+        }
     }
-    let partial = store.begin(place).map_err(fail)?;
-    for piece in pieces {
-        let bytes = package.content(piece).await?;
-        append(&partial, &bytes).map_err(fail)?;
-    }
-    store.finish(&partial, place).map_err(fail)?;
-    Ok(Placed::Written)
+    Ok(found)
+}
+
+/// Where a file is kept that was replaced.
+pub(super) fn aside(import: &str, path: &str) -> String {
+    format!("lifeboat-replaced/{import}/{path}")
 }
 
 fn sum(record: &MediaRecord) -> Result<Digest, Failure> {
@@ -103,9 +116,4 @@ fn safe(path: &str) -> Result<&str, Failure> {
     let plain =
         Path::new(path).components().all(|part| matches!(part, std::path::Component::Normal(_)));
     if plain && !path.is_empty() { Ok(path) } else { Err(damaged(path)) }
-}
-
-fn cannot(path: &str, error: std::io::Error) -> Failure {
-    let remedy = "see that there is space and that we may write there, then run it again";
-    Failure::failed(format!("cannot write media {path}"), remedy).because(error)
 }

@@ -1,20 +1,22 @@
 //! Package and target, side by side: what is selected, how the target stands to it, the plan.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::mem;
 
 use lifeboat_components::postgres::Client;
 use lifeboat_components::postgres::columns::Column;
+use lifeboat_components::postgres::members::Members;
 use lifeboat_components::synapse::config::SynapseConfig;
 use lifeboat_components::synapse::merge::about::{RoomsAbout, SUMMARY};
-use lifeboat_components::synapse::merge::look::{self as there, Account, Presence, TimelineEvent};
-use lifeboat_components::synapse::merge::{MergeError, media, stage, users};
+use lifeboat_components::synapse::merge::look::{self as there, Account, TimelineEvent};
+use lifeboat_components::synapse::merge::{MergeError, belongings, media, stage, users};
 use lifeboat_components::synapse::read::media::MediaRecord;
 use lifeboat_components::synapse::write::rows::Columns;
 use lifeboat_components::synapse::write::target;
 use lifeboat_package::id::{PartPath, Section};
 use lifeboat_package::manifest::Part;
 use lifeboat_package::selection::{MediaScope, Scope};
-use lifeboat_rules::conflict::{self, PlaceFacts, RoomFacts, UserFacts};
+use lifeboat_rules::conflict::{self, PlaceFacts, Presence, RoomFacts, UserFacts};
 use lifeboat_rules::plan::{Line, Plan};
 use lifeboat_storage::Access;
 
@@ -25,7 +27,7 @@ use crate::failure::Failure;
 use crate::import::check::database_fault;
 use crate::import::trust;
 use crate::reader::picked::{self, Picked};
-use crate::reader::{EntryPlace, Package, PartEntries, damaged};
+use crate::reader::{EntryPlace, Package, PartEntries, damaged, records};
 use crate::server::Opened;
 use crate::signature;
 
@@ -43,6 +45,8 @@ pub(super) struct Looked {
     pub(super) of_parts: BTreeMap<PartPath, BTreeSet<String>>,
     /// The files of each selected media id.
     pub(super) media: BTreeMap<String, Vec<MediaRecord>>,
+    /// The SHA-256 of each selected media id, where the package's server knew it.
+    sums: BTreeMap<String, Option<String>>,
     pub(super) plan: Plan,
 }
 
@@ -70,6 +74,7 @@ pub(super) async fn look(cx: &Context, request: &MergeRequest) -> Result<Looked,
         package.manifest.metadata.server_id.as_str(),
     );
     let mut looked = Looked {
+        sums: BTreeMap::new(),
         about: RoomsAbout::default(),
         columns: columns.collect(),
         of_parts: BTreeMap::new(),
@@ -84,10 +89,8 @@ pub(super) async fn look(cx: &Context, request: &MergeRequest) -> Result<Looked,
     };
     cx.stage("look", looked.entries.len() as u64, Unit::Items);
     looked.choose_rooms(request).await?;
-    looked.rooms(request).await?;
-    looked.users(request).await?;
-    looked.aliases().await?;
     looked.media(request).await?;
+    looked.compare(request).await?;
     Ok(looked)
 }
 
@@ -147,6 +150,31 @@ fn foreign_key(package: &Package, target: &SynapseConfig) -> Option<String> {
 }
 
 impl Looked {
+    /// The plan that would be made now, as far as the target goes.
+    ///
+    /// # Errors
+    /// [`Failure`] when the package is damaged or the database refuses.
+    pub(super) async fn look_again(
+        &mut self,
+        cx: &Context,
+        request: &MergeRequest,
+    ) -> Result<Plan, Failure> {
+        cx.stage("look again", 0, Unit::Items);
+        let fresh = Plan::new(&self.plan.package, &self.plan.server);
+        let followed = mem::replace(&mut self.plan, fresh);
+        let compared = self.compare(request).await;
+        let now = mem::replace(&mut self.plan, followed);
+        compared.map(|()| now)
+    }
+
+    /// Holds what is selected against the target.
+    async fn compare(&mut self, request: &MergeRequest) -> Result<(), Failure> {
+        self.rooms(request).await?;
+        self.users(request).await?;
+        self.aliases().await?;
+        self.media_lines().await
+    }
+
     /// The content of the entries of one name, in one part.
     fn named(&self, part: &PartPath, name: &str) -> Vec<EntryPlace> {
         self.entries.get(part).and_then(|names| names.get(name)).cloned().unwrap_or_default()
@@ -193,23 +221,21 @@ impl Looked {
         for (part, rooms) in self.of_parts.clone() {
             let ids: Vec<String> = rooms.iter().cloned().collect();
             let there = there::rooms(&self.session, &ids).await.map_err(database_fault)?;
-            let living: BTreeSet<String> = there
-                .iter()
-                .filter(|(_, there)| there.presence == Presence::Here)
-                .map(|(id, _)| id.clone())
-                .collect();
-            let timelines = self.timelines(&part, &living).await?;
+            let joining = there::joining(&self.session, &ids).await.map_err(database_fault)?;
+            let living: BTreeSet<String> =
+                there.iter().filter(|(_, there)| there.here).map(|(id, _)| id.clone()).collect();
+            let timelines = self.timelines(&part, &living, request).await?;
             for id in ids {
                 let there = there.get(&id).copied().unwrap_or_default();
                 let events = timelines.get(&id).map_or(&[][..], Vec::as_slice);
-                let lacking = if there.presence == Presence::Here {
+                let lacking = if there.here {
                     there::lacking(&self.session, &id, events).await.map_err(database_fault)?
                 } else {
                     there::Lacking::default()
                 };
                 let facts = RoomFacts {
-                    presence: presence(there.presence),
-                    joining: there.joining || self.about.joining.contains(&id),
+                    presence: Presence::of((there.here, there.blocked, there.was_here)),
+                    joining: joining.contains(&id) || self.about.joining.contains(&id),
                     cut,
                     remote_members: self.about.remote.get(&id).copied().unwrap_or(0),
                     missing: lacking.missing,
@@ -228,14 +254,16 @@ impl Looked {
         &self,
         part: &PartPath,
         rooms: &BTreeSet<String>,
+        request: &MergeRequest,
     ) -> Result<BTreeMap<String, Vec<TimelineEvent>>, Failure> {
         let mut timelines: BTreeMap<String, Vec<TimelineEvent>> = BTreeMap::new();
         if rooms.is_empty() {
             return Ok(timelines);
         }
+        let inside = |row: &Members<'_>| stage::is_inside(row, &request.selection);
         for entry in self.named(part, stage::EVENTS) {
             let lines = self.package.content(&entry).await?;
-            for (room, event) in there::timelines(&lines, rooms).map_err(unreadable)? {
+            for (room, event) in there::timelines(&lines, rooms, &inside).map_err(unreadable)? {
                 timelines.entry(room).or_default().push(event);
             }
         }
@@ -251,11 +279,17 @@ impl Looked {
                 packaged.extend(there::packaged_accounts(&lines).map_err(unreadable)?);
             }
         }
+        let mapped = |user: &String| request.map_users.iter().any(|(from, _)| from == user);
         packaged.retain(|user, _| match &request.selection.users {
+            _ if mapped(user) => true,
             Scope::All => true,
             Scope::None => false,
             Scope::Only(picks) => picks.iter().any(|pick| pick.fits(user)),
         });
+        // Rooms tell of people whose account the package does not have.
+        for (from, _) in &request.map_users {
+            packaged.entry(from.clone()).or_insert(Account { created: None, deactivated: false });
+        }
         let ids: Vec<String> = packaged.keys().cloned().collect();
         if let (Scope::Only(picks), true) = (&request.selection.users, ids.is_empty()) {
             let names: Vec<String> = picks.iter().map(ToString::to_string).collect();
@@ -263,16 +297,31 @@ impl Looked {
             return Err(Failure::usage(what, "lifeboat inspect tells what a package holds"));
         }
         let there = there::accounts(&self.session, &ids).await.map_err(database_fault)?;
+        let changed = self.changed(there.keys().cloned().collect()).await?;
         for (id, account) in packaged {
             let facts = match there.get(&id) {
                 None => UserFacts::Absent,
                 Some(found) if found.created != account.created => UserFacts::Other,
                 Some(found) if found.deactivated && !account.deactivated => UserFacts::Deactivated,
+                Some(_) if changed.contains(&id) => UserFacts::Changed,
                 Some(_) => UserFacts::Same,
             };
             self.plan.users.push(Line::new(id, None, conflict::user(facts)));
         }
         Ok(())
+    }
+
+    /// Those of some accounts of the target that are set up in another way than in the package.
+    async fn changed(&self, users: BTreeSet<String>) -> Result<BTreeSet<String>, Failure> {
+        let mut packaged = belongings::Packaged::default();
+        for (name, entry) in self.of_section(Section::Users) {
+            if belongings::is_one(&name) && !users.is_empty() {
+                let lines = self.package.content(&entry).await?;
+                let rows = stage::records(&name, &lines).map_err(unreadable)?;
+                packaged.take(&name, &rows, &users);
+            }
+        }
+        packaged.differing(&self.session).await.map_err(database_fault)
     }
 
     /// The aliases of rooms that are to be added.
@@ -321,9 +370,7 @@ impl Looked {
                 sums.extend(rows.filter(|row| !row.is_preview).map(|row| (row.id, row.sha256)));
             }
             if part.section == Section::Media && name == "index" {
-                for line in lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
-                    let record: MediaRecord =
-                        serde_json::from_slice(line).map_err(|e| damaged().because(e))?;
+                for record in records::<MediaRecord>(&entry, &lines)? {
                     let id = record.mxc.rsplit('/').next().unwrap_or_default().to_owned();
                     if media::KINDS.contains(&record.kind.as_str()) && sums.contains_key(&id) {
                         self.media.entry(id).or_default().push(record);
@@ -331,17 +378,18 @@ impl Looked {
                 }
             }
         }
-        self.media_lines(sums).await
+        self.sums = sums;
+        Ok(())
     }
 
-    async fn media_lines(&mut self, sums: BTreeMap<String, Option<String>>) -> Result<(), Failure> {
-        let ids: Vec<String> = sums.keys().cloned().collect();
+    async fn media_lines(&mut self) -> Result<(), Failure> {
+        let ids: Vec<String> = self.sums.keys().cloned().collect();
         let there = media::there(&self.session, &ids).await.map_err(database_fault)?;
-        for (id, packaged) in sums {
-            let records = self.media.get(&id).map_or(&[][..], Vec::as_slice);
+        for (id, packaged) in &self.sums {
+            let records = self.media.get(id).map_or(&[][..], Vec::as_slice);
             let file = FileOf::look(&self.opened.media_store, records)?;
-            let facts = match there.get(&id) {
-                Some(found) if found.is_none() || packaged.is_none() || *found == packaged => {
+            let facts = match there.get(id) {
+                Some(found) if found.is_none() || packaged.is_none() || found == packaged => {
                     PlaceFacts::Same
                 }
                 Some(_) => PlaceFacts::Other,
@@ -376,15 +424,6 @@ impl Looked {
         let file = path.display().to_string();
         let next = format!("look at {file}, change what you like, then run the same command again");
         MergeOutcome { plan_file: Some(file), next: vec![next], ..self.begin() }
-    }
-}
-
-fn presence(found: Presence) -> conflict::Presence {
-    match found {
-        Presence::Absent => conflict::Presence::Absent,
-        Presence::Gone => conflict::Presence::Gone,
-        Presence::Blocked => conflict::Presence::Blocked,
-        Presence::Here => conflict::Presence::Here,
     }
 }
 

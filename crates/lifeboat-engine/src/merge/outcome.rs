@@ -2,8 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use lifeboat_components::synapse::merge::belongings::Mapped;
 use lifeboat_rules::plan::Plan;
 use serde::Serialize;
+
+use crate::import::ImportReport;
 
 /// What was done, or would be.
 #[derive(Debug, Clone, Default, Serialize)]
@@ -30,6 +33,12 @@ pub struct MergeOutcome {
     pub rooms: Vec<RoomDone>,
     /// Accounts that were added.
     pub users: Vec<String>,
+    /// Accounts whose belongings were replaced.
+    pub replaced: Vec<String>,
+    /// Accounts whose belongings went to others.
+    pub mapped: Vec<Mapped>,
+    /// Names of rooms that were added.
+    pub aliases: Vec<String>,
     /// Accounts that keep a name: members without an account.
     pub placeholders: Vec<String>,
     /// Memberships without account that were dropped.
@@ -40,16 +49,18 @@ pub struct MergeOutcome {
     pub media_equal: u64,
     /// Rows that were added, by table.
     pub rows: BTreeMap<String, u64>,
-    /// Events whose ids and content were checked in the target, and fit.
-    pub events_checked: u64,
-    /// Of those, events of a sample whose signatures fit.
-    pub events_signed: u64,
     /// What differs, was left out, or could not be checked.
     pub warnings: Vec<String>,
     /// What the package lacks, and what was left out for a reason.
     pub gaps: u64,
     /// Seconds it took.
     pub seconds: i64,
+    /// Rooms that were planned and of which there was nothing to add.
+    pub left_out: Vec<String>,
+    /// Whether Synapse was restarted after the import.
+    pub restarted: bool,
+    /// What was found when everything was looked at again; Matrix signed JSON by itself.
+    pub report: Option<ImportReport>,
     /// What to do next.
     pub next: Vec<String>,
 }

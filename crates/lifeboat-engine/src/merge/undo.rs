@@ -7,8 +7,8 @@ use lifeboat_components::synapse::merge::undo as back;
 use lifeboat_components::synapse::write::media::MediaStore;
 use lifeboat_components::synapse::write::target;
 
-use super::UndoOutcome;
 use super::apply::refused;
+use super::{UndoOutcome, files};
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::import::check::database_fault;
@@ -48,6 +48,7 @@ pub async fn undo(cx: &Context, server: &ServerRequest, id: &str) -> Result<Undo
         return Err(Failure::failed(what, remedy).because(first.join("; ")));
     }
     let files = journal::names(&session, id, Kind::File).await.map_err(refused)?;
+    let aside = journal::names(&session, id, Kind::Aside).await.map_err(refused)?;
     let undone = back::undo(&session, id).await.map_err(refused)?;
     target::commit(&session).await.map_err(database_fault)?;
     let mut outcome = UndoOutcome {
@@ -60,12 +61,13 @@ pub async fn undo(cx: &Context, server: &ServerRequest, id: &str) -> Result<Undo
         next: vec!["restart Synapse (all of its workers): it still shows what is gone".to_owned()],
         ..UndoOutcome::default()
     };
-    if !files.is_empty() {
+    if !files.is_empty() || !aside.is_empty() {
         let store = MediaStore::open(&opened.media_store).map_err(|e| {
             let what = format!("cannot open {}", opened.media_store.display());
             Failure::failed(what, "the rows are gone; files without a row do no harm").because(e)
         })?;
         remove(&store, &files, &mut outcome);
+        bring_back(&store, (id, &aside), &mut outcome);
     }
     Ok(outcome)
 }
@@ -78,6 +80,28 @@ fn remove(store: &MediaStore, files: &[String], outcome: &mut UndoOutcome) {
             Ok(()) => outcome.files += 1,
             Err(e) if e.kind() == ErrorKind::NotFound => {}
             Err(e) => outcome.warnings.push(format!("media {path} stays: {e}")),
+        }
+    }
+}
+
+/// Files that were set aside for others.
+fn bring_back(store: &MediaStore, (id, paths): (&str, &[String]), outcome: &mut UndoOutcome) {
+    for path in paths {
+        let (Some(from), Some(to)) = (store.place(&files::aside(id, path)), store.place(path))
+        else {
+            continue;
+        };
+        if !from.exists() {
+            continue;
+        }
+        // What lies in its place then came with the import, also if that was cut short.
+        let back = match std::fs::remove_file(&to) {
+            Err(e) if e.kind() != ErrorKind::NotFound => Err(e),
+            _ => store.set_aside(&from, &to),
+        };
+        if let Err(e) = back {
+            let kept = from.display();
+            outcome.warnings.push(format!("media {path} is not back, it is in {kept}: {e}"));
         }
     }
 }

@@ -13,7 +13,7 @@ use lifeboat_package::selection::{MediaScope, RoomPick, Scope, Selection};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use super::{EntryPlace, Package, PartEntries, damaged};
+use super::{EntryPlace, Package, PartEntries};
 use crate::failure::Failure;
 
 /// How deep spaces may lie in each other.
@@ -244,12 +244,7 @@ async fn each<T: DeserializeOwned>(
     for place in
         of_rooms.flat_map(|(_, found)| names.iter().filter_map(|n| found.get(*n))).flatten()
     {
-        let lines = package.content(place).await?;
-        for line in lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
-            let record = serde_json::from_slice(line)
-                .map_err(|e| damaged(place.record.path.as_str()).because(e))?;
-            with(record);
-        }
+        package.records(place).await?.into_iter().for_each(&mut with);
     }
     Ok(())
 }

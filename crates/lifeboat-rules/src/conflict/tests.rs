@@ -78,7 +78,7 @@ fn what_we_recommend_never_takes_anything_away() {
 
 #[test]
 fn account_alias_and_file_that_are_there_are_left_alone() {
-    for facts in [UserFacts::Same, UserFacts::Deactivated, UserFacts::Other] {
+    for facts in [UserFacts::Same, UserFacts::Changed, UserFacts::Deactivated, UserFacts::Other] {
         assert_eq!(user(facts).action, Action::Skip);
         assert!(!user(facts).allowed.contains(&Action::Add));
     }
@@ -89,4 +89,26 @@ fn account_alias_and_file_that_are_there_are_left_alone() {
         (user(UserFacts::Absent).action, alias(PlaceFacts::Free).action),
         (Action::Add, Action::Add)
     );
+}
+
+#[test]
+fn only_what_can_be_brought_back_can_be_replaced() {
+    assert!(user(UserFacts::Changed).allowed.contains(&Action::Replace));
+    assert!(alias(PlaceFacts::Other).allowed.contains(&Action::Replace));
+    assert!(media(PlaceFacts::Other).allowed.contains(&Action::Replace));
+    for facts in [UserFacts::Absent, UserFacts::Same, UserFacts::Deactivated, UserFacts::Other] {
+        assert!(!user(facts).allowed.contains(&Action::Replace), "{facts:?}");
+    }
+    let forked = RoomFacts { presence: Presence::Here, missing: 7, older: 6, ..NOTHING };
+    assert!(!room(forked).allowed.contains(&Action::Replace));
+    assert!(room(forked).reason.contains("cannot be replaced"));
+}
+
+#[test]
+fn every_account_can_be_mapped_and_no_file_and_no_room() {
+    for facts in [UserFacts::Absent, UserFacts::Same, UserFacts::Changed, UserFacts::Other] {
+        assert!(user(facts).allowed.contains(&Action::Map), "{facts:?}");
+    }
+    assert!(!media(PlaceFacts::Free).allowed.contains(&Action::Map));
+    assert!(!room(NOTHING).allowed.contains(&Action::Map));
 }

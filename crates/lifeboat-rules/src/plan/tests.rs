@@ -1,7 +1,7 @@
 //! Following an edited plan.
 
 use super::*;
-use crate::conflict::{Presence, RoomFacts, room};
+use crate::conflict::{Presence, RoomFacts, UserFacts, room, user};
 
 fn plan(facts: RoomFacts) -> Plan {
     let mut plan = Plan::new("p", "s.test");
@@ -60,4 +60,49 @@ fn yaml_keeps_texts_apart_from_its_own_signs() {
     assert!(text.contains("  - id: \"!a:s.test\"\n"), "{text}");
     assert!(text.contains("    name: \"A \\\"room\\\"\\U0000000a\"\n"), "{text}");
     assert!(text.contains("    allowed: [add, skip, stop]\n"), "{text}");
+}
+
+fn plan_of_users() -> Plan {
+    let mut plan = Plan::new("p", "s.test");
+    for id in ["@a:s.test", "@b:s.test"] {
+        plan.users.push(Line::new(id, None, user(UserFacts::Same)));
+    }
+    plan
+}
+
+#[test]
+fn account_that_is_there_can_be_mapped_to_another_of_the_same_server() {
+    let mut edited = plan_of_users();
+    edited.users[0].action = Action::Map;
+    edited.users[0].to = Some("@c:s.test".into());
+    assert!(edited.to_yaml().contains("    action: map\n    to: \"@c:s.test\"\n"));
+    let followed = plan_of_users().follow(&edited).expect("it is allowed");
+    assert!(!followed.is_done());
+    assert_eq!(followed.users, edited.users);
+    let mut asked = plan_of_users();
+    asked.map_users(&[("@a:s.test".into(), "@c:s.test".into())]).expect("it is allowed");
+    assert_eq!(asked, edited);
+    let refused = asked.map_users(&[("@x:s.test".into(), "@c:s.test".into())]);
+    assert!(matches!(refused, Err(PlanError::Unknown { .. })), "{refused:?}");
+}
+
+#[test]
+fn mapping_to_nothing_to_itself_elsewhere_in_a_chain_or_together_is_refused() {
+    let wanted = |pairs: &[(&str, &str)]| {
+        let pairs: Vec<(String, String)> =
+            pairs.iter().map(|(id, to)| (format!("@{id}:s.test"), (*to).to_owned())).collect();
+        plan_of_users().map_users(&pairs)
+    };
+    assert_eq!(wanted(&[("a", "@c:s.test"), ("b", "@d:s.test")]), Ok(()));
+    for pairs in [
+        &[("a", "")][..],
+        &[("a", "@a:s.test")],
+        &[("a", "@c:other.test")],
+        &[("a", "#c:s.test")],
+        &[("a", "@b:s.test"), ("b", "@c:s.test")],
+        &[("a", "@c:s.test"), ("b", "@c:s.test")],
+    ] {
+        let refused = wanted(pairs);
+        assert!(matches!(refused, Err(PlanError::Target { .. })), "{pairs:?}: {refused:?}");
+    }
 }

@@ -8,6 +8,7 @@ use crate::conflict::{Action, State};
 
 const HEAD: &str = "\
 # What the import would do. Change `action` to one of `allowed`; take a block out to skip it.
+# With `action: map` say `to: \"...\"`, the account or alias that it goes to.
 # missing_members: placeholder (a deactivated account keeps the name) or drop.
 ";
 
@@ -45,6 +46,9 @@ fn block(out: &mut String, line: &Line) {
     }
     push(out, format_args!("    state: {}\n", state(line.state)));
     push(out, format_args!("    action: {}\n", action(line.action)));
+    if let Some(to) = &line.to {
+        push(out, format_args!("    to: {}\n", quoted(to)));
+    }
     push(out, format_args!("    reason: {}\n", quoted(&line.reason)));
     let allowed: Vec<&str> = line.allowed.iter().map(|allowed| action(*allowed)).collect();
     push(out, format_args!("    allowed: [{}]\n", allowed.join(", ")));

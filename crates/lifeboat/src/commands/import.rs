@@ -7,11 +7,13 @@ use std::io::{Read, Write};
 use std::mem;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
 use lifeboat_engine::failure::Failure;
 use lifeboat_engine::import::{self, ImportOutcome, ImportPlan, ImportRequest, SEQUENCE_MARGIN};
 use lifeboat_engine::merge::{self, MergeRequest};
 
+use super::restart::RestartCommand;
 use super::selection::PickFlags;
 use super::server::{LaneFlags, ServerFlags};
 use super::{Ended, Exit, Session, story};
@@ -68,6 +70,13 @@ pub(crate) struct ImportFlags {
     /// Living server: bring everything it lacks, without naming what
     #[arg(long, conflicts_with = "verify", help_heading = "Living server")]
     merge: bool,
+    /// Living server: what belongs to the account FROM goes to the account TO; may be repeated
+    #[arg(long, value_name = "FROM=TO", conflicts_with = "verify", help_heading = "Living server")]
+    map_user: Vec<UserPair>,
+    /// Living server: restart Synapse with this command when the import is done, for example
+    /// 'systemctl restart matrix-synapse'; run without a shell
+    #[arg(long, value_name = "COMMAND", conflicts_with = "verify", help_heading = "Living server")]
+    restart_command: Option<RestartCommand>,
     /// Tell what would be done, and end; a living server is worked on, and nothing of it kept
     #[arg(long, conflicts_with = "verify")]
     dry_run: bool,
@@ -99,6 +108,23 @@ struct TrustFlags {
     accept_unsigned: bool,
 }
 
+/// An account of the package and one of the target.
+#[derive(Debug, Clone)]
+struct UserPair((String, String));
+
+impl FromStr for UserPair {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        // A name may have this sign in it; what begins an account's name comes nowhere else.
+        let (from, to) = text.split_once("=@").ok_or("write it as @old:server=@new:server")?;
+        if !from.starts_with('@') {
+            return Err("write it as @old:server=@new:server");
+        }
+        Ok(Self((from.to_owned(), format!("@{to}"))))
+    }
+}
+
 pub(crate) async fn run(session: &Session, flags: ImportFlags) -> Result<Ended, Failure> {
     let mut flags = flags;
     if let Some(ImportVerb::Undo(undo)) = flags.verb.take() {
@@ -108,12 +134,16 @@ pub(crate) async fn run(session: &Session, flags: ImportFlags) -> Result<Ended, 
     let merge_all = flags.merge;
     let selection = mem::take(&mut flags.picks).selection()?;
     let plan_file = flags.plan.take();
+    let restart = flags.restart_command.take().map(|command| living::restart(session, command));
+    let map_users: Vec<_> = mem::take(&mut flags.map_user).into_iter().map(|pair| pair.0).collect();
     let request = request(session, flags)?;
     let cx = &session.context;
-    let picked = plan_file.is_some() || !selection.is_everything();
+    let picked = plan_file.is_some() || !selection.is_everything() || !map_users.is_empty();
     let wanted = picked || merge_all;
     let ended = if !verify && merge::is_living(&request, wanted).await? {
-        living::merge(cx, MergeRequest { import: request, selection, plan_file, dry_run }).await?
+        let import = request;
+        let request = MergeRequest { import, selection, plan_file, map_users, restart, dry_run };
+        living::merge(cx, request).await?
     } else if picked {
         return Err(Failure::usage(
             "a part, or a plan, is for a living server; this database is empty",

@@ -3,13 +3,12 @@
 
 use std::ffi::OsString;
 use std::fs;
-use std::io::{self, BufRead, BufReader, Write};
+use std::io::{self, BufRead, BufReader};
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use lifeboat_testing::{Cluster, Homeserver, wait};
+use lifeboat_testing::{Homeserver, wait};
 use serde_json::Value;
 
 use crate::harbour::{Harbour, harbour, settled_facts};
@@ -68,7 +67,8 @@ pub(crate) fn kill_in(harbour: &Harbour, server: &Homeserver, stage: &str, until
     let mut held = None;
     if stage == LAST_STAGE {
         wait_for_stage(&mut told, ROWS);
-        held = Some(Held::table(cluster, server.database(), "lifeboat.import"));
+        let lock = "BEGIN; LOCK TABLE lifeboat.import IN ACCESS EXCLUSIVE MODE";
+        held = Some(cluster.hold(server.database(), lock).unwrap());
     }
     wait_for_stage(&mut told, stage);
     let reached = wait::until(PATIENCE, || {
@@ -89,43 +89,6 @@ fn wait_for_stage(told: &mut impl Iterator<Item = io::Result<String>>, stage: &s
         event["event"] == "stage" && event["name"] == stage
     });
     assert!(begun, "stage {stage} did not begin");
-}
-
-/// A table that nobody else can use until this is dropped.
-pub(crate) struct Held {
-    session: Child,
-}
-
-impl Held {
-    fn table(cluster: &Cluster, database: &str, table: &str) -> Self {
-        let lock = format!("BEGIN; LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE");
-        Self::by(cluster, database, &lock)
-    }
-
-    /// Holds what a statement without an answer takes.
-    pub(crate) fn by(cluster: &Cluster, database: &str, lock: &str) -> Self {
-        let mut session = Command::new(cluster.programs().join("psql"))
-            .args(["-X", "-q", "-A", "-t", "-U", "postgres", "-d", database])
-            .args(["-p", &cluster.port().to_string(), "-h"])
-            .arg(cluster.socket_directory())
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut asked = session.stdin.as_ref().unwrap();
-        writeln!(asked, "{lock}; SELECT 'held';").unwrap();
-        let mut answer = String::new();
-        BufReader::new(session.stdout.as_mut().unwrap()).read_line(&mut answer).unwrap();
-        assert_eq!(answer.trim(), "held");
-        Self { session }
-    }
-}
-
-impl Drop for Held {
-    fn drop(&mut self) {
-        drop(self.session.stdin.take());
-        drop(self.session.wait());
-    }
 }
 
 /// The database and the folders hold what the source's hold, and nothing else but the note of the

@@ -6,7 +6,6 @@ use lifeboat_testing::{Homeserver, Role, ServerOptions};
 
 use crate::crossing::tables;
 use crate::harbour::{Harbour, export, harbour, keygen, recipient};
-use crate::killed::Held;
 use crate::program::{DONE, GAPS, Said, import_words, lifeboat};
 
 /// It was refused so, saying all of this, and the target is what it was.
@@ -65,7 +64,7 @@ fn second_import_into_one_database_is_refused_while_the_first_works() {
     let server = harbour.world.empty_server("contested").unwrap();
     // What the first import holds as long as it works: the word lifeboat, in ASCII.
     let lock = "DO $$ BEGIN PERFORM pg_advisory_lock(x'6c696665626f6174'::bigint); END $$";
-    let first = Held::by(&harbour.world.cluster, "contested", lock);
+    let first = harbour.world.cluster.hold("contested", lock).unwrap();
     let said = harbour.import(&server, &[]);
     drop(first);
     assert_refused(&said, 1, &["contested", "another import", "wait for it to end"]);

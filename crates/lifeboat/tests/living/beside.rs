@@ -2,7 +2,9 @@
 
 use serde_json::{Value, json};
 
-use crate::port::{DONE, GAPS, Port, signer};
+use crate::port::{Port, signer};
+use crate::program::{DONE, GAPS};
+use crate::report;
 
 /// The rooms that go first, by their names in the seeding.
 const FIRST: [&str; 5] = ["lobby", "twelve", "six", "encrypted", "chat-1"];
@@ -44,6 +46,7 @@ fn everything_goes_in_two_steps_into_a_server_with_other_ids_and_another_key() {
     let outcome = port.import(&fresh, &package, &words).result(DONE);
     assert_eq!(outcome["rooms"].as_array().unwrap().len(), FIRST.len(), "{outcome}");
     assert!(outcome["warnings"].to_string().contains("old_signing_keys"), "{outcome}");
+    report::demand(&outcome, &[("client access", "not-checked")]);
     fresh.start().unwrap();
     use_up_ids(&port, &fresh);
 
@@ -59,6 +62,7 @@ fn everything_goes_in_two_steps_into_a_server_with_other_ids_and_another_key() {
     let again = port.import(&fresh, &package, &rest).result(GAPS);
     assert_eq!((&again["changed"], &again["id"]), (&json!(false), &Value::Null), "{again}");
     assert_eq!(port.rows(&fresh), rows);
+    report::demand(&again, &[("client access", "not-checked")]);
     fresh.start().unwrap();
     port.settle(&fresh);
     let after = port.facts(&fresh, "after");

@@ -5,7 +5,8 @@ use std::time::Duration;
 use lifeboat_testing::wait;
 use serde_json::{Value, json};
 
-use crate::port::{DONE, Port, call, escaped, undo};
+use crate::port::{Port, call, escaped, undo};
+use crate::program::DONE;
 
 /// The message in the middle of a room's timeline.
 fn middle(port: &Port, room: &str) -> String {

@@ -5,6 +5,10 @@
 mod beside;
 mod history;
 mod kept;
+mod person;
 mod port;
+#[path = "../e2e/program.rs"]
+mod program;
 mod purged;
+mod report;
 mod stretch;

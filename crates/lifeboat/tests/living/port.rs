@@ -1,19 +1,15 @@
 //! A seeded homeserver with its package, and what is done to it and asked of it.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use lifeboat_testing::http::{Answer, Request};
 use lifeboat_testing::{Homeserver, World, wait};
 use serde_json::{Value, json};
 
-/// Everything was done.
-pub(crate) const DONE: i32 = 0;
-/// Done, with gaps that are listed.
-pub(crate) const GAPS: i32 = 3;
+use crate::program::{DONE, GAPS, Said, import_words, lifeboat, server_words};
 
 /// A homeserver that runs, and a package of it.
 pub(crate) struct Port {
@@ -25,33 +21,13 @@ pub(crate) struct Port {
     recipient: String,
 }
 
-/// What the program said.
+/// Who has not read how much in a room, and who said it; users by their place in the seeding.
 #[derive(Debug)]
-pub(crate) struct Said {
-    pub(crate) stdout: String,
-    pub(crate) stderr: String,
-    pub(crate) exit: i32,
-}
-
-impl Said {
-    /// The result of a run that had to end with `exit`.
-    pub(crate) fn result(&self, exit: i32) -> Value {
-        assert_eq!((self.exit, self.stderr.as_str()), (exit, ""), "{self:?}");
-        let last = self.stdout.lines().last().unwrap_or_else(|| panic!("{self:?}"));
-        serde_json::from_str::<Value>(last).unwrap()["outcome"].clone()
-    }
-}
-
-/// Runs the program to its end, with nothing of ours in its environment.
-pub(crate) fn lifeboat<I: AsRef<OsStr>>(words: impl IntoIterator<Item = I>) -> Said {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_lifeboat"));
-    command.env_clear().stdin(Stdio::null()).args(words);
-    let output = command.output().unwrap();
-    Said {
-        stdout: String::from_utf8(output.stdout).unwrap(),
-        stderr: String::from_utf8(output.stderr).unwrap(),
-        exit: output.status.code().expect("ended by itself"),
-    }
+pub(crate) struct Unread {
+    pub(crate) reader: usize,
+    pub(crate) speaker: usize,
+    pub(crate) room: &'static str,
+    pub(crate) messages: u64,
 }
 
 impl Port {
@@ -93,7 +69,7 @@ impl Port {
 
     /// Imports a package.
     pub(crate) fn import(&self, server: &Homeserver, package: &Path, more: &[&str]) -> Said {
-        lifeboat(self.import_words(server, package, more))
+        quiet(lifeboat(self.import_words(server, package, more)))
     }
 
     /// The words of an import.
@@ -103,10 +79,8 @@ impl Port {
         package: &Path,
         more: &[&str],
     ) -> Vec<OsString> {
-        let mut words: Vec<OsString> = ["import".into(), package.into(), "--json".into()].to_vec();
-        words.extend(["-i".into(), self.identity.clone().into_os_string()]);
+        let mut words = import_words(package, &self.identity, server);
         words.extend(more.iter().map(Into::into));
-        words.extend(server_words(server));
         words
     }
 
@@ -173,24 +147,24 @@ impl Port {
         answer["event_id"].as_str().unwrap().to_owned()
     }
 
-    /// The first user reads all of a chat, then the second says something in it so many times; the
-    /// chat.
-    pub(crate) fn unread(&self, server: &Homeserver, messages: usize) -> String {
-        let room = self.room("chat-0");
-        let last = self.say(server, (1, &room), "the last that is read");
+    /// One user reads all of a room, then another says something in it so many times.
+    pub(crate) fn unread(&self, server: &Homeserver, unread: &Unread) {
+        let Unread { reader, speaker, room, messages } = *unread;
+        let room = self.room(room);
+        let last = self.say(server, (speaker, &room), "the last that is read");
         let path = format!("/_matrix/client/v3/rooms/{}/receipt/m.read/", escaped(&room));
         let path = path + &escaped(&last);
-        self.ask(server, ("POST", &path), Some("{}"));
+        let answer = call(server, ("POST", &path), Some(self.token(reader)), Some("{}"));
+        assert_eq!(answer.status, 200, "{}", answer.text());
         for number in 0..messages {
-            self.say(server, (1, &room), &format!("unread {number}"));
+            self.say(server, (speaker, &room), &format!("unread {number}"));
         }
-        assert_eq!(self.unread_of(server, &room), messages as u64);
-        room
+        assert_eq!(self.unread_of(server, reader, &room), messages, "{unread:?}");
     }
 
-    /// How much the first user has not read in a room.
-    pub(crate) fn unread_of(&self, server: &Homeserver, room: &str) -> u64 {
-        let seen = self.sync(server, 0, None);
+    /// How much a user has not read in a room.
+    pub(crate) fn unread_of(&self, server: &Homeserver, at: usize, room: &str) -> u64 {
+        let seen = self.sync(server, at, None);
         let counts = &seen["rooms"]["join"][room]["unread_notifications"];
         counts["notification_count"].as_u64().unwrap_or_else(|| panic!("{seen}"))
     }
@@ -230,6 +204,18 @@ impl Port {
         assert!(answer.unwrap(), "not in time: {question}");
     }
 
+    /// The content of every table by its hash, our own schema left out.
+    pub(crate) fn content(&self, server: &Homeserver) -> String {
+        self.sql(
+            server,
+            "SELECT string_agg(relname || ' ' || (xpath('/row/c/text()', query_to_xml(
+                 format('SELECT md5(coalesce(string_agg(t::text, chr(10) ORDER BY t::text), ''''))
+                         AS c FROM %I t', relname), false, true, '')))[1]::text, E'\\n'
+                 ORDER BY relname)
+             FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind = 'r'",
+        )
+    }
+
     /// Rows of every table, our own schema left out.
     pub(crate) fn rows(&self, server: &Homeserver) -> String {
         self.sql(
@@ -242,11 +228,17 @@ impl Port {
     }
 }
 
+/// Nothing is told beside what machines read.
+pub(crate) fn quiet(said: Said) -> Said {
+    assert_eq!(said.stderr, "", "{said:?}");
+    said
+}
+
 /// Takes an import back.
 pub(crate) fn undo(server: &Homeserver, id: &str) -> Said {
     let mut words: Vec<OsString> = ["import", "undo", id, "--json"].map(Into::into).to_vec();
     words.extend(server_words(server));
-    lifeboat(words)
+    quiet(lifeboat(words))
 }
 
 /// One call.
@@ -277,9 +269,4 @@ pub(crate) fn escaped(text: &str) -> String {
             _ => format!("%{byte:02X}"),
         })
         .collect()
-}
-
-fn server_words(server: &Homeserver) -> Vec<OsString> {
-    let paths = server.config_paths();
-    paths.into_iter().flat_map(|path| ["--synapse".into(), path.into_os_string()]).collect()
 }

@@ -39,11 +39,36 @@ pub async fn sample(client: &Client, seed: i64) -> Result<Vec<String>, PostgresE
     Ok(rows.iter().map(|row| row.get(0)).collect())
 }
 
-/// Compares what Synapse lists as the users' rooms with the state of those rooms, both ways.
+/// Draws, by `seed`, active users of this server among `users` and the members of `rooms`.
 ///
 /// # Errors
 /// [`PostgresError`] when the server refuses or is lost.
-pub async fn check(client: &Client, users: &[String]) -> Result<AccessFindings, PostgresError> {
+pub async fn sample_of(
+    client: &Client,
+    seed: i64,
+    (users, rooms): (&[String], &[String]),
+) -> Result<Vec<String>, PostgresError> {
+    let query = "SELECT name FROM users u WHERE coalesce(deactivated, 0) = 0
+          AND (name = ANY($3) OR EXISTS (SELECT FROM local_current_membership m
+                                         WHERE m.user_id = name AND m.room_id = ANY($4)))
+        ORDER BY hashtextextended(name, $1), name LIMIT $2";
+    let rows = client
+        .query(query, &[&seed, &USERS, &users, &rooms])
+        .await
+        .map_err(|e| PostgresError::sorted("drew a sample of users", e))?;
+    Ok(rows.iter().map(|row| row.get(0)).collect())
+}
+
+/// Compares what Synapse lists as the users' rooms with the state of those rooms, both ways; of all
+/// their rooms, or of some.
+///
+/// # Errors
+/// [`PostgresError`] when the server refuses or is lost.
+pub async fn check(
+    client: &Client,
+    users: &[String],
+    rooms: Option<&[String]>,
+) -> Result<AccessFindings, PostgresError> {
     let mut findings = AccessFindings::default();
     findings.users.checked = users.len() as u64;
     if users.is_empty() {
@@ -51,24 +76,29 @@ pub async fn check(client: &Client, users: &[String]) -> Result<AccessFindings, 
     }
     let users: Vec<String> = users.iter().map(|user| literal(user)).collect();
     let users = users.join(", ");
+    let some = rooms.map_or_else(String::new, |rooms| {
+        let rooms: Vec<String> = rooms.iter().map(|room| literal(room)).collect();
+        format!(" AND room_id = ANY(ARRAY[{}]::text[])", rooms.join(", "))
+    });
     let listed = format!(
         "SELECT m.user_id, m.room_id, m.membership, c.membership,
                 EXISTS (SELECT FROM current_state_events s WHERE s.room_id = m.room_id
                         AND s.type = 'm.room.create' AND s.state_key = ''),
                 EXISTS (SELECT FROM event_json j WHERE j.event_id = m.event_id)
-         FROM local_current_membership m
+         FROM (SELECT * FROM local_current_membership WHERE user_id IN ({users}){some}) m
          LEFT JOIN current_state_events c ON c.room_id = m.room_id
-           AND c.type = 'm.room.member' AND c.state_key = m.user_id
-         WHERE m.user_id IN ({users})"
+           AND c.type = 'm.room.member' AND c.state_key = m.user_id"
     );
     let mut rows = RowStream::start(client, "the memberships of users", &listed).await?;
     while let Some(row) = rows.next().await? {
         judge(&membership(&row), &mut findings);
     }
     let unlisted = format!(
-        "SELECT c.state_key, c.room_id FROM current_state_events c
-         WHERE c.type = 'm.room.member' AND c.membership = 'join' AND c.state_key IN ({users})
-           AND NOT EXISTS (SELECT FROM local_current_membership m
+        "SELECT c.state_key, c.room_id
+         FROM (SELECT * FROM current_state_events
+               WHERE type = 'm.room.member' AND membership = 'join'
+                 AND state_key IN ({users}){some}) c
+         WHERE NOT EXISTS (SELECT FROM local_current_membership m
                            WHERE m.room_id = c.room_id AND m.user_id = c.state_key)"
     );
     let mut rows = RowStream::start(client, "the state of rooms", &unlisted).await?;
@@ -126,6 +156,56 @@ pub async fn ask_as_clients(
                 findings.problem(user, format!("a token of this user is refused: {status} {code}"));
             }
             Err(error) => findings.problem(user, format!("the server did not answer: {error}")),
+        }
+    }
+    Ok(findings)
+}
+
+/// Asks the running server who is in some of these rooms, each as one member, who has to be told,
+/// and as one user who is no member and must not be, by their own access tokens.
+///
+/// # Errors
+/// [`PostgresError`] when the server refuses or is lost.
+pub async fn ask_about_rooms(
+    client: &Client,
+    seed: i64,
+    rooms: &[String],
+    port: u16,
+) -> Result<Findings, PostgresError> {
+    let query = "WITH t AS MATERIALIZED (
+            SELECT DISTINCT ON (t.user_id) t.user_id, t.token
+            FROM access_tokens t JOIN users u ON u.name = t.user_id
+            WHERE t.puppets_user_id IS NULL AND NOT coalesce(u.locked, false)
+              AND coalesce(t.valid_until_ms, 9223372036854775807)
+                  > extract(epoch FROM now()) * 1000
+            ORDER BY t.user_id, t.id DESC LIMIT 1000)
+        SELECT r.room, i.user_id, i.token, o.user_id, o.token
+        FROM (SELECT room FROM unnest($1::text[]) room
+              ORDER BY hashtextextended(room, $2) LIMIT $3) r
+        LEFT JOIN LATERAL (SELECT t.* FROM t JOIN local_current_membership m USING (user_id)
+                           WHERE m.room_id = r.room AND m.membership = 'join' LIMIT 1) i ON true
+        LEFT JOIN LATERAL (SELECT t.* FROM t
+                           WHERE NOT EXISTS (SELECT FROM local_current_membership m
+                                             WHERE m.user_id = t.user_id AND m.room_id = r.room
+                                               AND m.membership = 'join') LIMIT 1) o ON true";
+    let doing = |e| PostgresError::sorted("drew members of rooms", e);
+    let rows = client.query(query, &[&rooms, &seed, &CLIENTS]).await.map_err(doing)?;
+    let mut findings = Findings::default();
+    for row in &rows {
+        let room: &str = row.get(0);
+        for (at, wanted, who) in [(1, 200, "a member"), (3, 403, "no member")] {
+            let (user, token) =
+                (row.get::<_, Option<&str>>(at), row.get::<_, Option<String>>(at + 1));
+            let (Some(user), Some(token)) = (user, token.map(Zeroizing::new)) else { continue };
+            findings.checked += 1;
+            match ask::members_of(port, &token, room) {
+                Ok(status) if status == wanted => {}
+                Ok(status) => {
+                    let detail = format!("{user}, {who}, gets {status} instead of {wanted}");
+                    findings.problem(room, detail);
+                }
+                Err(error) => findings.problem(room, format!("the server did not answer: {error}")),
+            }
         }
     }
     Ok(findings)

@@ -81,7 +81,8 @@ pub struct EventFindings {
 }
 
 impl EventFindings {
-    fn add(&mut self, other: Self) {
+    /// Adds what another stretch of the same check found.
+    pub fn add(&mut self, other: Self) {
         self.content.add(other.content);
         self.redacted += other.redacted;
         self.signatures.add(other.signatures);

@@ -61,6 +61,11 @@ impl PackagedRooms {
         Ok(())
     }
 
+    /// Rooms that were counted already.
+    pub fn counted(rooms: impl IntoIterator<Item = (String, RoomCounts)>) -> Self {
+        Self(rooms.into_iter().collect())
+    }
+
     /// How many there are.
     pub fn len(&self) -> usize {
         self.0.len()

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::MergeError;
 use super::stage::{member, records};
+use crate::synapse::check::rooms::RoomCounts;
 use crate::synapse::pick::{ALIASES, CURRENT_STATE};
 use crate::synapse::read::summary::RoomSummary;
 
@@ -23,6 +24,8 @@ pub struct RoomsAbout {
     pub joining: BTreeSet<String>,
     /// Members of other servers, by room.
     pub remote: BTreeMap<String, u64>,
+    /// Entries of the current state, by room.
+    pub state: BTreeMap<String, u64>,
 }
 
 impl RoomsAbout {
@@ -44,6 +47,16 @@ impl RoomsAbout {
         Ok(ids)
     }
 
+    /// What the package says that a room has.
+    pub fn counts(&self, room: &str) -> RoomCounts {
+        let summary = self.rooms.get(room);
+        RoomCounts {
+            events: summary.map_or(0, |room| room.events),
+            members: summary.map_or(0, |room| room.members),
+            state: self.state.get(room).copied().unwrap_or(0),
+        }
+    }
+
     /// Takes the records of one entry, in a package of `server`.
     ///
     /// # Errors
@@ -60,6 +73,7 @@ impl RoomsAbout {
                     self.joining.insert(text("room_id"));
                 }
                 _ => {
+                    *self.state.entry(text("room_id")).or_default() += 1;
                     let joined = text("membership") == "join" && text("type") == "m.room.member";
                     if joined && !text("state_key").ends_with(&ours) {
                         *self.remote.entry(text("room_id")).or_default() += 1;

@@ -40,6 +40,10 @@ pub enum Kind {
     Media,
     /// A file of the media store, by path.
     File,
+    /// Rows that became others.
+    Change,
+    /// A file of the media store that was set aside, by path.
+    Aside,
 }
 
 impl Kind {
@@ -51,6 +55,8 @@ impl Kind {
             Self::Placeholder => "placeholder",
             Self::Media => "media",
             Self::File => "file",
+            Self::Change => "change",
+            Self::Aside => "aside",
         }
     }
 }
@@ -107,6 +113,28 @@ pub async fn note(
                ON CONFLICT DO NOTHING";
     run(client, "noted what was added", sql, &[&id, &kind.word(), &name, &facts]).await?;
     Ok(())
+}
+
+/// A name that stands after all others of its kind.
+pub(super) async fn next_name(
+    client: &Client,
+    id: &str,
+    (kind, name): (Kind, &str),
+) -> Result<String, MergeError> {
+    let sql = "SELECT count(*) FROM lifeboat.merge_item WHERE merge = $1 AND kind = $2";
+    let rows = ask(client, "read the journal of imports", sql, &[&id, &kind.word()]).await?;
+    let number: i64 = rows.first().map_or(0, |row| row.get(0));
+    Ok(format!("{number:010} {name}"))
+}
+
+/// Forgets an import that noted nothing; whether it did.
+///
+/// # Errors
+/// [`PostgresError`] when the server refuses or is lost.
+pub async fn forget_empty(client: &Client, id: &str) -> Result<bool, PostgresError> {
+    let sql = "DELETE FROM lifeboat.merge m WHERE id = $1
+                 AND NOT EXISTS (SELECT FROM lifeboat.merge_item i WHERE i.merge = m.id)";
+    Ok(run(client, "looked whether anything was changed", sql, &[&id]).await? > 0)
 }
 
 /// Notes objects without more to say.

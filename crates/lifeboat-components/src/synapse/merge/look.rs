@@ -4,32 +4,20 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use tokio_postgres::Client;
 
-use super::stage::{member, records};
+use super::stage::{Wanted, member, records};
 use super::{MergeError, ask};
 use crate::postgres::PostgresError;
 use crate::synapse::write::rows::EventRecord;
 
-/// Whether a room is there.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Presence {
-    /// It never was.
-    #[default]
-    Absent,
-    /// It was.
-    Gone,
-    /// It is not, and is kept out.
-    Blocked,
-    /// It is.
-    Here,
-}
-
 /// One room, as the target has it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct RoomThere {
-    /// Whether it is there.
-    pub presence: Presence,
-    /// A join is in progress.
-    pub joining: bool,
+    /// It is there.
+    pub here: bool,
+    /// It was there.
+    pub was_here: bool,
+    /// An administrator keeps it out.
+    pub blocked: bool,
 }
 
 /// What the target lacks of a room that is there.
@@ -106,30 +94,35 @@ pub async fn rooms(
                       EXISTS (SELECT FROM rooms r WHERE r.room_id = id)
                         OR EXISTS (SELECT FROM events e WHERE e.room_id = id),
                       EXISTS (SELECT FROM current_state_delta_stream d WHERE d.room_id = id),
-                      EXISTS (SELECT FROM blocked_rooms b WHERE b.room_id = id),
-                      EXISTS (SELECT FROM partial_state_rooms p WHERE p.room_id = id)
+                      EXISTS (SELECT FROM blocked_rooms b WHERE b.room_id = id)
                FROM unnest($1::text[]) id";
     let rows = ask(client, "looked for rooms", sql, &[&ids]).await?;
     let there = rows.iter().map(|row| {
-        let [here, was_here, blocked, joining] = [1, 2, 3, 4].map(|at| row.get(at));
-        let presence = match (here, blocked, was_here) {
-            (true, _, _) => Presence::Here,
-            (false, true, _) => Presence::Blocked,
-            (false, false, true) => Presence::Gone,
-            (false, false, false) => Presence::Absent,
-        };
-        (row.get(0), RoomThere { presence, joining })
+        let [here, was_here, blocked] = [1, 2, 3].map(|at| row.get(at));
+        (row.get(0), RoomThere { here, was_here, blocked })
     });
     Ok(there.collect())
 }
 
-/// The timelines of some rooms, from event records of the package.
+/// Those of some rooms with a join in progress.
+///
+/// # Errors
+/// [`PostgresError`] when the server refuses or is lost.
+pub async fn joining(client: &Client, ids: &[String]) -> Result<BTreeSet<String>, PostgresError> {
+    let sql = "SELECT room_id FROM partial_state_rooms WHERE room_id = ANY($1)";
+    let rows = ask(client, "looked for joins in progress", sql, &[&ids]).await?;
+    Ok(rows.iter().map(|row| row.get(0)).collect())
+}
+
+/// The timelines of some rooms, from event records of the package, as far as they are `inside` what
+/// was asked for.
 ///
 /// # Errors
 /// [`MergeError`] when a record cannot be read.
 pub fn timelines(
     lines: &[u8],
     rooms: &BTreeSet<String>,
+    inside: Wanted<'_>,
 ) -> Result<Vec<(String, TimelineEvent)>, MergeError> {
     let mut found = Vec::new();
     for line in lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
@@ -144,7 +137,8 @@ pub fn timelines(
             Some(crate::postgres::members::Member::Json(json)) => json,
             _ => "null",
         };
-        if json("outlier") == "true" || json("rejection_reason") != "null" {
+        let is_beside = json("outlier") == "true" || json("rejection_reason") != "null";
+        if is_beside || !inside(&row) {
             continue;
         }
         let depth = json("depth").parse().unwrap_or_default();

@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 
 use tokio_postgres::Client;
 
+use super::change::Owned;
 use super::insert::{Added, insert};
 use super::stage::{Stage, member, records, staged};
 use super::{MergeError, ask, run};
 use crate::postgres::PostgresError;
+use crate::postgres::columns::literal;
 use crate::postgres::members::Members;
 
 /// The table of uploaded files.
@@ -71,6 +73,36 @@ pub async fn add(client: &Client, stage: &Stage, ids: &[String]) -> Result<Added
         }
     }
     Ok(added)
+}
+
+/// Puts the staged rows of a file in place of those that are there, inside the caller's
+/// transaction; rows that are new.
+///
+/// # Errors
+/// [`MergeError`] when the database refuses.
+pub async fn replace(
+    client: &Client,
+    stage: &Stage,
+    (id, media_id): (&str, &str),
+) -> Result<u64, MergeError> {
+    let mut rows = 0;
+    for table in [FILES, THUMBNAILS].into_iter().filter(|table| stage.takes(table)) {
+        let of = Owned::new(table, "media_id", media_id);
+        let before = of.rows(client).await?;
+        of.remove(client).await?;
+        let condition = format!("s.media_id = {}", literal(media_id));
+        insert(client, stage, table, &condition).await?;
+        rows += of.note(client, id, &before).await?;
+    }
+    Ok(rows)
+}
+
+/// Gives the staged files of one account to another.
+///
+/// # Errors
+/// [`MergeError`] when the database refuses.
+pub async fn rename(client: &Client, stage: &Stage, names: (&str, &str)) -> Result<(), MergeError> {
+    stage.rename(client, (FILES, "user_id"), names).await
 }
 
 /// Removes rows that were added.

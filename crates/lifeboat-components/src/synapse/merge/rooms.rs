@@ -13,7 +13,7 @@ use crate::synapse::schema::SequenceState;
 use crate::synapse::sequences;
 
 /// The tables of a room in the order in which foreign keys and triggers want them.
-pub(super) const TABLES: [&str; 38] = [
+pub(super) const TABLES: [&str; 36] = [
     "rooms",
     "events",
     "event_json",
@@ -33,8 +33,6 @@ pub(super) const TABLES: [&str; 38] = [
     "room_memberships",
     "local_current_membership",
     "room_depth",
-    "room_aliases",
-    "room_alias_servers",
     "room_retention",
     "event_expiry",
     "timeline_gaps",
@@ -68,8 +66,6 @@ pub enum Missing {
 pub struct RoomBatch<'a> {
     /// The rooms; their rows are staged.
     pub rooms: &'a [String],
-    /// Aliases that may be taken.
-    pub aliases: &'a [String],
     /// The server's name.
     pub server: &'a str,
     /// Members without account.
@@ -114,7 +110,6 @@ pub async fn add(
         .await?;
     whole_state(client).await?;
     members(client, batch_of, &mut added).await?;
-    take_aliases(client, batch_of.aliases).await?;
     for table in TABLES {
         let rows = insert(client, stage, table, &condition(table)).await?;
         if rows > 0 {
@@ -140,7 +135,6 @@ async fn clear_leftovers(
     for table in Catalogue::known().tables().filter(is_ours) {
         let (name, of_events) = (quoted(table.name), "SELECT event_id FROM lifeboat_event_map");
         let sql = match (table.path, table.name) {
-            (_, "room_aliases") => continue,
             (Path::RoomId, _) => format!("DELETE FROM {name} WHERE room_id = ANY($1)"),
             (Path::Event, _) => format!(
                 "DELETE FROM {name} WHERE event_id IN ({of_events}) AND cardinality($1::text[]) > 0"
@@ -149,12 +143,6 @@ async fn clear_leftovers(
         };
         run(client, "cleared what a purge left", &sql, &[&rooms]).await?;
     }
-    let sql = format!(
-        "DELETE FROM room_alias_servers s USING {} a WHERE a.room_alias = s.room_alias
-           AND NOT EXISTS (SELECT FROM room_aliases t WHERE t.room_alias = s.room_alias)",
-        staged("room_aliases")
-    );
-    run(client, "cleared what a purge left", &sql, &[]).await?;
     let sql = "DELETE FROM blocked_rooms WHERE room_id = ANY($1)";
     run(client, "lifted the block of rooms", sql, &[&rooms]).await?;
     Ok(())
@@ -234,14 +222,6 @@ async fn members(
     Ok(())
 }
 
-async fn take_aliases(client: &Client, aliases: &[String]) -> Result<(), MergeError> {
-    for table in ["room_aliases", "room_alias_servers"] {
-        let sql = format!("DELETE FROM {} WHERE room_alias <> ALL($1)", staged(table));
-        run(client, "chose the aliases", &sql, &[&aliases]).await?;
-    }
-    Ok(())
-}
-
 /// Which staged rows of a table go in.
 fn condition(table: &str) -> String {
     let account = "EXISTS (SELECT FROM users u WHERE u.name = s.user_id)
@@ -256,10 +236,6 @@ fn condition(table: &str) -> String {
                                    WHERE v.user_id = s.user_id AND v.version = s.version)
              AND EXISTS (SELECT FROM {} r WHERE r.room_id = s.room_id)",
             staged("rooms")
-        ),
-        "room_alias_servers" => format!(
-            "EXISTS (SELECT FROM {} a WHERE a.room_alias = s.room_alias)",
-            staged("room_aliases")
         ),
         "event_search" | "event_labels" => of_event().to_owned(),
         _ => belongs(table).to_owned(),

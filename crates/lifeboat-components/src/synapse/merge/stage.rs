@@ -195,6 +195,24 @@ impl Stage {
         Ok(rows)
     }
 
+    /// Gives staged rows with one name in a column another one.
+    ///
+    /// # Errors
+    /// [`MergeError`] when the database refuses.
+    pub async fn rename(
+        &self,
+        client: &Client,
+        (table, column): (&str, &str),
+        (from, to): (&str, &str),
+    ) -> Result<(), MergeError> {
+        if self.columns(table).is_some_and(|mut all| all.any(|c| c.name == column)) {
+            let (table, column) = (staged(table), quoted(column));
+            let sql = format!("UPDATE {table} SET {column} = $2 WHERE {column} = $1");
+            super::run(client, "gave the package's rows a name", &sql, &[&from, &to]).await?;
+        }
+        Ok(())
+    }
+
     /// How many events of each room are staged.
     ///
     /// # Errors

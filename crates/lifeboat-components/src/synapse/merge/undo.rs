@@ -6,7 +6,7 @@ use tokio_postgres::Client;
 
 use super::history::{Filled, NOTIFICATIONS, OF_EVENTS};
 use super::journal::{self, Kind};
-use super::{MergeError, ask, media, run, users};
+use super::{MergeError, ask, change, media, run, users};
 use crate::postgres::columns::quoted;
 use crate::synapse::catalogue::{Catalogue, Path};
 use crate::synapse::check::tables;
@@ -76,6 +76,7 @@ pub async fn obstacles(client: &Client, id: &str) -> Result<Vec<String>, MergeEr
     }
     let mut all = names;
     all.extend(journal::names(client, id, Kind::History).await?);
+    found.extend(change::obstacles(client, id).await?);
     for (name, later) in journal::built_upon(client, id, &all).await? {
         found.push(format!("room {name}: import {later} builds on it; take that back first"));
     }
@@ -110,7 +111,7 @@ async fn of_account(
 /// # Errors
 /// [`MergeError`] when the database refuses.
 pub async fn undo(client: &Client, id: &str) -> Result<Undone, MergeError> {
-    let mut undone = Undone::default();
+    let mut undone = Undone { rows: change::undo(client, id).await?, ..Undone::default() };
     for (room, filled) in journal::items::<Filled>(client, id, Kind::History).await? {
         undone.rows += empty(client, &room, &filled).await?;
         undone.histories.push(room);

@@ -96,7 +96,11 @@ pub async fn add(
 
 /// Accounts of this server come into the user directory when they are made or change their names,
 /// which these will not.
-async fn list(client: &Client, users: &[String], added: &mut Added) -> Result<(), MergeError> {
+pub(super) async fn list(
+    client: &Client,
+    users: &[String],
+    added: &mut Added,
+) -> Result<(), MergeError> {
     let sql = "INSERT INTO user_directory (user_id, room_id, display_name, avatar_url)
                SELECT u.name, NULL, p.displayname, p.avatar_url FROM users u
                LEFT JOIN profiles p ON p.full_user_id = u.name

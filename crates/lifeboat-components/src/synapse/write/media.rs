@@ -87,6 +87,21 @@ impl MediaStore {
         fs::remove_file(partial)
     }
 
+    /// Moves the file at `from` to `to`, where nothing is; whether there was one to move.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn set_aside(&self, from: &Path, to: &Path) -> io::Result<bool> {
+        if let Some(folder) = to.parent() {
+            self.make_folders(folder)?;
+        }
+        match fs::hard_link(from, to) {
+            Ok(()) => fs::remove_file(from).map(|()| true),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(e) => Err(e),
+        }
+    }
+
     fn make_folders(&self, folder: &Path) -> io::Result<()> {
         if folder.is_dir() {
             return Ok(());

@@ -36,7 +36,8 @@ pub(super) async fn events(cx: &Context, subject: &Subject) -> Result<[Check; 2]
     Ok([content(&found), signatures(&found, has_own, of_others)])
 }
 
-fn content(found: &EventFindings) -> Check {
+/// The check of ids and content.
+pub(crate) fn content(found: &EventFindings) -> Check {
     let mut findings = found.content.clone();
     let unknown = total(&found.unknown);
     let mut summary = vec![format!("ids and content of {} events", findings.checked)];
@@ -53,7 +54,8 @@ fn content(found: &EventFindings) -> Check {
     Check::made("events", summary, findings)
 }
 
-fn signatures(found: &EventFindings, has_own: bool, of_others: u64) -> Check {
+/// The check of signatures.
+pub(crate) fn signatures(found: &EventFindings, has_own: bool, of_others: u64) -> Check {
     let mut findings = found.signatures.clone();
     let without = total(&found.without_key);
     if findings.checked == 0 {

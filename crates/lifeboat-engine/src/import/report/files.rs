@@ -1,6 +1,9 @@
 //! Media files and configuration.
 
+use std::path::Path;
+
 use futures_util::{TryStreamExt, stream};
+use lifeboat_components::synapse::check::run::Run;
 use lifeboat_components::synapse::check::{Findings, files};
 use lifeboat_components::synapse::config::compare::{Severity, compare_for_restore};
 use lifeboat_components::synapse::config::place::{PlaceAction, plan_config_files};
@@ -8,7 +11,6 @@ use lifeboat_components::synapse::read::media::MediaRecord;
 use lifeboat_package::id::Section;
 
 use super::Check;
-use super::rows::read;
 use super::subject::Subject;
 use crate::context::{Context, Unit};
 use crate::failure::Failure;
@@ -24,16 +26,37 @@ pub(super) async fn media(cx: &Context, subject: &Subject) -> Result<Check, Fail
         return Ok(Check::not_checked("media", "the package holds no media"));
     }
     cx.stage("check media", index.iter().map(|entry| entry.record.records).sum(), Unit::Items);
-    let (mut findings, mut bytes) = (Findings::default(), 0);
+    let mut hashed = Hashed { run: subject.run, findings: Findings::default(), bytes: 0 };
     for entry in index {
-        let mut records: Vec<MediaRecord> = Vec::new();
-        read(subject, entry, |line| {
-            records.push(serde_json::from_slice(line)?);
-            Ok(())
-        })
-        .await?;
+        let records = subject.package.records::<MediaRecord>(entry).await?;
+        hashed.hash(cx, (&subject.opened.media_store, subject.lanes), records).await?;
+    }
+    Ok(hashed.check())
+}
+
+/// What was found of files that were hashed.
+pub(crate) struct Hashed {
+    /// When.
+    pub(crate) run: Run,
+    /// What is wrong.
+    pub(crate) findings: Findings,
+    /// Their bytes.
+    pub(crate) bytes: u64,
+}
+
+impl Hashed {
+    /// Hashes the files of these records below `root`, some at a time.
+    ///
+    /// # Errors
+    /// [`Failure`] when a thread ends early.
+    pub(crate) async fn hash(
+        &mut self,
+        cx: &Context,
+        (root, lanes): (&Path, usize),
+        records: Vec<MediaRecord>,
+    ) -> Result<(), Failure> {
         let looks = records.into_iter().map(|record| {
-            let root = subject.opened.media_store.clone();
+            let root = root.to_owned();
             // Reading and hashing block: off the runtime.
             let look = tokio::task::spawn_blocking(move || (files::look(&root, &record), record));
             Ok::<_, Failure>(async move {
@@ -42,16 +65,22 @@ pub(super) async fn media(cx: &Context, subject: &Subject) -> Result<Check, Fail
                 })
             })
         });
-        let mut looks = stream::iter(looks).try_buffer_unordered(subject.lanes);
+        let mut looks = stream::iter(looks).try_buffer_unordered(lanes);
         while let Some((state, record)) = looks.try_next().await? {
-            bytes += record.length;
-            files::judge(&record, state, subject.run, &mut findings);
+            self.bytes += record.length;
+            files::judge(&record, state, self.run, &mut self.findings);
             cx.advance(1);
         }
+        Ok(())
     }
-    findings.problems.sort_by(|a, b| a.object.cmp(&b.object));
-    let summary = format!("{} files of {bytes} bytes hashed at the target", findings.checked);
-    Ok(Check::made("media", summary, findings))
+
+    /// The check.
+    pub(crate) fn check(mut self) -> Check {
+        self.findings.problems.sort_by(|a, b| a.object.cmp(&b.object));
+        let (files, bytes) = (self.findings.checked, self.bytes);
+        let summary = format!("{files} files of {bytes} bytes hashed at the target");
+        Check::made("media", summary, self.findings)
+    }
 }
 
 /// Compares settings that matter, and files.

@@ -4,7 +4,6 @@ use lifeboat_components::synapse::check::{Findings, access, positions, tables};
 use lifeboat_components::synapse::schema::SequenceState;
 
 use super::Check;
-use super::rows::read;
 use super::subject::Subject;
 use crate::context::{Context, Unit};
 use crate::failure::Failure;
@@ -22,7 +21,7 @@ pub(super) async fn access(cx: &Context, subject: &Subject) -> Result<Check, Fai
     if users.is_empty() {
         return Ok(Check::not_checked("access", "the server has no active users"));
     }
-    let found = access::check(&session, &users).await.map_err(database_fault)?;
+    let found = access::check(&session, &users, None).await.map_err(database_fault)?;
     let summary = format!(
         "{} users drawn: {} rooms they are in, {} they are not in",
         found.users.checked, found.joined, found.others
@@ -57,11 +56,7 @@ pub(super) async fn client_access(subject: &Subject) -> Result<Check, Failure> {
 pub(super) async fn sequences(subject: &Subject) -> Result<Check, Failure> {
     let mut saved: Vec<SequenceState> = Vec::new();
     for entry in subject.contents.named("sequences") {
-        read(subject, entry, |line| {
-            saved.push(serde_json::from_slice(line)?);
-            Ok(())
-        })
-        .await?;
+        saved.extend(subject.package.records::<SequenceState>(entry).await?);
     }
     let how = (subject.run, subject.margin);
     let mut findings = Findings::default();

@@ -19,9 +19,13 @@ impl ImportReport {
             ),
             line("seed", &format!("{}, for the samples", self.seed)),
         ];
-        for check in &self.checks {
-            lines.extend(of_check(check));
-        }
+        lines.extend(self.findings());
+        lines
+    }
+
+    /// Its checks, whether it is signed, and the verdict.
+    pub fn findings(&self) -> Vec<String> {
+        let mut lines: Vec<String> = self.checks.iter().flat_map(of_check).collect();
         lines.push(match &self.signed_by {
             Some(key) => line("signed", &format!("by {} with {key}", self.server_name)),
             None => line("unsigned", "no signing key of the target could be read"),

@@ -1,9 +1,16 @@
 //! Import into a living server, and taking one back.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
 use lifeboat_engine::context::Context;
 use lifeboat_engine::failure::Failure;
-use lifeboat_engine::merge::{self, MergeOutcome, MergeRequest, RoomDone, UndoOutcome};
+use lifeboat_engine::import::ImportReport;
+use lifeboat_engine::merge::{
+    self, Mapped, MergeOutcome, MergeRequest, Restart, RoomDone, UndoOutcome,
+};
 
+use super::super::restart::RestartCommand;
 use super::super::server::ServerFlags;
 use super::super::{Ended, Exit, Session, story};
 use crate::size;
@@ -26,9 +33,16 @@ pub(crate) struct UndoFlags {
     server: ServerFlags,
 }
 
+/// What restarts Synapse.
+pub(super) fn restart(session: &Session, command: RestartCommand) -> Restart {
+    let environment = session.environment.clone();
+    Restart { words: command.to_string(), run: Arc::new(move || command.run(&environment)) }
+}
+
 pub(super) async fn merge(cx: &Context, request: MergeRequest) -> Result<Ended, Failure> {
     let outcome = merge::merge(cx, request).await?;
-    let exit = Exit::with_gaps(outcome.gaps);
+    let is_valid = outcome.report.as_ref().is_none_or(|report| report.valid);
+    let exit = if is_valid { Exit::with_gaps(outcome.gaps) } else { Exit::NotValid };
     Ok(Ended::new("import", &outcome, lines(&outcome), exit))
 }
 
@@ -48,7 +62,7 @@ fn lines(outcome: &MergeOutcome) -> Vec<String> {
     if let Some(plan) = &outcome.plan {
         let parts = [("room", &plan.rooms), ("account", &plan.users), ("media", &plan.media)];
         for (word, planned) in parts {
-            let there = planned.iter().filter(|line| line.allowed.len() == 1).count();
+            let there = planned.iter().filter(|line| line.is_there()).count();
             let text = format!("{} selected, {there} there already", planned.len());
             lines.push(story::line(word, &text));
         }
@@ -61,6 +75,7 @@ fn lines(outcome: &MergeOutcome) -> Vec<String> {
     let warnings = outcome.warnings.iter().take(TOLD);
     lines.extend(warnings.map(|warning| story::line("WARNING", warning)));
     lines.extend(more(outcome.warnings.len(), "warning", "warnings"));
+    lines.extend(outcome.report.iter().flat_map(ImportReport::findings));
     lines.push(story::line("gaps", &outcome.gaps.to_string()));
     let seconds = u64::try_from(outcome.seconds).unwrap_or(0);
     lines.push(story::line("took", &size::seconds(seconds)));
@@ -84,15 +99,34 @@ fn done(outcome: &MergeOutcome) -> Vec<String> {
         "accounts",
         &format!("{accounts} {would}added; {holders} made that keep a name, {dropped} dropped"),
     ));
+    for mapped in outcome.mapped.iter().take(TOLD) {
+        lines.push(story::line("mapped", &mapped_line(mapped, would)));
+    }
+    for user in outcome.replaced.iter().take(TOLD) {
+        lines.push(story::line("replaced", &format!("{would}set up as in the package: {user}")));
+    }
+    let aliases = outcome.aliases.iter().take(TOLD);
+    lines.extend(aliases.map(|alias| story::line("alias", &format!("{would}added: {alias}"))));
     let (written, equal) = (outcome.media_written, outcome.media_equal);
     lines.push(story::line("files", &format!("{written} written, {equal} there already")));
-    let (checked, signed) = (outcome.events_checked, outcome.events_signed);
-    let text = format!("{checked} events whose content fits their id, {signed} signatures fit");
-    lines.push(story::line("checked", &text));
     if let Some(id) = &outcome.id {
         lines.push(story::line("import", id));
     }
     lines
+}
+
+fn mapped_line(mapped: &Mapped, would: &str) -> String {
+    let count = |rows: &BTreeMap<String, u64>| size::count(rows.values().sum(), "row", "rows");
+    let Mapped { from, to, rows, gave_way, stays, events } = mapped;
+    let kinds: Vec<&str> = stays.keys().map(String::as_str).collect();
+    format!(
+        "{from} to {to}: {} {would}added, {} gave way; stays with the old name: {}{}{}",
+        count(rows),
+        count(gave_way),
+        size::count(*events, "signed event", "signed events"),
+        if kinds.is_empty() { "" } else { ", rows of " },
+        kinds.join(", ")
+    )
 }
 
 fn more(count: usize, one: &str, many: &str) -> Option<String> {
