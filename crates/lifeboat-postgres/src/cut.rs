@@ -24,6 +24,19 @@ const PLANNER: &str = "SET random_page_cost = 1.1; SET work_mem = '64MB';
 
 /// SQLSTATE of a table that is not there (PostgreSQL documentation, appendix A).
 const UNDEFINED_TABLE: &str = "42P01";
+/// SQLSTATE of a lock that was not given in time.
+const LOCK_NOT_AVAILABLE: &str = "55P03";
+
+/// What became of a table that was to be held.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hold {
+    /// It stays until the snapshot ends.
+    Held,
+    /// It was dropped.
+    Gone,
+    /// Another session has it locked, as one that is about to drop it has.
+    Locked,
+}
 
 /// An open snapshot. It lasts as long as this value.
 pub struct Cut {
@@ -69,14 +82,14 @@ impl Cut {
         &self.anchor
     }
 
-    /// Keeps a table from being dropped as long as the snapshot lasts. False when it is gone
-    /// already: a snapshot shows that a table was there, and not its rows once it is dropped.
+    /// Keeps a table from being dropped as long as the snapshot lasts. A snapshot shows that a table
+    /// was there, and not its rows once it is dropped.
     ///
-    /// A table that cannot be held for another reason counts as there; reading it will tell.
+    /// A table that cannot be held for another reason counts as held; reading it will tell.
     ///
     /// # Errors
     /// [`PostgresError`] when the server is lost.
-    pub async fn hold(&self, table: &str) -> Result<bool, PostgresError> {
+    pub async fn hold(&self, table: &str) -> Result<Hold, PostgresError> {
         let doing = |e| PostgresError::sorted("held a table", e);
         let lock = format!(
             "SAVEPOINT held; SET LOCAL lock_timeout = '5s';
@@ -84,7 +97,7 @@ impl Cut {
             quoted(table)
         );
         let refused = match self.anchor.batch_execute(&lock).await.map_err(doing) {
-            Ok(()) => return Ok(true),
+            Ok(()) => return Ok(Hold::Held),
             Err(error @ PostgresError::Lost { .. }) => return Err(error),
             Err(refused) => refused,
         };
@@ -92,7 +105,11 @@ impl Cut {
             .batch_execute("ROLLBACK TO SAVEPOINT held; RELEASE SAVEPOINT held")
             .await
             .map_err(doing)?;
-        Ok(refused.code() != Some(UNDEFINED_TABLE))
+        Ok(match refused.code() {
+            Some(UNDEFINED_TABLE) => Hold::Gone,
+            Some(LOCK_NOT_AVAILABLE) => Hold::Locked,
+            _ => Hold::Held,
+        })
     }
 
     /// Another session on the same snapshot.

@@ -2,7 +2,7 @@
 
 use lifeboat_components::postgres::columns::read_tables;
 use lifeboat_components::postgres::connect::{CertificateCheck, Connector};
-use lifeboat_components::postgres::cut::Cut;
+use lifeboat_components::postgres::cut::{Cut, Hold};
 use lifeboat_testing::Role;
 
 use crate::standing_synapse::standing_synapse;
@@ -27,8 +27,12 @@ async fn table_that_was_dropped_is_told_and_one_that_is_held_cannot_be_dropped()
     assert_eq!(names(read_tables(cut.anchor()).await.unwrap()), ["high", "low"]);
     cluster.psql("tides", "DROP TABLE low").unwrap();
     assert_eq!(names(read_tables(cut.anchor()).await.unwrap()), ["high", "low"]);
-    assert!(!cut.hold("low").await.unwrap());
-    assert!(cut.hold("high").await.unwrap());
+    assert_eq!(cut.hold("low").await.unwrap(), Hold::Gone);
+    let lock = "BEGIN; LOCK TABLE high IN ACCESS EXCLUSIVE MODE";
+    let locked = cluster.hold("tides", lock).unwrap();
+    assert_eq!(cut.hold("high").await.unwrap(), Hold::Locked);
+    drop(locked);
+    assert_eq!(cut.hold("high").await.unwrap(), Hold::Held);
     let drop = "SET lock_timeout = '50ms'; DROP TABLE high";
     let refused = cluster.psql("tides", drop).unwrap_err().to_string();
     assert!(refused.contains("lock timeout"), "{refused}");

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use lifeboat_components::postgres::PostgresError;
 use lifeboat_components::postgres::columns::{Table, read_tables};
-use lifeboat_components::postgres::cut::Cut;
+use lifeboat_components::postgres::cut::{Cut, Hold};
 use lifeboat_components::synapse::choose::{ChooseError, Chosen, choose};
 use lifeboat_components::synapse::config::SynapseConfig;
 use lifeboat_components::synapse::facts::{self, Versions};
@@ -189,15 +189,24 @@ async fn hold(
 ) -> Result<Vec<lifeboat_package::flow::Gap>, PostgresError> {
     let mut gaps = Vec::new();
     for name in tables.iter().map(|table| table.name.clone()).collect::<Vec<_>>() {
-        if layout::comes_and_goes(&name) && !cut.hold(&name).await? {
-            tables.retain(|table| table.name != name);
-            gaps.push(gap(
+        if !layout::comes_and_goes(&name) {
+            continue;
+        }
+        let (kind, detail, remedy) = match cut.hold(&name).await? {
+            Hold::Held => continue,
+            Hold::Gone => (
                 "table-vanished",
-                &name,
                 "the server dropped it when the export began",
                 "none: what it was needed for is done",
-            ));
-        }
+            ),
+            Hold::Locked => (
+                "table-locked",
+                "another session had it locked when the export began, as one that drops it does",
+                "see whether it is still there; if so, export again when nobody changes it",
+            ),
+        };
+        tables.retain(|table| table.name != name);
+        gaps.push(gap(kind, &name, detail, remedy));
     }
     Ok(gaps)
 }
