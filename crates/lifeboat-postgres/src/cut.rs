@@ -82,8 +82,8 @@ impl Cut {
         &self.anchor
     }
 
-    /// Keeps a table from being dropped as long as the snapshot lasts. A snapshot shows that a table
-    /// was there, and not its rows once it is dropped.
+    /// Keeps a table from being dropped as long as the snapshot lasts. A snapshot shows that a
+    /// table was there, and not its rows once it is dropped.
     ///
     /// A table that cannot be held for another reason counts as held; reading it will tell.
     ///
