@@ -10,7 +10,6 @@ use serde_json::{Map, Value, json};
 
 use crate::content::{relate, rewrite};
 use crate::event::{Loss, ORIGINAL, PastEvent};
-use crate::ghost;
 use crate::ids::Ids;
 use crate::members::{Entrance, Members, Standing};
 use crate::state::{Makers, beginning, state};
@@ -130,6 +129,24 @@ pub fn creation(
     beginning(room, create, ids, cast)
 }
 
+impl Call {
+    /// Lets the application service do it, where that may be; whether it may, and did not before.
+    pub fn stand_in(&mut self, cast: &Cast) -> bool {
+        let changes = self.may_stand_in && self.sender != cast.bot;
+        if changes {
+            self.sender.clone_from(&cast.bot);
+        }
+        changes
+    }
+
+    /// Leaves out what the event was, so that it takes less room; whether there was something.
+    pub fn forget_original(&mut self) -> bool {
+        let (Act::Send { content, .. } | Act::State { content, .. } | Act::Redact { content, .. }) =
+            &mut self.act;
+        content.remove(ORIGINAL).is_some()
+    }
+}
+
 impl<'a> Script<'a> {
     /// The script of a room with these events.
     pub fn new(cast: &'a Cast, events: &[PastEvent], erased: &'a HashSet<String>) -> Self {
@@ -152,6 +169,16 @@ impl<'a> Script<'a> {
         if let Some(standing) = Standing::parse(word) {
             self.members.set(user, standing);
         }
+    }
+
+    /// Whether somebody neither is in the room nor is asked in.
+    pub fn is_outside(&self, user: &str) -> bool {
+        self.members.of(user) == Standing::Out
+    }
+
+    /// Whether an event is taken back later: what it says is not told.
+    pub fn is_redacted(&self, event: &PastEvent) -> bool {
+        self.redacted.contains_key(&event.id)
     }
 
     /// Takes in an event that was told before.
@@ -327,9 +354,4 @@ fn emptied(kind: &str) -> Map<String, Value> {
         _ => json!({}),
     };
     content.as_object().cloned().unwrap_or_default()
-}
-
-/// Whether a user id is a ghost's.
-pub fn is_ghost(user: &str) -> bool {
-    user.strip_prefix('@').is_some_and(|user| user.starts_with(ghost::PREFIX))
 }

@@ -11,6 +11,8 @@ pub struct Told {
     pub old: String,
     /// What it is now.
     pub new: String,
+    /// Whether it says so itself, and not its redaction.
+    pub is_itself: bool,
 }
 
 /// A page of a room, newest first.
@@ -40,10 +42,10 @@ pub(super) fn page(answer: &Value) -> Page {
         // What is redacted says no more what it was; its redaction does.
         let target = event.content.get("redacts").and_then(Value::as_str).map(str::to_owned);
         if let (Some(old), Some(new)) = (text("redacts"), target.or(event.redacts)) {
-            told.push(Told { old, new });
+            told.push(Told { old, new, is_itself: false });
         }
         if let Some(old) = text("event_id") {
-            told.push(Told { old, new: event.event_id });
+            told.push(Told { old, new: event.event_id, is_itself: true });
         }
     }
     let next = answer.get("end").and_then(Value::as_str).map(str::to_owned);

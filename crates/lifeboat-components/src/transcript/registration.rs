@@ -7,9 +7,6 @@ use lifeboat_transcript::ghost;
 use thiserror::Error;
 use zeroize::Zeroizing;
 
-/// Bytes of a registration file.
-pub const REGISTRATION_BYTES: usize = 1 << 20;
-
 /// The localpart of the application service itself.
 const BOT: &str = "_lb_";
 
