@@ -85,6 +85,11 @@ impl Loss {
         matches!(self, Self::Sealed | Self::Target | Self::Refused | Self::TooLarge)
     }
 
+    /// Whether it says something of this room that is not so of every room.
+    pub fn is_worth_telling(self) -> bool {
+        self != Self::Beginning
+    }
+
     /// In words.
     pub fn words(self) -> &'static str {
         match self {

@@ -229,7 +229,13 @@ impl<'a> Script<'a> {
             None => self.message(event, ids)?,
         };
         let may_stand_in = event.state_key.is_some() || event.redacts.is_some();
-        let mut calls = self.entrance(&self.members.to_speak(&sender)?, &sender, event);
+        let steps = match self.members.to_speak(&sender) {
+            Err(_) if may_stand_in => {
+                return Ok(vec![call(event, self.cast.bot.clone(), act, may_stand_in)]);
+            }
+            steps => steps?,
+        };
+        let mut calls = self.entrance(&steps, &sender, event);
         calls.push(call(event, sender, act, may_stand_in));
         Ok(calls)
     }

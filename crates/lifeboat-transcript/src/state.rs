@@ -63,7 +63,8 @@ pub(crate) fn beginning(
         "preset": "private_chat",
         "visibility": "private",
         "creation_content": creation,
-        "power_level_content_override": {"users": users},
+        // No level of a kind of event by which the first levels of the past would be refused.
+        "power_level_content_override": {"users": users, "events": {}},
         "initial_state": [closed("m.room.guest_access", json!({"guest_access": "forbidden"}))],
     });
     match body {

@@ -1,11 +1,12 @@
 //! The rooms of a package: made first, then told, a few at a time.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::atomic::Ordering;
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use lifeboat_components::synapse::archive::{self, KeptEvent};
+use lifeboat_components::synapse::pick::CURRENT_STATE;
 use lifeboat_package::id::{PartPath, Section};
 use lifeboat_package::selection::{Clock, Selection};
 use lifeboat_transcript::event::PastEvent;
@@ -22,7 +23,7 @@ use crate::reader::{EntryPlace, damaged};
 use crate::roomkeys::RoomKeys;
 
 /// The type of the first event of a room.
-const CREATE: &str = "m.room.create";
+pub(super) const CREATE: &str = "m.room.create";
 
 /// Tells every room that was picked.
 pub(super) async fn tell(
@@ -32,19 +33,22 @@ pub(super) async fn tell(
     lanes: usize,
     outcome: &mut TranscriptOutcome,
 ) -> Result<(), Failure> {
-    let is_event =
-        |(part, name): (Section, &str)| part == Section::Rooms && name == archive::EVENTS;
-    let places = picked.entries.into_iter();
-    let places = places.filter(|(part, name, _)| is_event((part.section, name)));
-    let places: Vec<(PartPath, EntryPlace)> =
-        places.map(|(part, _, place)| (part, place)).collect();
-    let (beginnings, events) = survey(&run, &places).await?;
+    let mut places = Places::default();
+    for (part, name, place) in picked.entries {
+        match (part.section, name.as_str()) {
+            (Section::Rooms, archive::EVENTS) => places.events.push((part, place)),
+            (Section::Rooms, CURRENT_STATE) => places.state.push(place),
+            _ => {}
+        }
+    }
+    let Survey { beginnings, standing, events } = survey(&run, &places).await?;
     make(&run, &beginnings).await?;
     run.cx.stage("events", events, Unit::Items);
-    let mut gathered = Gathered { run: &run, selection, keys, rooms: BTreeMap::new() };
+    let rooms = BTreeMap::new();
+    let mut gathered = Gathered { run: &run, selection, keys, standing, rooms };
     let mut telling = FuturesUnordered::new();
     let mut part_before = None;
-    let ends = places.iter().map(Some).chain([None]);
+    let ends = places.events.iter().map(Some).chain([None]);
     for place in ends {
         let part = place.map(|(part, _)| *part);
         if part_before.replace(part).is_some_and(|before| before != part) {
@@ -78,33 +82,98 @@ fn took(
     Ok(())
 }
 
-/// How each room began, where the package says so, and how many events there are.
-async fn survey(
+/// Where the records are that matter here.
+#[derive(Default)]
+struct Places {
+    events: Vec<(PartPath, EntryPlace)>,
+    state: Vec<EntryPlace>,
+}
+
+/// What is known before anything is sent.
+#[derive(Default)]
+struct Survey {
+    /// How each room began, where the package says so.
+    beginnings: BTreeMap<String, Option<PastEvent>>,
+    /// The state of rooms whose beginning was purged: event ids.
+    standing: HashSet<String>,
+    /// How many events there are.
+    events: u64,
+}
+
+async fn survey(run: &Run<'_>, places: &Places) -> Result<Survey, Failure> {
+    let mut found = Survey::default();
+    for (_, place) in &places.events {
+        let begin = |line: &[u8], room: String| {
+            found.events += 1;
+            if !may_begin(line) && found.beginnings.contains_key(&room) {
+                return Ok(());
+            }
+            let Some(kept) = archive::kept_event(line)? else { return Ok(()) };
+            found.beginning(room, kept);
+            Ok(())
+        };
+        each_line(run, place, archive::room_of, begin).await?;
+    }
+    let purged = found.beginnings.iter().filter(|(_, create)| create.is_none());
+    let purged: HashSet<String> = purged.map(|(room, _)| room.clone()).collect();
+    if purged.is_empty() {
+        return Ok(found);
+    }
+    for place in &places.state {
+        let room_of = |line: &[u8]| archive::standing(line).map(|(room, _)| room);
+        let stand = |line: &[u8], room: String| {
+            if purged.contains(&room) {
+                found.standing.insert(archive::standing(line)?.1);
+            }
+            Ok(())
+        };
+        each_line(run, place, room_of, stand).await?;
+    }
+    for (_, place) in &places.events {
+        let begin = |line: &[u8], room: String| {
+            if !purged.contains(&room) || !may_begin(line) {
+                return Ok(());
+            }
+            let stands = |id: &str| found.standing.contains(id);
+            if let Some(kept) = archive::kept_or_standing(line, stands)? {
+                found.beginning(room, kept);
+            }
+            Ok(())
+        };
+        each_line(run, place, archive::room_of, begin).await?;
+    }
+    Ok(found)
+}
+
+impl Survey {
+    /// Notes a room, and how it began if this event says so.
+    fn beginning(&mut self, room: String, kept: KeptEvent) {
+        let create = (kept.kind == CREATE && kept.state_key.is_some()).then(|| past(kept));
+        let beginning = self.beginnings.entry(room).or_default();
+        *beginning = beginning.take().or(create);
+    }
+}
+
+fn may_begin(line: &[u8]) -> bool {
+    line.windows(CREATE.len()).any(|word| word == CREATE.as_bytes())
+}
+
+/// Calls `with` for each record of a room that was picked.
+async fn each_line(
     run: &Run<'_>,
-    places: &[(PartPath, EntryPlace)],
-) -> Result<(BTreeMap<String, Option<PastEvent>>, u64), Failure> {
-    let mut beginnings: BTreeMap<String, Option<PastEvent>> = BTreeMap::new();
-    let mut events = 0;
-    for (_, place) in places {
-        let lines = run.package.content(place).await?;
-        let broken = |e| damaged(place.record.path.as_str()).because(e);
-        for line in lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
-            let room = archive::room_of(line).map_err(broken)?;
-            if !run.rooms.contains_key(&room) {
-                continue;
-            }
-            events += 1;
-            let may_begin = line.windows(CREATE.len()).any(|word| word == CREATE.as_bytes());
-            if !may_begin && beginnings.contains_key(&room) {
-                continue;
-            }
-            let Some(kept) = archive::kept_event(line).map_err(broken)? else { continue };
-            let create = (kept.kind == CREATE && kept.state_key.is_some()).then(|| past(kept));
-            let beginning = beginnings.entry(room).or_default();
-            *beginning = beginning.take().or(create);
+    place: &EntryPlace,
+    room_of: impl Fn(&[u8]) -> Result<String, serde_json::Error>,
+    mut with: impl FnMut(&[u8], String) -> Result<(), serde_json::Error>,
+) -> Result<(), Failure> {
+    let lines = run.package.content(place).await?;
+    let broken = |e| damaged(place.record.path.as_str()).because(e);
+    for line in lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+        let room = room_of(line).map_err(broken)?;
+        if run.rooms.contains_key(&room) {
+            with(line, room).map_err(broken)?;
         }
     }
-    Ok((beginnings, events))
+    Ok(())
 }
 
 /// Makes the rooms that are not there.
@@ -138,24 +207,21 @@ struct Gathered<'a> {
     run: &'a Run<'a>,
     selection: &'a Selection,
     keys: RoomKeys,
+    standing: HashSet<String>,
     rooms: BTreeMap<String, Past>,
 }
 
 impl Gathered<'_> {
     async fn read(&mut self, place: &EntryPlace) -> Result<(), Failure> {
-        let lines = self.run.package.content(place).await?;
-        let broken = |e| damaged(place.record.path.as_str()).because(e);
-        for line in lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
-            let room = archive::room_of(line).map_err(broken)?;
-            if !self.run.rooms.contains_key(&room) {
-                continue;
-            }
-            match archive::kept_event(line).map_err(broken)? {
+        let run = self.run;
+        let gather = |line: &[u8], room: String| {
+            match archive::kept_or_standing(line, |id| self.standing.contains(id))? {
                 Some(kept) => self.add(room, kept),
-                None => self.run.cx.advance(1),
+                None => run.cx.advance(1),
             }
-        }
-        Ok(())
+            Ok(())
+        };
+        each_line(run, place, archive::room_of, gather).await
     }
 
     fn add(&mut self, room: String, kept: KeptEvent) {

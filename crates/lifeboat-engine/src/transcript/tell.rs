@@ -8,6 +8,7 @@ use lifeboat_transcript::script::{Act, Call, Script, people};
 
 use super::answer_of;
 use super::outcome::RoomTold;
+use super::rooms::CREATE;
 use super::run::{Run, is_about_this};
 use crate::failure::Failure;
 
@@ -84,6 +85,10 @@ struct Telling<'a> {
 
 impl Telling<'_> {
     async fn event(&mut self, event: &PastEvent) -> Result<(), Failure> {
+        if event.kind == CREATE {
+            self.told.lose(Loss::Beginning);
+            return Ok(());
+        }
         if self.run.ids().event(&event.id).is_some() {
             self.script.was_told(event, &self.run.ids());
             self.told.there += 1;
@@ -123,12 +128,15 @@ impl Telling<'_> {
     async fn send(&mut self, calls: Vec<Call>) -> Result<Result<String, Loss>, Failure> {
         let mut last = Err(Loss::Refused);
         let before = calls.len().saturating_sub(1);
-        for (at, call) in calls.into_iter().enumerate() {
-            last = self.call(call.clone()).await?;
+        for (at, mut call) in calls.into_iter().enumerate() {
+            last = self.call(&mut call).await?;
             if last.is_err() {
                 return Ok(last);
             }
             self.script.happened(&call);
+            if at == before && call.sender == self.run.cast.bot {
+                self.told.stood_in += 1;
+            }
             match &call.act {
                 _ if at < before => self.told.let_in += 1,
                 Act::State { .. } => self.told.state += 1,
@@ -143,16 +151,16 @@ impl Telling<'_> {
         Ok(last)
     }
 
-    async fn call(&mut self, mut call: Call) -> Result<Result<String, Loss>, Failure> {
+    async fn call(&mut self, call: &mut Call) -> Result<Result<String, Loss>, Failure> {
         loop {
-            let error = match self.run.act(&self.told.new, &call).await {
+            let error = match self.run.act(&self.told.new, call).await {
                 Ok(new) => return Ok(Ok(new)),
                 Err(error) => error,
             };
             let is_too_large = error.errcode() == Some("M_TOO_LARGE");
-            if error.status() == Some(403) && call.stand_in(&self.run.cast) {
-                self.told.stood_in += 1;
-            } else if !(is_too_large && call.forget_original()) {
+            let goes_on = (error.status() == Some(403) && call.stand_in(&self.run.cast))
+                || (is_too_large && call.forget_original());
+            if !goes_on {
                 return self.refused(error, is_too_large);
             }
         }

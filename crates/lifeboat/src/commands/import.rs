@@ -51,7 +51,7 @@ pub(crate) struct ImportFlags {
     #[command(subcommand)]
     verb: Option<ImportVerb>,
     /// A file NAME.lifeboat, a folder, or s3://, gs://, az://
-    #[arg(required = true, required_unless_present = "write_registration")]
+    #[arg(required_unless_present = "write_registration")]
     package: Option<String>,
     #[command(flatten)]
     identities: IdentityFlags,

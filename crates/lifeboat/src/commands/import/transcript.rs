@@ -180,7 +180,10 @@ fn lines(outcome: &TranscriptOutcome) -> Vec<String> {
         lines.push(format!("  and {more} more; --report FILE has them all"));
     }
     lines.push(story::line("ids", &format!("{}: what became of what", outcome.id_map)));
-    lines.push(story::line("lost", "every id, signature, receipt and setting of the past"));
+    lines.push(story::line(
+        "lost",
+        "in every room: ids, signatures, receipts, settings, encryption",
+    ));
     if outcome.rooms.iter().any(|room| room.decrypted > 0) {
         let text = "messages that were encrypted; who is in the room reads them on the server";
         lines.push(story::line("OPEN", text));
@@ -192,7 +195,8 @@ fn lines(outcome: &TranscriptOutcome) -> Vec<String> {
 }
 
 fn room_lines(room: &RoomTold) -> Vec<String> {
-    let name = room.name.as_deref().map_or_else(String::new, |name| format!(" {name:?}"));
+    let name = room.name.as_deref().filter(|name| !name.is_empty());
+    let name = name.map_or_else(String::new, |name| format!(" {name:?}"));
     let (messages, state, redactions) = (room.messages, room.state, room.redactions);
     let mut lines = vec![
         story::line("room", &format!("{}{name} is {}", room.old, room.new)),
@@ -210,7 +214,8 @@ fn room_lines(room: &RoomTold) -> Vec<String> {
     ];
     let besides = besides.iter().filter(|(count, _)| *count > 0);
     lines.extend(besides.map(|(count, what)| format!("  {count} {what}")));
-    lines.extend(room.lost.iter().map(|(loss, count)| {
+    let named = room.lost.iter().filter(|(loss, _)| loss.is_worth_telling());
+    lines.extend(named.map(|(loss, count)| {
         let word = if loss.is_gap() { "MISSING" } else { "left out" };
         format!("  {word}: {count} {}", loss.words())
     }));
