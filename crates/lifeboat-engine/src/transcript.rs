@@ -101,7 +101,6 @@ pub async fn transcript(
     }
     let cast = Cast {
         bot,
-        owner: request.owner,
         is_public: request.is_public,
         room_version: client.room_version().await.map_err(answer_of)?,
     };
@@ -124,8 +123,8 @@ pub async fn transcript(
                 .to_owned(),
         );
     }
-    let run = Run::new(cx, &package, client, cast, lists).await?;
-    let run = run.with_ids(file, ids, request.dry_run);
+    let mut run = Run::new(cx, &package, client, cast, lists).await?.with_ids(file, ids);
+    (run.dry_run, run.owner) = (request.dry_run, request.owner);
     rooms::tell(run, picked, (keys, &request.selection), request.lanes, &mut outcome).await?;
     outcome.seconds = (cx.now)() - begun;
     Ok(outcome.summed())

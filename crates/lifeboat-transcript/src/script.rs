@@ -12,7 +12,10 @@ use crate::content::{relate, rewrite};
 use crate::event::{Loss, ORIGINAL, PastEvent};
 use crate::ids::Ids;
 use crate::members::{Entrance, Members, Standing};
-use crate::state::{Makers, beginning, state};
+use crate::state::{Makers, beginning, promote, state};
+
+/// The type of the event that says what everybody may.
+pub const POWER: &str = "m.room.power_levels";
 
 /// Characters of a digest that make a transaction id.
 const TRANSACTION: usize = 32;
@@ -30,8 +33,6 @@ const SAY_SOMETHING: &[&str] =
 pub struct Cast {
     /// The user id of the application service itself, which makes the rooms.
     pub bot: String,
-    /// Who is to have power in the rooms.
-    pub owner: Option<String>,
     /// Whether rooms that were open are open again.
     pub is_public: bool,
     /// The version of the new rooms.
@@ -130,6 +131,19 @@ pub fn creation(
 }
 
 impl Call {
+    /// Gives somebody power, where these levels do not.
+    pub fn promotion(
+        cast: &Cast,
+        levels: &Map<String, Value>,
+        user: &str,
+        now: i64,
+    ) -> Option<Self> {
+        let content = promote(levels, user)?;
+        let act = Act::State { kind: POWER.to_owned(), key: String::new(), content };
+        let (sender, transaction) = (cast.bot.clone(), String::new());
+        Some(Self { sender, sent: now, transaction, act, may_stand_in: false })
+    }
+
     /// Lets the application service do it, where that may be; whether it may, and did not before.
     pub fn stand_in(&mut self, cast: &Cast) -> bool {
         let changes = self.may_stand_in && self.sender != cast.bot;

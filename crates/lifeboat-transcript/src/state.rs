@@ -153,8 +153,19 @@ fn allowed(content: &Map<String, Value>, ids: &Ids) -> Value {
     allowed.into()
 }
 
-/// Power levels: those of ghosts as they were, of the owner and of the application service; of
-/// nobody else.
+/// The power levels with those of somebody who is to have power; nothing where they have it.
+pub(crate) fn promote(levels: &Map<String, Value>, user: &str) -> Option<Map<String, Value>> {
+    let mut levels = levels.clone();
+    let users = levels.entry("users").or_insert_with(|| json!({})).as_object_mut()?;
+    if users.get(user).and_then(level).is_some_and(|level| level >= ADMIN) {
+        return None;
+    }
+    users.insert(user.to_owned(), ADMIN.into());
+    levels.remove(ORIGINAL);
+    Some(levels)
+}
+
+/// Power levels: those of ghosts as they were, and of the application service; of nobody else.
 fn levels(
     content: &Map<String, Value>,
     ids: &Ids,
@@ -186,9 +197,6 @@ fn levels(
         } else if of_people.is_none() {
             users.insert(maker, ADMIN.into());
         }
-    }
-    if let Some(owner) = &cast.owner {
-        users.insert(owner.clone(), ADMIN.into());
     }
     if cast.lists_creators() {
         users.insert(cast.bot.clone(), TOP.into());

@@ -15,11 +15,26 @@ pub struct Told {
     pub is_itself: bool,
 }
 
+/// An event that was redacted, and so says nothing any more.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Bare {
+    /// Its sender.
+    pub sender: String,
+    /// Its type.
+    pub kind: String,
+    /// Milliseconds since 1970.
+    pub sent: i64,
+    /// Its id.
+    pub new: String,
+}
+
 /// A page of a room, newest first.
 #[derive(Debug, Default)]
 pub struct Page {
     /// Events that were told again, also those that were redacted since.
     pub told: Vec<Told>,
+    /// Events that were redacted, without a redaction that says what they were.
+    pub bare: Vec<Bare>,
     /// Where the next page begins; nothing at the beginning of the room.
     pub next: Option<String>,
 }
@@ -27,17 +42,30 @@ pub struct Page {
 #[derive(Deserialize)]
 struct Listed {
     event_id: String,
+    #[serde(rename = "type")]
+    kind: String,
+    sender: String,
+    #[serde(default)]
+    origin_server_ts: i64,
     content: Value,
+    #[serde(default)]
+    unsigned: Value,
     redacts: Option<String>,
 }
 
 /// Reads an answer of `/messages`.
 pub(super) fn page(answer: &Value) -> Page {
     let chunk = answer.get("chunk").and_then(Value::as_array);
-    let mut told = Vec::new();
+    let (mut told, mut bare) = (Vec::new(), Vec::new());
     for event in chunk.into_iter().flatten() {
         let Ok(event) = Listed::deserialize(event) else { continue };
-        let Some(original) = event.content.get(ORIGINAL) else { continue };
+        let Some(original) = event.content.get(ORIGINAL) else {
+            if event.unsigned.get("redacted_because").is_some() {
+                let (kind, sent) = (event.kind, event.origin_server_ts);
+                bare.push(Bare { sender: event.sender, kind, sent, new: event.event_id });
+            }
+            continue;
+        };
         let text = |key: &str| original.get(key).and_then(Value::as_str).map(str::to_owned);
         // What is redacted says no more what it was; its redaction does.
         let target = event.content.get("redacts").and_then(Value::as_str).map(str::to_owned);
@@ -49,7 +77,7 @@ pub(super) fn page(answer: &Value) -> Page {
         }
     }
     let next = answer.get("end").and_then(Value::as_str).map(str::to_owned);
-    Page { told, next: next.filter(|_| chunk.is_some_and(|chunk| !chunk.is_empty())) }
+    Page { told, bare, next: next.filter(|_| chunk.is_some_and(|chunk| !chunk.is_empty())) }
 }
 
 /// User ids and memberships of an answer of `/members`.

@@ -141,6 +141,19 @@ impl Client {
         Ok(answers::page(&self.wire.ask(&ask).await?))
     }
 
+    /// The content of a state event with an empty key; nothing where there is none.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn state(&self, room: &str, kind: &str) -> Result<Map<String, Value>, ClientError> {
+        let ask = Ask::get(vec!["client", "v3", "rooms", room, "state", kind, ""]);
+        match self.wire.ask(&ask).await {
+            Ok(content) => Ok(object(content)),
+            Err(error) if error.status() == Some(404) => Ok(Map::new()),
+            Err(error) => Err(error),
+        }
+    }
+
     /// User ids and memberships of a room.
     ///
     /// # Errors

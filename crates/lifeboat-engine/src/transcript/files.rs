@@ -40,7 +40,7 @@ impl Run<'_> {
             told.files_missing += 1;
             return Ok(());
         };
-        let length = pieces.iter().map(|piece| piece.record.raw).sum();
+        let length = pieces.iter().map(|piece| piece.record.length).sum();
         let fits = self.upload_limit.is_none_or(|limit| length <= limit);
         // A file whose key does not fit stays away: nobody could read it.
         let opens =

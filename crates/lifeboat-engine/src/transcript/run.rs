@@ -41,6 +41,8 @@ pub(super) struct Run<'a> {
     ids: Mutex<Ids>,
     file: Mutex<Option<IdFile>>,
     pub(super) dry_run: bool,
+    /// Who is to be let in, with power.
+    pub(super) owner: Option<String>,
     /// Counts ids that stand for those of events and rooms that are not made.
     imagined: AtomicU64,
     pub(super) ghosts: AtomicU64,
@@ -70,6 +72,7 @@ impl<'a> Run<'a> {
             ids: Mutex::default(),
             file: Mutex::new(None),
             dry_run: false,
+            owner: None,
             imagined: AtomicU64::new(0),
             ghosts: AtomicU64::new(0),
             files: AtomicU64::new(0),
@@ -77,8 +80,8 @@ impl<'a> Run<'a> {
     }
 
     /// With what earlier runs did.
-    pub(super) fn with_ids(self, file: IdFile, ids: Ids, dry_run: bool) -> Self {
-        Self { ids: Mutex::new(ids), file: Mutex::new(Some(file)), dry_run, ..self }
+    pub(super) fn with_ids(self, file: IdFile, ids: Ids) -> Self {
+        Self { ids: Mutex::new(ids), file: Mutex::new(Some(file)), ..self }
     }
 
     /// The map of ids; not to be held while anything is waited for.

@@ -1,10 +1,12 @@
 //! One room told again, event by event, from where an earlier run stopped.
 
+use std::collections::HashMap;
+
 use lifeboat_components::transcript::ClientError;
 use lifeboat_transcript::event::{Loss, PastEvent};
 use lifeboat_transcript::files::files;
 use lifeboat_transcript::ids::IdLine;
-use lifeboat_transcript::script::{Act, Call, Script, people};
+use lifeboat_transcript::script::{Act, Call, POWER, Script, people};
 
 use super::answer_of;
 use super::outcome::RoomTold;
@@ -36,7 +38,7 @@ pub(super) async fn tell_room(
     let is_there = !run.dry_run || !new.starts_with("!would-be-");
     let mut script = Script::new(&run.cast, &events, &run.erased);
     if is_there {
-        catch_up(run, &new).await?;
+        catch_up(run, &new, &events).await?;
         for (user, membership) in run.client.members(&new).await.map_err(answer_of)? {
             script.stands(&user, &membership);
         }
@@ -53,8 +55,8 @@ pub(super) async fn tell_room(
 }
 
 /// Learns what was told and not written down, from the room itself.
-async fn catch_up(run: &Run<'_>, room: &str) -> Result<(), Failure> {
-    let (mut found, mut from) = (Vec::new(), None);
+async fn catch_up(run: &Run<'_>, room: &str, events: &[PastEvent]) -> Result<(), Failure> {
+    let (mut found, mut bare, mut from) = (Vec::new(), Vec::new(), None);
     loop {
         let page = run.client.page(room, from.as_deref()).await.map_err(answer_of)?;
         let mut is_known = false;
@@ -66,6 +68,7 @@ async fn catch_up(run: &Run<'_>, room: &str) -> Result<(), Failure> {
                 is_known |= told.is_itself;
             }
         }
+        bare.extend(page.bare);
         from = page.next;
         if is_known || from.is_none() {
             break;
@@ -73,6 +76,21 @@ async fn catch_up(run: &Run<'_>, room: &str) -> Result<(), Failure> {
     }
     for told in found.into_iter().rev() {
         run.learn(IdLine::Event { old: told.old, new: told.new })?;
+    }
+    if bare.is_empty() {
+        return Ok(());
+    }
+    let mut unknown = HashMap::new();
+    for event in events {
+        let ids = run.ids();
+        if let (None, Some(ghost)) = (ids.event(&event.id), ids.person(&event.sender)) {
+            unknown.insert((ghost, event.kind.clone(), event.sent), event.id.clone());
+        }
+    }
+    for event in bare {
+        if let Some(old) = unknown.remove(&(event.sender, event.kind, event.sent)) {
+            run.learn(IdLine::Event { old, new: event.new })?;
+        }
     }
     Ok(())
 }
@@ -178,16 +196,23 @@ impl Telling<'_> {
         Ok(Err(if is_too_large { Loss::TooLarge } else { Loss::Refused }))
     }
 
-    /// Invites the owner, once.
+    /// Invites the owner, and gives them power, unless that was done.
     async fn let_owner_in(&mut self) -> Result<(), Failure> {
-        let Some(owner) = &self.run.cast.owner else { return Ok(()) };
-        if self.run.dry_run || !self.script.is_outside(owner) {
+        let Some(owner) = self.run.owner.as_deref().filter(|_| !self.run.dry_run) else {
             return Ok(());
+        };
+        let (client, room) = (&self.run.client, self.told.new.as_str());
+        let levels = client.state(room, POWER).await.map_err(answer_of)?;
+        let now = (self.run.cx.now)() * 1000;
+        if let Some(mut call) = Call::promotion(&self.run.cast, &levels, owner, now) {
+            self.call(&mut call).await?.ok();
         }
-        match self.run.client.invite(&self.told.new, owner).await {
-            Err(error) if is_about_this(&error) => self.told.refused(error.to_string()),
-            Err(error) => return Err(answer_of(error)),
-            Ok(()) => {}
+        if self.script.is_outside(owner) {
+            match client.invite(&self.told.new, owner).await {
+                Err(error) if is_about_this(&error) => self.told.refused(error.to_string()),
+                Err(error) => return Err(answer_of(error)),
+                Ok(()) => {}
+            }
         }
         Ok(())
     }

@@ -11,4 +11,6 @@ mod port;
 mod program;
 mod purged;
 mod report;
+mod recovery;
+mod retold;
 mod stretch;
