@@ -124,7 +124,7 @@ pub async fn transcript(
         );
     }
     let mut run = Run::new(cx, &package, client, cast, lists).await?.with_ids(file, ids);
-    (run.dry_run, run.owner) = (request.dry_run, request.owner);
+    (run.is_dry, run.owner) = (request.dry_run, request.owner);
     rooms::tell(run, picked, (keys, &request.selection), request.lanes, &mut outcome).await?;
     outcome.seconds = (cx.now)() - begun;
     Ok(outcome.summed())

@@ -24,7 +24,10 @@ pub fn localpart(person: &str, server: &str) -> String {
                 text.push('_');
                 text.push(char::from(byte.to_ascii_lowercase()));
             }
-            _ => text.push_str(&format!("={byte:02x}")),
+            _ => {
+                let digit = |number: u8| char::from_digit(number.into(), 16).unwrap_or_default();
+                text.extend(['=', digit(byte >> 4), digit(byte & 15)]);
+            }
         }
     }
     if text.len() + server.len() + "@:".len() > USER_ID_BYTES {

@@ -48,15 +48,13 @@ fn matrix_to(link: &str, ids: &Ids) -> Option<String> {
     let mut parts = path.split('/').map(decoded);
     let (first, second) = (parts.next()?, parts.next());
     let target = ids.whole(&first)?;
-    let via = |target: &str| match target.starts_with('!') {
-        true => format!("?via={}", ids.server()),
-        false => String::new(),
-    };
+    let is_room = target.starts_with('!');
+    let via = if is_room { format!("?via={}", ids.server()) } else { String::new() };
     match second {
-        None => Some(format!("{}{}", encoded(&target), via(&target))),
+        None => Some(format!("{}{via}", encoded(&target))),
         Some(event) => {
             let event = ids.event(&event)?;
-            Some(format!("{}/{}{}", encoded(&target), encoded(event), via(&target)))
+            Some(format!("{}/{}{via}", encoded(&target), encoded(event)))
         }
     }
 }

@@ -85,9 +85,7 @@ impl Members {
     /// [`Loss::Idle`] where it would not, [`Loss::Refused`] where it cannot be.
     pub(crate) fn check(&self, ghost: &str, by_itself: bool, new: Standing) -> Result<(), Loss> {
         match (self.of(ghost), new) {
-            (Standing::Ban, Standing::Join) | (_, Standing::Join) if !by_itself => {
-                Err(Loss::Refused)
-            }
+            (_, Standing::Join) if !by_itself => Err(Loss::Refused),
             (Standing::Ban, Standing::Join | Standing::Invite) => Err(Loss::Refused),
             (Standing::Out, Standing::Out)
             | (Standing::Ban, Standing::Ban | Standing::Knock)

@@ -24,6 +24,9 @@ const TRANSACTION: usize = 32;
 const MEMBERSHIP: &[&str] =
     &["membership", "displayname", "avatar_url", "reason", "org.matrix.msc4293.redact_events"];
 
+/// What somebody is called in a room.
+const NAME: &str = "displayname";
+
 /// Types of which an event without content was redacted.
 const SAY_SOMETHING: &[&str] =
     &["m.room.message", "m.room.encrypted", "m.sticker", "m.reaction", "m.poll.start"];
@@ -91,6 +94,8 @@ pub struct Script<'a> {
     /// What was redacted, and whether the redaction itself is told.
     redacted: HashMap<String, bool>,
     erased: &'a HashSet<String>,
+    /// What people were called when they came.
+    names: HashMap<String, String>,
 }
 
 impl Cast {
@@ -174,8 +179,8 @@ impl<'a> Script<'a> {
                 *redacted.entry(target.clone()).or_default() |= event.is_wanted;
             }
         }
-        let members = Members::default();
-        Self { cast, makers: Makers::of(create), members, redacted, erased }
+        let (members, names) = (Members::default(), names(events));
+        Self { cast, makers: Makers::of(create), members, redacted, erased, names }
     }
 
     /// Takes in how somebody stands to the room already; `word` is a membership.
@@ -249,7 +254,7 @@ impl<'a> Script<'a> {
             }
             steps => steps?,
         };
-        let mut calls = self.entrance(&steps, &sender, event);
+        let mut calls = self.entrance(&steps, (&sender, &event.sender), event);
         calls.push(call(event, sender, act, may_stand_in));
         Ok(calls)
     }
@@ -276,8 +281,12 @@ impl<'a> Script<'a> {
         content.retain(|name, _| {
             name == "membership" || (!is_redacted && MEMBERSHIP.contains(&name.as_str()))
         });
+        if matches!(new, Standing::Join | Standing::Invite | Standing::Knock) {
+            // Else the server puts the ghost's own name there.
+            content.entry(NAME).or_insert_with(|| self.name(person).into());
+        }
         content.insert(ORIGINAL.to_owned(), event.original());
-        let mut calls = self.entrance(&steps, sender, event);
+        let mut calls = self.entrance(&steps, (sender, &event.sender), event);
         let act = Act::State { kind: event.kind.clone(), key, content };
         calls.push(call(event, sender.to_owned(), act, !by_itself));
         Ok(calls)
@@ -336,20 +345,43 @@ impl<'a> Script<'a> {
         Ok(Act::Send { kind: event.kind.clone(), content })
     }
 
+    /// What a person is called; who has no name is called by the user id of the past.
+    fn name<'b>(&'b self, person: &'b str) -> &'b str {
+        self.names.get(person).map_or(person, String::as_str)
+    }
+
     /// The calls that let a ghost in, at the time of the event that needs it.
-    fn entrance(&self, steps: &[Entrance], ghost: &str, event: &PastEvent) -> Vec<Call> {
+    fn entrance(
+        &self,
+        steps: &[Entrance],
+        (ghost, person): (&str, &str),
+        event: &PastEvent,
+    ) -> Vec<Call> {
         let step = |step: &Entrance| {
             let (sender, membership) = match step {
                 Entrance::Invite => (self.cast.bot.as_str(), "invite"),
                 Entrance::Join => (ghost, "join"),
             };
-            let content = Map::from_iter([("membership".to_owned(), membership.into())]);
+            let named = [("membership", membership), (NAME, self.name(person))];
+            let content = named.map(|(key, text)| (key.to_owned(), text.into()));
+            let content = Map::from_iter(content);
             let kind = "m.room.member".to_owned();
             let act = Act::State { kind, key: ghost.to_owned(), content };
             call(event, sender.to_owned(), act, false)
         };
         steps.iter().map(step).collect()
     }
+}
+
+/// What people were called first, by their user ids.
+fn names(events: &[PastEvent]) -> HashMap<String, String> {
+    let mut names = HashMap::new();
+    for event in events.iter().filter(|event| event.kind == "m.room.member") {
+        if let (Some(person), Some(name)) = (&event.state_key, event.text(NAME)) {
+            names.entry(person.clone()).or_insert_with(|| name.to_owned());
+        }
+    }
+    names
 }
 
 /// Whether a redaction takes its target back.

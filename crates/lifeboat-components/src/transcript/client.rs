@@ -93,16 +93,6 @@ impl Client {
         }
     }
 
-    /// Sets the name of a ghost.
-    ///
-    /// # Errors
-    /// [`ClientError`].
-    pub async fn set_name(&self, ghost: &str, name: &str) -> Result<(), ClientError> {
-        let body = object(json!({"displayname": name}));
-        let ask = Ask::put(vec!["client", "v3", "profile", ghost, "displayname"], &body);
-        self.wire.ask(&ask.with("user_id", ghost)).await.map(drop)
-    }
-
     /// Makes a room; its id.
     ///
     /// # Errors

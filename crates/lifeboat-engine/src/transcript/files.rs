@@ -52,7 +52,7 @@ impl Run<'_> {
             told.files_missing += 1;
             return Ok(());
         }
-        let new = if self.dry_run {
+        let new = if self.is_dry {
             Some(format!("mxc://{}/{}", self.ids().server(), self.imagine()))
         } else {
             self.upload(wish, (&digest, pieces, length), told).await?

@@ -28,8 +28,6 @@ pub(super) struct Run<'a> {
     pub(super) cast: Cast,
     /// Rooms that were picked.
     pub(super) rooms: HashMap<String, RoomSummary>,
-    /// Names of people, from their profiles.
-    names: HashMap<String, String>,
     pub(super) erased: HashSet<String>,
     /// Files by address: SHA-256.
     pub(super) media: HashMap<String, String>,
@@ -40,7 +38,7 @@ pub(super) struct Run<'a> {
     pub(super) uploading: tokio::sync::Mutex<()>,
     ids: Mutex<Ids>,
     file: Mutex<Option<IdFile>>,
-    pub(super) dry_run: bool,
+    pub(super) is_dry: bool,
     /// Who is to be let in, with power.
     pub(super) owner: Option<String>,
     /// Counts ids that stand for those of events and rooms that are not made.
@@ -64,14 +62,13 @@ impl<'a> Run<'a> {
             client,
             cast,
             rooms: lists.rooms,
-            names: lists.known.profiles,
             erased: lists.known.erased,
             media: lists.media,
             blobs: BlobPlaces::of(package).await?,
             uploading: tokio::sync::Mutex::default(),
             ids: Mutex::default(),
             file: Mutex::new(None),
-            dry_run: false,
+            is_dry: false,
             owner: None,
             imagined: AtomicU64::new(0),
             ghosts: AtomicU64::new(0),
@@ -111,18 +108,10 @@ impl<'a> Run<'a> {
         }
         let server = self.ids().server().to_owned();
         let user = ghost::user_id(person, &server);
-        if !self.dry_run {
+        if !self.is_dry {
             let localpart = ghost::localpart(person, &server);
             if self.client.register(&localpart).await.map_err(answer_of)? {
                 self.ghosts.fetch_add(1, Ordering::Relaxed);
-            }
-            // Before it is in a room, where a change of name is an event.
-            match self.names.get(person) {
-                None => {}
-                Some(name) => match self.client.set_name(&user, name).await {
-                    Err(error) if !is_about_this(&error) => return Err(answer_of(error)),
-                    _ => {}
-                },
             }
         }
         self.learn(IdLine::User { old: person.to_owned(), new: user })
@@ -131,7 +120,7 @@ impl<'a> Run<'a> {
     /// Makes a room.
     pub(super) async fn room(&self, old: &str, create: Option<&PastEvent>) -> Result<(), Failure> {
         let body = creation(old, create, &self.ids(), &self.cast);
-        let new = if self.dry_run {
+        let new = if self.is_dry {
             format!("!{}", self.imagine())
         } else {
             self.client.create_room(&body).await.map_err(answer_of)?
@@ -141,7 +130,7 @@ impl<'a> Run<'a> {
 
     /// Does a call; the id of the event.
     pub(super) async fn act(&self, room: &str, call: &Call) -> Result<String, ClientError> {
-        if self.dry_run {
+        if self.is_dry {
             return Ok(format!("${}", self.imagine()));
         }
         self.client.act(room, call).await

@@ -35,7 +35,7 @@ pub(super) async fn tell_room(
         run.person(&person).await?;
     }
     let new = run.ids().room(&old).unwrap_or_default().to_owned();
-    let is_there = !run.dry_run || !new.starts_with("!would-be-");
+    let is_there = !run.is_dry || !new.starts_with("!would-be-");
     let mut script = Script::new(&run.cast, &events, &run.erased);
     if is_there {
         catch_up(run, &new, &events).await?;
@@ -198,7 +198,7 @@ impl Telling<'_> {
 
     /// Invites the owner, and gives them power, unless that was done.
     async fn let_owner_in(&mut self) -> Result<(), Failure> {
-        let Some(owner) = self.run.owner.as_deref().filter(|_| !self.run.dry_run) else {
+        let Some(owner) = self.run.owner.as_deref().filter(|_| !self.run.is_dry) else {
             return Ok(());
         };
         let (client, room) = (&self.run.client, self.told.new.as_str());

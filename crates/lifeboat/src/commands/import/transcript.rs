@@ -35,7 +35,7 @@ pub(super) struct TranscriptFlags {
         "synapse_python", "sequence_margin", "plan", "merge", "verify",
     ])]
     pub(super) as_transcript: bool,
-    /// Address of the server, such as https://matrix.example.org
+    /// Address of the server, as clients have it: http:// or https://
     #[arg(long, value_name = "URL", requires = "as_transcript")]
     homeserver: Option<String>,
     /// Registration file of the application service, with its token
