@@ -3,6 +3,7 @@
 
 pub mod answers;
 pub mod client;
+pub mod id_file;
 pub mod registration;
 mod request;
 

@@ -6,8 +6,6 @@
 //! event says what it was. So the same command again goes on, and doubles nothing.
 
 mod files;
-mod id_file;
-mod outcome;
 mod rooms;
 mod run;
 mod tell;
@@ -17,6 +15,7 @@ use std::path::PathBuf;
 use lifeboat_components::matrix::PublicKeys;
 use lifeboat_components::transcript::ClientError;
 use lifeboat_components::transcript::client::Client;
+use lifeboat_components::transcript::id_file::{IdFile, IdFileError};
 use lifeboat_components::transcript::registration::{self, Registration};
 use lifeboat_package::selection::Selection;
 use lifeboat_storage::Access;
@@ -31,8 +30,7 @@ use crate::reader::picked::{Picked, pick};
 use crate::reader::{Package, PartEntries};
 use crate::render::KeyFile;
 use crate::render::known::{self, Lists};
-use id_file::IdFile;
-pub use outcome::{RoomTold, TranscriptOutcome};
+pub use lifeboat_transcript::outcome::{RoomTold, TranscriptOutcome};
 use run::Run;
 
 /// What to tell, where, and how.
@@ -107,7 +105,7 @@ pub async fn transcript(
     let path = request.id_map.unwrap_or_else(|| {
         request.folder.join(format!("{}.id-map.jsonl", package.manifest.package))
     });
-    let (file, ids) = IdFile::open(&path, (&from, &to), request.dry_run)?;
+    let (file, ids) = IdFile::open(&path, (&from, &to), request.dry_run).map_err(id_file)?;
     let mut outcome = TranscriptOutcome {
         package: package.manifest.package.to_string(),
         from,
@@ -189,6 +187,17 @@ fn server_of(bot: &str, from: &str) -> Result<String, Failure> {
 
 fn unusable(error: &ClientError) -> Failure {
     Failure::usage(error.to_string(), "name it as --homeserver https://matrix.example.org")
+}
+
+fn id_file(error: IdFileError) -> Failure {
+    match &error {
+        IdFileError::InUse(_) => Failure::failed(error.to_string(), "wait for the other run"),
+        IdFileError::Unusable { .. } => {
+            let remedy = "see that there is space, or name another with --id-map FILE";
+            Failure::failed("the file of ids cannot be used", remedy).because(error)
+        }
+        _ => Failure::usage(error.to_string(), "name another with --id-map FILE"),
+    }
 }
 
 /// A server that does not do what everything depends on.

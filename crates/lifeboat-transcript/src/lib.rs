@@ -11,6 +11,7 @@ pub mod files;
 pub mod ghost;
 pub mod ids;
 pub mod links;
+pub mod outcome;
 pub mod script;
 
 mod members;

@@ -12,11 +12,11 @@ use lifeboat_transcript::ids::IdLine;
 use tokio::sync::mpsc;
 
 use super::answer_of;
-use super::outcome::RoomTold;
 use super::run::{Run, is_about_this};
 use crate::failure::Failure;
 use crate::reader::EntryPlace;
 use crate::roomkeys::FileCipher;
+use lifeboat_transcript::outcome::RoomTold;
 
 /// How often an upload is tried, where the server asks us to wait.
 const TRIES: usize = 30;

@@ -13,7 +13,6 @@ use lifeboat_transcript::event::PastEvent;
 use lifeboat_transcript::ids::IdLine;
 
 use super::answer_of;
-use super::outcome::{RoomTold, TranscriptOutcome};
 use super::run::Run;
 use super::tell::{Past, tell_room};
 use crate::context::Unit;
@@ -21,6 +20,7 @@ use crate::failure::Failure;
 use crate::reader::picked::Picked;
 use crate::reader::{EntryPlace, damaged};
 use crate::roomkeys::RoomKeys;
+use lifeboat_transcript::outcome::{RoomTold, TranscriptOutcome};
 
 /// The type of the first event of a room.
 pub(super) const CREATE: &str = "m.room.create";

@@ -7,13 +7,13 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use lifeboat_components::synapse::read::summary::RoomSummary;
 use lifeboat_components::transcript::ClientError;
 use lifeboat_components::transcript::client::Client;
+use lifeboat_components::transcript::id_file::IdFile;
 use lifeboat_transcript::event::PastEvent;
 use lifeboat_transcript::ghost;
 use lifeboat_transcript::ids::{IdLine, Ids};
 use lifeboat_transcript::script::{Call, Cast, creation};
 
-use super::answer_of;
-use super::id_file::IdFile;
+use super::{answer_of, id_file};
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::reader::Package;
@@ -89,7 +89,7 @@ impl<'a> Run<'a> {
     /// Takes a line in, and writes it down.
     pub(super) fn learn(&self, line: IdLine) -> Result<(), Failure> {
         if let Some(file) = self.file.lock().unwrap_or_else(PoisonError::into_inner).as_mut() {
-            file.add(&line)?;
+            file.add(&line).map_err(id_file)?;
         }
         self.ids().learn(line);
         Ok(())
@@ -98,7 +98,7 @@ impl<'a> Run<'a> {
     /// Sees that what was written down is on disk.
     pub(super) fn finish(&self) -> Result<(), Failure> {
         let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
-        file.as_mut().map_or(Ok(()), IdFile::finish)
+        file.as_mut().map_or(Ok(()), |file| file.finish().map_err(id_file))
     }
 
     /// Makes the account of a person's ghost, unless it is there.

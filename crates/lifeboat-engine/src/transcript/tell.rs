@@ -9,10 +9,10 @@ use lifeboat_transcript::ids::IdLine;
 use lifeboat_transcript::script::{Act, Call, POWER, Script, people};
 
 use super::answer_of;
-use super::outcome::RoomTold;
 use super::rooms::CREATE;
 use super::run::{Run, is_about_this};
 use crate::failure::Failure;
+use lifeboat_transcript::outcome::RoomTold;
 
 /// The past of one room.
 #[derive(Default)]

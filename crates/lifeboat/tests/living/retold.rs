@@ -69,6 +69,18 @@ impl Elsewhere {
         }
     }
 
+    /// Has the server let few messages through from now on.
+    fn hold_back(&mut self) {
+        self.server.stop();
+        let text = fs::read_to_string(&self.registration).unwrap();
+        let limited = text.replace("rate_limited: false", "rate_limited: true");
+        assert_ne!(text, limited);
+        fs::write(&self.registration, limited).unwrap();
+        let path = self.server.directory().join("conf.d/40-slow.yaml");
+        fs::write(path, "rc_message: {per_second: 4, burst_count: 1}\n").unwrap();
+        self.server.start().unwrap();
+    }
+
     fn words(&self, rooms: &[String], more: &[&str]) -> Vec<OsString> {
         let mut words: Vec<OsString> = vec!["import".into(), self.package.clone().into()];
         words.extend(["--json", "--quiet", "--as-transcript", "-i"].map(Into::into));
@@ -304,7 +316,7 @@ fn without_first(words: &[OsString], flags: &[&str]) -> Vec<OsString> {
 #[test]
 fn rooms_say_the_same_on_a_server_of_another_name() {
     let port = Port::open();
-    let there = Elsewhere::open(&port);
+    let mut there = Elsewhere::open(&port);
     refuses(&port, &there);
     // Who reads a room before: the one who made it.
     let labels = [
@@ -334,6 +346,7 @@ fn rooms_say_the_same_on_a_server_of_another_name() {
     assert!(seen.len() == 8 && seen.values().all(|count| *count > 0), "{seen:?}");
     state_is_brought(&port, &there, &now);
     nothing_is_told_twice(&there, &rooms, &now);
+    there.hold_back();
     sealed_rooms_come_with_keys(&port, &there);
     assert_eq!(there.server.errors_in_log().unwrap(), Vec::<String>::new());
 }
@@ -386,6 +399,7 @@ fn sealed_rooms_come_with_keys(port: &Port, there: &Elsewhere) {
     let cut = port.room("cut");
     let with_keys = ["--keys", keys.to_str().unwrap()];
     let told = there.tell(&[room.clone(), cut.clone()], &with_keys).result(GAPS);
+    assert!(told["warnings"].to_string().contains("rate_limited: false"), "{told}");
     let rooms = there.rooms();
     let bodies: Vec<String> = there
         .timeline(&rooms[&room])

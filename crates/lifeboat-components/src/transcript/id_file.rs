@@ -9,14 +9,36 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use lifeboat_transcript::ids::{IdLine, Ids, LINE_BYTES};
-
-use crate::failure::Failure;
+use thiserror::Error;
 
 /// Lines after which the file is on disk for certain.
 const SYNC_EVERY: u32 = 100;
 
+/// The file of ids cannot be used.
+#[derive(Debug, Error)]
+pub enum IdFileError {
+    /// Another run has it.
+    #[error("{} is in use", .0.display())]
+    InUse(PathBuf),
+    /// It is something else.
+    #[error("{} is no file of ids", .0.display())]
+    Other(PathBuf),
+    /// It is of other servers.
+    #[error("{} belongs to other servers", .0.display())]
+    Elsewhere(PathBuf),
+    /// It cannot be read or written.
+    #[error("cannot use {}", path.display())]
+    Unusable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        cause: std::io::Error,
+    },
+}
+
 /// The open file; none when nothing is to be kept.
-pub(super) struct IdFile {
+pub struct IdFile {
     file: Option<File>,
     path: PathBuf,
     unsynced: u32,
@@ -24,11 +46,14 @@ pub(super) struct IdFile {
 
 impl IdFile {
     /// Opens or begins the file, and reads what is in it. A last line that was cut short goes.
-    pub(super) fn open(
+    ///
+    /// # Errors
+    /// [`IdFileError`].
+    pub fn open(
         path: &Path,
         (from, to): (&str, &str),
         dry_run: bool,
-    ) -> Result<(Self, Ids), Failure> {
+    ) -> Result<(Self, Ids), IdFileError> {
         let mut ids = Ids::new(to);
         let nothing = Self { file: None, path: path.to_owned(), unsynced: 0 };
         if dry_run && !path.exists() {
@@ -41,8 +66,7 @@ impl IdFile {
         let mut file = how.open(path).map_err(unusable)?;
         match file.try_lock() {
             Err(TryLockError::WouldBlock) => {
-                let what = format!("{} is in use", path.display());
-                return Err(Failure::failed(what, "wait for the other run to end"));
+                return Err(IdFileError::InUse(path.to_owned()));
             }
             Err(TryLockError::Error(error)) => return Err(unusable(error)),
             Ok(()) => {}
@@ -61,7 +85,10 @@ impl IdFile {
     }
 
     /// Adds a line.
-    pub(super) fn add(&mut self, line: &IdLine) -> Result<(), Failure> {
+    ///
+    /// # Errors
+    /// [`IdFileError::Unusable`].
+    pub fn add(&mut self, line: &IdLine) -> Result<(), IdFileError> {
         let Some(file) = &mut self.file else { return Ok(()) };
         let mut text = serde_json::to_vec(line).expect("ids are text");
         text.push(b'\n');
@@ -76,14 +103,17 @@ impl IdFile {
     }
 
     /// Sees that everything is on disk.
-    pub(super) fn finish(&mut self) -> Result<(), Failure> {
+    ///
+    /// # Errors
+    /// [`IdFileError::Unusable`].
+    pub fn finish(&mut self) -> Result<(), IdFileError> {
         let synced = self.file.as_ref().map_or(Ok(()), File::sync_all);
         synced.map_err(|error| unusable(&self.path, error))
     }
 }
 
 /// Reads the lines; the length of those that are whole.
-fn read(file: &mut File, path: &Path, here: &IdLine, ids: &mut Ids) -> Result<u64, Failure> {
+fn read(file: &mut File, path: &Path, here: &IdLine, ids: &mut Ids) -> Result<u64, IdFileError> {
     let mut reader = BufReader::new(file);
     let (mut length, mut line) = (0, Vec::new());
     loop {
@@ -98,20 +128,19 @@ fn read(file: &mut File, path: &Path, here: &IdLine, ids: &mut Ids) -> Result<u6
         let is_right =
             |parsed: &IdLine| (length > 0) != matches!(parsed, IdLine::Transcript { .. });
         let Some(parsed) = parsed.filter(is_right) else {
-            let what = format!("{} is no file of ids", path.display());
-            return Err(Failure::usage(what, "name another with --id-map FILE"));
+            return Err(IdFileError::Other(path.to_owned()));
         };
         if length == 0 && parsed != *here {
-            let what = format!("{} belongs to other servers", path.display());
-            return Err(Failure::usage(what, "name another with --id-map FILE"));
+            return Err(IdFileError::Elsewhere(path.to_owned()));
         }
         ids.learn(parsed);
         length += read as u64;
     }
 }
 
-fn unusable(path: &Path, error: std::io::Error) -> Failure {
-    let what = format!("cannot use {}", path.display());
-    Failure::failed(what, "see that there is space, or name another with --id-map FILE")
-        .because(error)
+fn unusable(path: &Path, cause: std::io::Error) -> IdFileError {
+    IdFileError::Unusable { path: path.to_owned(), cause }
 }
+
+#[cfg(test)]
+mod tests;

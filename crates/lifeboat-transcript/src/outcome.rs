@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use lifeboat_transcript::event::Loss;
 use serde::Serialize;
+
+use crate::event::Loss;
 
 /// What was told.
 #[derive(Debug, Clone, Default, Serialize)]
@@ -77,12 +78,12 @@ impl RoomTold {
     }
 
     /// Counts an event that is not told.
-    pub(super) fn lose(&mut self, loss: Loss) {
+    pub fn lose(&mut self, loss: Loss) {
         *self.lost.entry(loss).or_default() += 1;
     }
 
     /// Keeps what the server said, for the first few.
-    pub(super) fn refused(&mut self, why: String) {
+    pub fn refused(&mut self, why: String) {
         /// Refusals that are kept.
         const KEPT: usize = 5;
         if self.refusals.len() < KEPT && !self.refusals.contains(&why) {
@@ -92,7 +93,9 @@ impl RoomTold {
 }
 
 impl TranscriptOutcome {
-    pub(super) fn summed(mut self) -> Self {
+    /// With the sums of its rooms, which are in order.
+    #[must_use]
+    pub fn summed(mut self) -> Self {
         self.rooms.sort_by(|a, b| a.old.cmp(&b.old));
         self.gaps = self.rooms.iter().map(RoomTold::gaps).sum();
         let told = |room: &RoomTold| room.messages + room.state + room.redactions;
