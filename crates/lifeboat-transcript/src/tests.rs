@@ -35,6 +35,7 @@ pub(super) fn cast(room_version: &str) -> Cast {
     Cast { bot: BOT.to_owned(), is_public: false, room_version }
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "a table reads better so")]
 pub(super) fn object(value: Value) -> Map<String, Value> {
     value.as_object().expect("an object").clone()
 }

@@ -90,7 +90,8 @@ impl IdFile {
     /// [`IdFileError::Unusable`].
     pub fn add(&mut self, line: &IdLine) -> Result<(), IdFileError> {
         let Some(file) = &mut self.file else { return Ok(()) };
-        let mut text = serde_json::to_vec(line).expect("ids are text");
+        let text = serde_json::to_vec(line).map_err(std::io::Error::other);
+        let mut text = text.map_err(|error| unusable(&self.path, error))?;
         text.push(b'\n');
         self.unsynced += 1;
         let is_due = self.unsynced >= SYNC_EVERY;

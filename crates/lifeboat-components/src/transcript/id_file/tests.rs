@@ -1,7 +1,5 @@
 //! What is read of a file of ids, and what is refused.
 
-#![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
-
 use std::fs;
 use std::path::Path;
 
