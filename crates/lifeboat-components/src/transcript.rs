@@ -6,6 +6,7 @@ pub mod client;
 pub mod id_file;
 pub mod registration;
 mod request;
+pub mod stage;
 
 #[cfg(test)]
 mod tests;
@@ -60,6 +61,12 @@ impl ClientError {
             Self::Refused { errcode, .. } => Some(errcode),
             _ => None,
         }
+    }
+
+    /// Whether the server refuses this one thing, and not us.
+    pub fn is_about_this(&self) -> bool {
+        let is_no = |status: u16| (400..500).contains(&status) && status != 401;
+        matches!(self, Self::Unaddressable) || self.status().is_some_and(is_no)
     }
 
     /// The HTTP status, where it said no.

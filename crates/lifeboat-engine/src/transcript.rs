@@ -17,6 +17,7 @@ use lifeboat_components::transcript::ClientError;
 use lifeboat_components::transcript::client::Client;
 use lifeboat_components::transcript::id_file::{IdFile, IdFileError};
 use lifeboat_components::transcript::registration::{self, Registration};
+use lifeboat_components::transcript::stage::{Stage, StageError};
 use lifeboat_package::selection::Selection;
 use lifeboat_storage::Access;
 use lifeboat_transcript::script::Cast;
@@ -26,7 +27,7 @@ use crate::context::Context;
 use crate::failure::Failure;
 use crate::import::trust::{self, Claims};
 use crate::keyring::Identities;
-use crate::reader::picked::{Picked, pick};
+use crate::reader::picked::{self, Picked};
 use crate::reader::{Package, PartEntries};
 use crate::render::KeyFile;
 use crate::render::known::{self, Lists};
@@ -105,7 +106,7 @@ pub async fn transcript(
     let path = request.id_map.unwrap_or_else(|| {
         request.folder.join(format!("{}.id-map.jsonl", package.manifest.package))
     });
-    let (file, ids) = IdFile::open(&path, (&from, &to), request.dry_run).map_err(id_file)?;
+    let kept = IdFile::open(&path, (&from, &to), request.dry_run).map_err(id_file)?;
     let mut outcome = TranscriptOutcome {
         package: package.manifest.package.to_string(),
         from,
@@ -121,8 +122,8 @@ pub async fn transcript(
                 .to_owned(),
         );
     }
-    let mut run = Run::new(cx, &package, client, cast, lists).await?.with_ids(file, ids);
-    (run.is_dry, run.owner) = (request.dry_run, request.owner);
+    let stage = Stage::new(client, cast, kept, request.dry_run);
+    let run = Run::new(cx, &package, stage, lists, request.owner).await?;
     rooms::tell(run, picked, (keys, &request.selection), request.lanes, &mut outcome).await?;
     outcome.seconds = (cx.now)() - begun;
     Ok(outcome.summed())
@@ -135,8 +136,8 @@ async fn open(
 ) -> Result<(Package, PartEntries, Picked, String), Failure> {
     let package = Package::open(request.package, identities, access).await?;
     let trust = trust::demand_of(&package, &PublicKeys::new(), &request.claims)?;
-    let entries = package.part_entries().await?;
-    let picked = pick(&package, &entries, &request.selection).await?;
+    let entries = picked::entries(&package, &request.selection).await?;
+    let picked = picked::pick(&package, &entries, &request.selection).await?;
     Ok((package, entries, picked, trust))
 }
 
@@ -197,6 +198,13 @@ fn id_file(error: IdFileError) -> Failure {
             Failure::failed("the file of ids cannot be used", remedy).because(error)
         }
         _ => Failure::usage(error.to_string(), "name another with --id-map FILE"),
+    }
+}
+
+fn stuck(error: StageError) -> Failure {
+    match error {
+        StageError::Client(error) => answer_of(error),
+        StageError::File(error) => id_file(error),
     }
 }
 

@@ -11,8 +11,8 @@ use lifeboat_transcript::files::FileWish;
 use lifeboat_transcript::ids::IdLine;
 use tokio::sync::mpsc;
 
-use super::answer_of;
-use super::run::{Run, is_about_this};
+use super::run::Run;
+use super::{answer_of, stuck};
 use crate::failure::Failure;
 use crate::reader::EntryPlace;
 use crate::roomkeys::FileCipher;
@@ -29,7 +29,7 @@ impl Run<'_> {
     pub(super) async fn file(&self, wish: &FileWish, told: &mut RoomTold) -> Result<(), Failure> {
         let opened = wish.sealed.is_some();
         let _one = self.uploading.lock().await;
-        if self.ids().file(&wish.mxc, opened).is_some() {
+        if self.stage.ids().file(&wish.mxc, opened).is_some() {
             return Ok(());
         }
         let found = self.media.get(&wish.mxc).and_then(|sha256| {
@@ -52,8 +52,8 @@ impl Run<'_> {
             told.files_missing += 1;
             return Ok(());
         }
-        let new = if self.is_dry {
-            Some(format!("mxc://{}/{}", self.ids().server(), self.imagine()))
+        let new = if self.stage.is_dry() {
+            Some(format!("mxc://{}/{}", self.stage.ids().server(), self.stage.imagine()))
         } else {
             self.upload(wish, (&digest, pieces, length), told).await?
         };
@@ -62,7 +62,8 @@ impl Run<'_> {
             return Ok(());
         };
         self.files.fetch_add(1, Ordering::Relaxed);
-        self.learn(IdLine::Media { old: wish.mxc.clone(), new, opened })
+        let line = IdLine::Media { old: wish.mxc.clone(), new, opened };
+        self.stage.learn(line).map_err(stuck)
     }
 
     async fn upload(
@@ -79,12 +80,12 @@ impl Run<'_> {
                 unfold(receiver, |mut receiver| async { Some((receiver.recv().await?, receiver)) });
             let cipher = wish.sealed.as_ref().and_then(|file| FileCipher::new(file, digest));
             let fed = self.feed(pieces, cipher, sender);
-            let (fed, sent) = tokio::join!(fed, self.client.upload(file, stream));
+            let (fed, sent) = tokio::join!(fed, self.stage.client.upload(file, stream));
             fed?;
             match sent {
                 Ok(Ok(address)) => return Ok(Some(address)),
                 Ok(Err(wait)) => tokio::time::sleep(wait).await,
-                Err(error) if is_about_this(&error) => {
+                Err(error) if error.is_about_this() => {
                     told.refused(error.to_string());
                     return Ok(None);
                 }

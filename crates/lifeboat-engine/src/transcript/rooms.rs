@@ -12,9 +12,9 @@ use lifeboat_package::selection::{Clock, Selection};
 use lifeboat_transcript::event::PastEvent;
 use lifeboat_transcript::ids::IdLine;
 
-use super::answer_of;
 use super::run::Run;
 use super::tell::{Past, tell_room};
+use super::{answer_of, stuck};
 use crate::context::Unit;
 use crate::failure::Failure;
 use crate::reader::picked::Picked;
@@ -66,8 +66,8 @@ pub(super) async fn tell(
     while let Some(told) = telling.next().await {
         took(Some(told), outcome)?;
     }
-    run.finish()?;
-    outcome.ghosts = run.ghosts.load(Ordering::Relaxed);
+    run.stage.finish().map_err(stuck)?;
+    outcome.ghosts = run.stage.ghosts.load(Ordering::Relaxed);
     outcome.files = run.files.load(Ordering::Relaxed);
     Ok(())
 }
@@ -181,11 +181,11 @@ async fn make(
     run: &Run<'_>,
     beginnings: &BTreeMap<String, Option<PastEvent>>,
 ) -> Result<(), Failure> {
-    let is_new = |room: &str| run.ids().room(room).is_none();
+    let is_new = |room: &str| run.stage.ids().room(room).is_none();
     if beginnings.keys().any(|room| is_new(room)) {
-        for (old, new) in run.client.made_rooms().await.map_err(answer_of)? {
+        for (old, new) in run.stage.client.made_rooms().await.map_err(answer_of)? {
             if is_new(&old) {
-                run.learn(IdLine::Room { old, new })?;
+                run.stage.learn(IdLine::Room { old, new }).map_err(stuck)?;
             }
         }
     }
@@ -195,9 +195,9 @@ async fn make(
         let more = more.and_then(|more| more.as_array()).into_iter().flatten();
         let makers = create.iter().map(|create| create.sender.as_str());
         for person in makers.chain(more.filter_map(|person| person.as_str())) {
-            run.person(person).await?;
+            run.stage.person(person).await.map_err(stuck)?;
         }
-        run.room(room, create.as_ref()).await?;
+        run.stage.room(room, create.as_ref()).await.map_err(stuck)?;
     }
     Ok(())
 }
