@@ -346,6 +346,7 @@ fn rooms_say_the_same_on_a_server_of_another_name() {
     assert!(seen.len() == 8 && seen.values().all(|count| *count > 0), "{seen:?}");
     state_is_brought(&port, &there, &now);
     nothing_is_told_twice(&there, &rooms, &now);
+    who_was_erased_is_not_quoted(&there);
     there.hold_back();
     sealed_rooms_come_with_keys(&port, &there);
     assert_eq!(there.server.errors_in_log().unwrap(), Vec::<String>::new());
@@ -388,6 +389,13 @@ fn nothing_is_told_twice(there: &Elsewhere, rooms: &[String], now: &BTreeMap<Str
     assert_eq!(again["told"], 0, "{again}");
     assert_eq!(timelines(), before);
     assert_eq!(there.rooms(), *now);
+}
+
+fn who_was_erased_is_not_quoted(there: &Elsewhere) {
+    let told = there.tell(&["name:Room of the erased".to_owned()], &[]).result(DONE);
+    let room = &told["rooms"][0];
+    assert_eq!((&room["lost"]["erased"], &room["messages"]), (&json!(1), &json!(0)), "{told}");
+    assert_eq!(there.timeline(room["new"].as_str().unwrap()), Vec::<Value>::new());
 }
 
 fn sealed_rooms_come_with_keys(port: &Port, there: &Elsewhere) {
