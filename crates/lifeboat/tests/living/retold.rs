@@ -10,7 +10,8 @@ use std::time::Duration;
 use lifeboat_testing::{Homeserver, ServerOptions, wait};
 use serde_json::{Value, json};
 
-use crate::port::{DONE, GAPS, Port, Said, call, escaped, lifeboat, signer};
+use crate::port::{Port, call, escaped, signer};
+use crate::program::{DONE, GAPS, Said, lifeboat};
 
 const NAME: &str = "new.test";
 const BOT: &str = "@_lb_:new.test";
