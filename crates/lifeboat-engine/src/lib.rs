@@ -18,7 +18,6 @@ pub mod writer;
 pub mod import;
 pub mod merge;
 pub mod reader;
-pub mod transcript;
 
 pub mod inspect;
 pub mod render;

@@ -5,7 +5,7 @@
 //! Files of the package's media are copied beside the pages. What was decrypted is in what
 //! is written and nowhere else.
 
-pub(crate) mod known;
+pub mod known;
 mod rooms;
 mod shelf;
 mod write;

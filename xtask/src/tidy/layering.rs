@@ -25,6 +25,7 @@ const COMPONENTS: &str = "lifeboat-components";
 const ENGINE: &str = "lifeboat-engine";
 const SERVER: &str = "lifeboat-server";
 const TRANSCRIPT: &str = "lifeboat-transcript";
+const RETELLING: &str = "lifeboat-retelling";
 const TESTING: &str = "lifeboat-testing";
 
 const PACKAGE_OUTSIDE: &[&str] =
@@ -56,13 +57,18 @@ const LAYERS: &[Layer] = &[
     Layer { name: ROOMKEYS, below: &[PACKAGE, COMPONENTS], pure: None },
     Layer {
         name: ENGINE,
-        below: &[PACKAGE, PAGES, RULES, TRANSCRIPT, STORAGE, COMPONENTS, KEYRING, ROOMKEYS],
+        below: &[PACKAGE, PAGES, RULES, STORAGE, COMPONENTS, KEYRING, ROOMKEYS],
+        pure: None,
+    },
+    Layer {
+        name: RETELLING,
+        below: &[PACKAGE, TRANSCRIPT, STORAGE, COMPONENTS, ENGINE],
         pure: None,
     },
     Layer { name: SERVER, below: &[PACKAGE, RULES, ENGINE], pure: None },
     Layer {
         name: "lifeboat",
-        below: &[PACKAGE, RULES, STORAGE, COMPONENTS, ENGINE, SERVER],
+        below: &[PACKAGE, RULES, STORAGE, COMPONENTS, ENGINE, RETELLING, SERVER],
         pure: None,
     },
     Layer { name: TESTING, below: &[], pure: None },

@@ -17,18 +17,21 @@ use crate::reader::{EntryPlace, Package, PartEntries, damaged};
 use crate::roomkeys::{Backups, RoomKeyError, RoomKeys};
 
 /// The lists.
-pub(crate) struct Lists {
+pub struct Lists {
     /// Rooms that were picked and not written yet.
-    pub(crate) rooms: HashMap<String, RoomSummary>,
+    pub rooms: HashMap<String, RoomSummary>,
     /// Names.
-    pub(crate) known: Known,
+    pub known: Known,
     /// Files as they were uploaded, by address: SHA-256.
-    pub(crate) media: HashMap<String, String>,
+    pub media: HashMap<String, String>,
 }
 
 impl Lists {
     /// Reads the lists of what was picked.
-    pub(crate) async fn read(package: &Package, picked: &mut Picked) -> Result<Self, Failure> {
+    ///
+    /// # Errors
+    /// [`Failure`] when an entry is damaged.
+    pub async fn read(package: &Package, picked: &mut Picked) -> Result<Self, Failure> {
         let mut lists =
             Self { rooms: HashMap::new(), known: Known::default(), media: HashMap::new() };
         let Picked { filter, entries } = picked;
@@ -75,7 +78,10 @@ impl Lists {
 }
 
 /// The room keys of a file, none where there is no file.
-pub(crate) async fn open(
+///
+/// # Errors
+/// [`Failure`] when the keys do not fit.
+pub async fn open(
     cx: &Context,
     package: &Package,
     entries: &PartEntries,
@@ -106,7 +112,7 @@ async fn backed_up(
 }
 
 /// Keys that do not open what they are for.
-pub(crate) fn refused(error: RoomKeyError) -> Failure {
+pub fn refused(error: RoomKeyError) -> Failure {
     let remedy = match error {
         RoomKeyError::Passphrase => {
             "give the passphrase that was chosen when the keys were exported"

@@ -11,8 +11,8 @@ use lifeboat_engine::context::Context;
 use lifeboat_engine::failure::Failure;
 use lifeboat_engine::import::trust::Claims;
 use lifeboat_engine::render::KeyFile;
-use lifeboat_engine::transcript::{
-    self, RoomTold, TranscriptOutcome, TranscriptRequest, fresh_registration,
+use lifeboat_retelling::{
+    RoomTold, TranscriptOutcome, TranscriptRequest, fresh_registration, transcript,
 };
 use lifeboat_storage::Access;
 
@@ -129,7 +129,7 @@ pub(super) async fn run(session: &Session, flags: ImportFlags) -> Result<Ended, 
         dry_run: flags.dry_run,
     };
     let access = Access::new(session.environment.iter().cloned());
-    let telling = transcript::transcript(&session.context, request, &identities, &access);
+    let telling = transcript(&session.context, request, &identities, &access);
     let outcome = session.until_stopped(Box::pin(telling)).await?;
     let exit = Exit::with_gaps(outcome.gaps);
     Ok(Ended::new("transcript", &outcome, lines(&outcome), exit))

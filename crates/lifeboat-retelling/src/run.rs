@@ -6,35 +6,35 @@ use std::sync::atomic::AtomicU64;
 use lifeboat_components::synapse::read::summary::RoomSummary;
 use lifeboat_components::transcript::stage::Stage;
 
-use super::answer_of;
-use crate::context::Context;
-use crate::failure::Failure;
-use crate::reader::Package;
-use crate::reader::blobs::BlobPlaces;
-use crate::render::known::Lists;
+use crate::answer_of;
+use lifeboat_engine::context::Context;
+use lifeboat_engine::failure::Failure;
+use lifeboat_engine::reader::Package;
+use lifeboat_engine::reader::blobs::BlobPlaces;
+use lifeboat_engine::render::known::Lists;
 
 /// One transcript on its way.
-pub(super) struct Run<'a> {
-    pub(super) cx: &'a Context,
-    pub(super) package: &'a Package,
-    pub(super) stage: Stage,
+pub(crate) struct Run<'a> {
+    pub(crate) cx: &'a Context,
+    pub(crate) package: &'a Package,
+    pub(crate) stage: Stage,
     /// Rooms that were picked.
-    pub(super) rooms: HashMap<String, RoomSummary>,
-    pub(super) erased: HashSet<String>,
+    pub(crate) rooms: HashMap<String, RoomSummary>,
+    pub(crate) erased: HashSet<String>,
     /// Files by address: SHA-256.
-    pub(super) media: HashMap<String, String>,
-    pub(super) blobs: BlobPlaces,
+    pub(crate) media: HashMap<String, String>,
+    pub(crate) blobs: BlobPlaces,
     /// Bytes of the largest file that the server takes.
-    pub(super) upload_limit: Option<u64>,
+    pub(crate) upload_limit: Option<u64>,
     /// One file at a time: two rooms may name the same.
-    pub(super) uploading: tokio::sync::Mutex<()>,
+    pub(crate) uploading: tokio::sync::Mutex<()>,
     /// Who is to be let in, with power.
-    pub(super) owner: Option<String>,
-    pub(super) files: AtomicU64,
+    pub(crate) owner: Option<String>,
+    pub(crate) files: AtomicU64,
 }
 
 impl<'a> Run<'a> {
-    pub(super) async fn new(
+    pub(crate) async fn new(
         cx: &'a Context,
         package: &'a Package,
         stage: Stage,

@@ -11,11 +11,11 @@ use lifeboat_transcript::files::FileWish;
 use lifeboat_transcript::ids::IdLine;
 use tokio::sync::mpsc;
 
-use super::run::Run;
-use super::{answer_of, stuck};
-use crate::failure::Failure;
-use crate::reader::EntryPlace;
-use crate::roomkeys::FileCipher;
+use crate::run::Run;
+use crate::{answer_of, stuck};
+use lifeboat_engine::failure::Failure;
+use lifeboat_engine::reader::EntryPlace;
+use lifeboat_engine::roomkeys::FileCipher;
 use lifeboat_transcript::outcome::RoomTold;
 
 /// How often an upload is tried, where the server asks us to wait.
@@ -26,7 +26,7 @@ const UNKNOWN: &str = "application/octet-stream";
 
 impl Run<'_> {
     /// Uploads a file unless it is there; counts it as missing where that cannot be.
-    pub(super) async fn file(&self, wish: &FileWish, told: &mut RoomTold) -> Result<(), Failure> {
+    pub(crate) async fn file(&self, wish: &FileWish, told: &mut RoomTold) -> Result<(), Failure> {
         let opened = wish.sealed.is_some();
         let _one = self.uploading.lock().await;
         if self.stage.ids().file(&wish.mxc, opened).is_some() {

@@ -12,21 +12,21 @@ use lifeboat_package::selection::{Clock, Selection};
 use lifeboat_transcript::event::PastEvent;
 use lifeboat_transcript::ids::IdLine;
 
-use super::run::Run;
-use super::tell::{Past, tell_room};
-use super::{answer_of, stuck};
-use crate::context::Unit;
-use crate::failure::Failure;
-use crate::reader::picked::Picked;
-use crate::reader::{EntryPlace, damaged};
-use crate::roomkeys::RoomKeys;
+use crate::run::Run;
+use crate::tell::{Past, tell_room};
+use crate::{answer_of, stuck};
+use lifeboat_engine::context::Unit;
+use lifeboat_engine::failure::Failure;
+use lifeboat_engine::reader::picked::Picked;
+use lifeboat_engine::reader::{EntryPlace, damaged};
+use lifeboat_engine::roomkeys::RoomKeys;
 use lifeboat_transcript::outcome::{RoomTold, TranscriptOutcome};
 
 /// The type of the first event of a room.
-pub(super) const CREATE: &str = "m.room.create";
+pub(crate) const CREATE: &str = "m.room.create";
 
 /// Tells every room that was picked.
-pub(super) async fn tell(
+pub(crate) async fn tell(
     run: Run<'_>,
     picked: Picked,
     (keys, selection): (RoomKeys, &Selection),

@@ -5,11 +5,6 @@
 //! What was done is in the file of ids as soon as it is done, and in the new rooms themselves: each
 //! event says what it was. So the same command again goes on, and doubles nothing.
 
-mod files;
-mod rooms;
-mod run;
-mod tell;
-
 use std::path::PathBuf;
 
 use lifeboat_components::matrix::PublicKeys;
@@ -23,16 +18,17 @@ use lifeboat_storage::Access;
 use lifeboat_transcript::script::Cast;
 use zeroize::Zeroizing;
 
-use crate::context::Context;
-use crate::failure::Failure;
-use crate::import::trust::{self, Claims};
-use crate::keyring::Identities;
-use crate::reader::picked::{self, Picked};
-use crate::reader::{Package, PartEntries};
-use crate::render::KeyFile;
-use crate::render::known::{self, Lists};
-pub use lifeboat_transcript::outcome::{RoomTold, TranscriptOutcome};
-use run::Run;
+use crate::rooms;
+use crate::run::Run;
+use lifeboat_engine::context::Context;
+use lifeboat_engine::failure::Failure;
+use lifeboat_engine::import::trust::{self, Claims};
+use lifeboat_engine::keyring::Identities;
+use lifeboat_engine::reader::picked::{self, Picked};
+use lifeboat_engine::reader::{Package, PartEntries};
+use lifeboat_engine::render::KeyFile;
+use lifeboat_engine::render::known::{self, Lists};
+use lifeboat_transcript::outcome::TranscriptOutcome;
 
 /// What to tell, where, and how.
 pub struct TranscriptRequest<'a> {
@@ -201,7 +197,7 @@ fn id_file(error: IdFileError) -> Failure {
     }
 }
 
-fn stuck(error: StageError) -> Failure {
+pub(crate) fn stuck(error: StageError) -> Failure {
     match error {
         StageError::Client(error) => answer_of(error),
         StageError::File(error) => id_file(error),
@@ -209,7 +205,7 @@ fn stuck(error: StageError) -> Failure {
 }
 
 /// A server that does not do what everything depends on.
-fn answer_of(error: ClientError) -> Failure {
+pub(crate) fn answer_of(error: ClientError) -> Failure {
     let remedy = match (error.status(), error.errcode()) {
         (Some(401), _) | (_, Some("M_UNKNOWN_TOKEN")) => {
             "name the registration file in app_service_config_files of the server, restart it, \

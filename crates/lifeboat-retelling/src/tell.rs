@@ -5,23 +5,23 @@ use lifeboat_transcript::files::files;
 use lifeboat_transcript::ids::IdLine;
 use lifeboat_transcript::script::{Act, Call, Script, people};
 
-use super::rooms::CREATE;
-use super::run::Run;
-use super::stuck;
-use crate::failure::Failure;
+use crate::rooms::CREATE;
+use crate::run::Run;
+use crate::stuck;
+use lifeboat_engine::failure::Failure;
 use lifeboat_transcript::outcome::RoomTold;
 
 /// The past of one room.
 #[derive(Default)]
-pub(super) struct Past {
+pub(crate) struct Past {
     /// Events, each with its place in the room's order.
-    pub(super) events: Vec<((i64, i64), PastEvent)>,
+    pub(crate) events: Vec<((i64, i64), PastEvent)>,
     /// How many of them were decrypted.
-    pub(super) decrypted: u64,
+    pub(crate) decrypted: u64,
 }
 
 /// Tells a room.
-pub(super) async fn tell_room(
+pub(crate) async fn tell_room(
     run: &Run<'_>,
     old: String,
     mut past: Past,
