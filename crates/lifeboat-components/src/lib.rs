@@ -3,6 +3,7 @@
 //! A component's table and file names appear in its module and nowhere else.
 
 pub mod synapse;
+pub mod transcript;
 
 pub use lifeboat_matrix as matrix;
 pub use lifeboat_postgres as postgres;

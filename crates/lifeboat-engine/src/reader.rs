@@ -302,6 +302,6 @@ async fn clear_file(files: &PackageFiles, name: &str, limit: u64) -> Result<Vec<
 }
 
 /// An object of the package is damaged.
-pub(crate) fn damaged(object: &str) -> Failure {
+pub fn damaged(object: &str) -> Failure {
     Failure::not_valid(format!("{object} is damaged"), "look for another copy of the package")
 }

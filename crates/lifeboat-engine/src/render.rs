@@ -5,7 +5,7 @@
 //! Files of the package's media are copied beside the pages. What was decrypted is in what
 //! is written and nowhere else.
 
-mod known;
+pub mod known;
 mod rooms;
 mod shelf;
 mod write;
@@ -145,11 +145,7 @@ pub async fn render(
     let mut picked = picked::pick(&package, &entries, &request.selection).await?;
     let lists = Lists::read(&package, &mut picked).await?;
     let with_keys = request.keys.is_some();
-    let keys = match request.keys {
-        None => RoomKeys::default(),
-        Some(KeyFile::Sessions(keys)) => keys,
-        Some(KeyFile::Recovery(key)) => known::backed_up(cx, &package, &entries, &key).await?,
-    };
+    let keys = known::open(cx, &package, &entries, request.keys).await?;
     make_empty(request.folder)?;
     let manifest = &package.manifest;
     let outcome = RenderOutcome {

@@ -56,7 +56,7 @@ pub(crate) enum Command {
     Verify(verify::VerifyFlags),
     Unpack(unpack::UnpackFlags),
     Render(render::RenderFlags),
-    Import(import::ImportFlags),
+    Import(Box<import::ImportFlags>),
     Completions(manual::CompletionsFlags),
     Man(manual::ManFlags),
 }

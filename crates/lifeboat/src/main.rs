@@ -49,7 +49,7 @@ fn run(command: Command, screen: &Arc<Screen>) -> Result<Ended, Failure> {
                         Box::pin(commands::export::run(&session, flags)).await
                     }
                     Command::Import(flags) => {
-                        Box::pin(commands::import::run(&session, flags)).await
+                        Box::pin(commands::import::run(&session, *flags)).await
                     }
                     Command::Inspect(flags) => {
                         Box::pin(commands::inspect::run(&session, flags)).await

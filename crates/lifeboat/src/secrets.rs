@@ -19,6 +19,9 @@ use zeroize::Zeroizing;
 /// Bytes of the first line of a file with a secret; more is no secret that somebody chose.
 const LINE_BYTES: usize = 64 << 10;
 
+/// Bytes of a file with the registration of an application service.
+const REGISTRATION_BYTES: u64 = 1 << 20;
+
 /// The text of a file of room keys, and its passphrase if it needs one.
 pub(crate) type KeyText = (Zeroizing<String>, Option<Zeroizing<String>>);
 
@@ -139,6 +142,11 @@ impl PassphraseFlags {
             None => Ok(None),
         }
     }
+}
+
+/// The text of a registration file, which holds tokens.
+pub(crate) fn registration_text(path: &Path) -> Result<Zeroizing<String>, Failure> {
+    whole_text(path, REGISTRATION_BYTES)
 }
 
 /// A text file of at most so many bytes.

@@ -24,6 +24,8 @@ const ROOMKEYS: &str = "lifeboat-roomkeys";
 const COMPONENTS: &str = "lifeboat-components";
 const ENGINE: &str = "lifeboat-engine";
 const SERVER: &str = "lifeboat-server";
+const TRANSCRIPT: &str = "lifeboat-transcript";
+const RETELLING: &str = "lifeboat-retelling";
 const TESTING: &str = "lifeboat-testing";
 
 const PACKAGE_OUTSIDE: &[&str] =
@@ -33,6 +35,11 @@ const LAYERS: &[Layer] = &[
     Layer { name: PACKAGE, below: &[], pure: Some(PACKAGE_OUTSIDE) },
     Layer { name: PAGES, below: &[], pure: Some(&["jiff", "serde_json"]) },
     Layer { name: RULES, below: &[PACKAGE], pure: Some(&["serde", "thiserror"]) },
+    Layer {
+        name: TRANSCRIPT,
+        below: &[PACKAGE],
+        pure: Some(&["serde", "serde_json", "thiserror"]),
+    },
     Layer { name: STORAGE, below: &[], pure: None },
     Layer { name: POSTGRES, below: &[], pure: None },
     Layer {
@@ -41,7 +48,11 @@ const LAYERS: &[Layer] = &[
         pure: Some(&["base64", "ruma", "serde", "serde_json", "thiserror", "zeroize"]),
     },
     Layer { name: CONFIG, below: &[PACKAGE, MATRIX, POSTGRES], pure: None },
-    Layer { name: COMPONENTS, below: &[PACKAGE, STORAGE, MATRIX, POSTGRES, CONFIG], pure: None },
+    Layer {
+        name: COMPONENTS,
+        below: &[PACKAGE, TRANSCRIPT, STORAGE, MATRIX, POSTGRES, CONFIG],
+        pure: None,
+    },
     Layer { name: KEYRING, below: &[PACKAGE], pure: None },
     Layer { name: ROOMKEYS, below: &[PACKAGE, COMPONENTS], pure: None },
     Layer {
@@ -49,10 +60,15 @@ const LAYERS: &[Layer] = &[
         below: &[PACKAGE, PAGES, RULES, STORAGE, COMPONENTS, KEYRING, ROOMKEYS],
         pure: None,
     },
+    Layer {
+        name: RETELLING,
+        below: &[PACKAGE, TRANSCRIPT, STORAGE, COMPONENTS, ENGINE],
+        pure: None,
+    },
     Layer { name: SERVER, below: &[PACKAGE, RULES, ENGINE], pure: None },
     Layer {
         name: "lifeboat",
-        below: &[PACKAGE, RULES, STORAGE, COMPONENTS, ENGINE, SERVER],
+        below: &[PACKAGE, RULES, STORAGE, COMPONENTS, ENGINE, RETELLING, SERVER],
         pure: None,
     },
     Layer { name: TESTING, below: &[], pure: None },
@@ -66,6 +82,7 @@ const OWNED: &[(&str, &[&str])] = &[
     ("clap", &["lifeboat"]),
     ("indicatif", &["lifeboat"]),
     ("object_store", &[STORAGE]),
+    ("reqwest", &[COMPONENTS]),
     ("ruma", &[MATRIX]),
     ("tokio-postgres", &[POSTGRES, CONFIG, COMPONENTS]),
     ("tokio-postgres-rustls", &[POSTGRES]),

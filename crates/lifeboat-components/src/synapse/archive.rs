@@ -107,13 +107,26 @@ pub fn room_of(line: &[u8]) -> Result<String, serde_json::Error> {
 /// # Errors
 /// When the record is no record of an event.
 pub fn kept_event(line: &[u8]) -> Result<Option<KeptEvent>, serde_json::Error> {
+    kept_or_standing(line, |_| false)
+}
+
+/// The same, and state that counts although its history was purged: `stands` knows by event id
+/// what the room's state is made of.
+///
+/// # Errors
+/// When the record is no record of an event.
+pub fn kept_or_standing(
+    line: &[u8],
+    stands: impl Fn(&str) -> bool,
+) -> Result<Option<KeptEvent>, serde_json::Error> {
     let record: Record = serde_json::from_slice(line)?;
     let Some(row) = record.events else { return Ok(None) };
     let internal = record.event_json.and_then(|content| content.internal_metadata);
     let internal: Internal =
         internal.and_then(|json| serde_json::from_str(&json).ok()).unwrap_or_default();
     let is_true = |value: &Value| *value == Value::Bool(true);
-    if row.outlier || row.rejection_reason.is_some() || is_true(&internal.soft_failed) {
+    let is_outside = row.outlier && !stands(&record.event_id);
+    if is_outside || row.rejection_reason.is_some() || is_true(&internal.soft_failed) {
         return Ok(None);
     }
     let pdu = match record.pdu {
@@ -151,6 +164,19 @@ pub fn kept_event(line: &[u8]) -> Result<Option<KeptEvent>, serde_json::Error> {
         recheck: is_true(&internal.recheck_redaction),
         closure: record.closure,
     }))
+}
+
+/// Room and event of a record of the state as it is.
+///
+/// # Errors
+/// When it is none.
+pub fn standing(line: &[u8]) -> Result<(String, String), serde_json::Error> {
+    #[derive(Deserialize)]
+    struct Row {
+        room_id: String,
+        event_id: String,
+    }
+    serde_json::from_slice::<Row>(line).map(|row| (row.room_id, row.event_id))
 }
 
 /// A room key in an account's backup, sealed.

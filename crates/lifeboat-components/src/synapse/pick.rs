@@ -115,7 +115,9 @@ impl RecordFilter {
                     })
             }
             Section::Users => {
-                name == "profiles" || name == "readme" || self.selection.users != Scope::None
+                // Who was erased is looked up for what they said in the rooms that were selected.
+                matches!(name, "profiles" | "readme" | "erased_users")
+                    || self.selection.users != Scope::None
             }
             Section::Media => self.selection.media != MediaScope::None,
         }

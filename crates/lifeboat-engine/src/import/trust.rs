@@ -18,10 +18,41 @@ pub fn demand(
     target: &SynapseConfig,
     request: &ImportRequest,
 ) -> Result<String, Failure> {
-    let server = package.manifest.metadata.server_id.as_str();
+    let mut own = PublicKeys::new();
+    for key in target.signing_keys().unwrap_or_default() {
+        own.insert_own(package.manifest.metadata.server_id.as_str(), &key);
+    }
+    let claims = Claims {
+        accept_signer: request.accept_signer.as_deref(),
+        trusted_keys: &request.trusted_keys,
+        accept_unsigned: request.accept_unsigned,
+    };
+    demand_of(package, &own, &claims)
+}
+
+/// What the operator says of whom to trust.
+#[derive(Debug, Clone, Copy)]
+pub struct Claims<'a> {
+    /// Server name or public key of a signer that is accepted.
+    pub accept_signer: Option<&'a str>,
+    /// Keys to trust, `<server> <key id> <base64>` each.
+    pub trusted_keys: &'a [String],
+    /// Whether a package without a signature is accepted.
+    pub accept_unsigned: bool,
+}
+
+/// The same, where the target's own keys are these.
+///
+/// # Errors
+/// [`Failure`] for a package that is not to be trusted.
+pub fn demand_of(
+    package: &Package,
+    own: &PublicKeys,
+    claims: &Claims<'_>,
+) -> Result<String, Failure> {
     let signers = signers(&package.manifest);
     if signers.is_empty() {
-        if request.accept_unsigned {
+        if claims.accept_unsigned {
             return Ok("not signed; accepted by --accept-unsigned".to_owned());
         }
         return Err(Failure::not_valid(
@@ -29,26 +60,18 @@ pub fn demand(
             "if you made it yourself, run again with --accept-unsigned",
         ));
     }
-    let mut own = PublicKeys::new();
-    for key in target.signing_keys().unwrap_or_default() {
-        own.insert_own(server, &key);
-    }
-    if let Ok(key) = signature::check(package, &own)? {
+    if let Ok(key) = signature::check(package, own)? {
         return Ok(format!("signed with {key}, the target's own key"));
     }
-    if let Ok(key) = signature::check(package, &pinned(request)?)? {
+    if let Ok(key) = signature::check(package, &pinned(claims)?)? {
         return Ok(format!("signed with {key}, which --trust-key pins"));
     }
-    accepted(package, request, &signers)
+    accepted(package, claims, &signers)
 }
 
 /// The signature is checked against the key the package names itself, and the operator says that it
 /// is theirs.
-fn accepted(
-    package: &Package,
-    request: &ImportRequest,
-    signers: &[String],
-) -> Result<String, Failure> {
+fn accepted(package: &Package, claims: &Claims<'_>, signers: &[String]) -> Result<String, Failure> {
     let server = package.manifest.metadata.server_id.as_str();
     let (id, public) = signature::named_key(&package.manifest).unwrap_or_default();
     if !signature::fits_named_key(package)? {
@@ -57,7 +80,7 @@ fn accepted(
             "do not import it; look for another copy",
         ));
     }
-    match request.accept_signer.as_deref() {
+    match claims.accept_signer {
         Some(accepted) if accepted == public => {
             Ok(format!("signed with {id} {public}; accepted by --accept-signer"))
         }
@@ -77,9 +100,9 @@ fn accepted(
     }
 }
 
-fn pinned(request: &ImportRequest) -> Result<PublicKeys, Failure> {
+fn pinned(claims: &Claims<'_>) -> Result<PublicKeys, Failure> {
     let mut keys = PublicKeys::new();
-    for line in &request.trusted_keys {
+    for line in claims.trusted_keys {
         let words: Vec<&str> = line.split_ascii_whitespace().collect();
         let wrong = || {
             Failure::usage(

@@ -9,6 +9,7 @@ use lifeboat_package::id::Section;
 use lifeboat_pages::timeline::Known;
 use serde::Deserialize;
 
+use super::KeyFile;
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::reader::picked::Picked;
@@ -16,18 +17,21 @@ use crate::reader::{EntryPlace, Package, PartEntries, damaged};
 use crate::roomkeys::{Backups, RoomKeyError, RoomKeys};
 
 /// The lists.
-pub(super) struct Lists {
+pub struct Lists {
     /// Rooms that were picked and not written yet.
-    pub(super) rooms: HashMap<String, RoomSummary>,
+    pub rooms: HashMap<String, RoomSummary>,
     /// Names.
-    pub(super) known: Known,
+    pub known: Known,
     /// Files as they were uploaded, by address: SHA-256.
-    pub(super) media: HashMap<String, String>,
+    pub media: HashMap<String, String>,
 }
 
 impl Lists {
     /// Reads the lists of what was picked.
-    pub(super) async fn read(package: &Package, picked: &mut Picked) -> Result<Self, Failure> {
+    ///
+    /// # Errors
+    /// [`Failure`] when an entry is damaged.
+    pub async fn read(package: &Package, picked: &mut Picked) -> Result<Self, Failure> {
         let mut lists =
             Self { rooms: HashMap::new(), known: Known::default(), media: HashMap::new() };
         let Picked { filter, entries } = picked;
@@ -73,8 +77,25 @@ impl Lists {
     }
 }
 
+/// The room keys of a file, none where there is no file.
+///
+/// # Errors
+/// [`Failure`] when the keys do not fit.
+pub async fn open(
+    cx: &Context,
+    package: &Package,
+    entries: &PartEntries,
+    keys: Option<KeyFile>,
+) -> Result<RoomKeys, Failure> {
+    match keys {
+        None => Ok(RoomKeys::default()),
+        Some(KeyFile::Sessions(keys)) => Ok(keys),
+        Some(KeyFile::Recovery(key)) => backed_up(cx, package, entries, &key).await,
+    }
+}
+
 /// The room keys that the recovery key opens.
-pub(super) async fn backed_up(
+async fn backed_up(
     cx: &Context,
     package: &Package,
     entries: &PartEntries,
@@ -91,7 +112,7 @@ pub(super) async fn backed_up(
 }
 
 /// Keys that do not open what they are for.
-pub(super) fn refused(error: RoomKeyError) -> Failure {
+pub fn refused(error: RoomKeyError) -> Failure {
     let remedy = match error {
         RoomKeyError::Passphrase => {
             "give the passphrase that was chosen when the keys were exported"

@@ -1,6 +1,7 @@
 //! `lifeboat import`: a whole server back, or rooms and users into a living one.
 
 mod living;
+mod transcript;
 
 use std::fs::{self, OpenOptions};
 use std::io::{Read, Write};
@@ -15,10 +16,11 @@ use lifeboat_engine::merge::{self, MergeRequest};
 
 use super::restart::RestartCommand;
 use super::selection::PickFlags;
-use super::server::{LaneFlags, ServerFlags};
+use super::server::LaneFlags;
 use super::{Ended, Exit, Session, story};
 use crate::secrets::IdentityFlags;
 use crate::size;
+use transcript::{ServerUnlessTranscript, TranscriptFlags};
 
 /// Bytes of a file with keys to trust.
 const KEY_FILE_BYTES: u64 = 1 << 20;
@@ -40,22 +42,27 @@ Examples:
   lifeboat import server.lifeboat -i identity.txt --synapse homeserver.yaml --verify
   lifeboat import server.lifeboat -i identity.txt --synapse homeserver.yaml \\
     --room '#lobby:example.org' --plan plan.yaml
-  lifeboat import undo 3f0c9a51d2be --synapse homeserver.yaml"
+  lifeboat import undo 3f0c9a51d2be --synapse homeserver.yaml
+  lifeboat import --as-transcript --write-registration lifeboat.yaml
+  lifeboat import server.lifeboat -i identity.txt --as-transcript --accept-signer example.org \\
+    --homeserver https://matrix.new.org --registration lifeboat.yaml --owner @ada:new.org"
 )]
 pub(crate) struct ImportFlags {
     #[command(subcommand)]
     verb: Option<ImportVerb>,
     /// A file NAME.lifeboat, a folder, or s3://, gs://, az://
-    #[arg(required = true)]
+    #[arg(required_unless_present = "write_registration")]
     package: Option<String>,
     #[command(flatten)]
     identities: IdentityFlags,
     #[command(flatten)]
-    server: ServerFlags,
+    server: ServerUnlessTranscript,
     #[command(flatten)]
     lanes: LaneFlags,
     #[command(flatten)]
     trust: TrustFlags,
+    #[command(flatten)]
+    transcript: TranscriptFlags,
     /// How far sequences are raised past what may have been handed out since the export
     #[arg(long, value_name = "N", default_value_t = SEQUENCE_MARGIN)]
     sequence_margin: u64,
@@ -130,6 +137,10 @@ pub(crate) async fn run(session: &Session, flags: ImportFlags) -> Result<Ended, 
     if let Some(ImportVerb::Undo(undo)) = flags.verb.take() {
         return living::undo(session, undo).await;
     }
+    if flags.transcript.as_transcript {
+        let report = flags.report.take();
+        return with_report(transcript::run(session, flags).await?, report);
+    }
     let (dry_run, verify, report) = (flags.dry_run, flags.verify, flags.report.clone());
     let merge_all = flags.merge;
     let selection = mem::take(&mut flags.picks).selection()?;
@@ -161,6 +172,10 @@ pub(crate) async fn run(session: &Session, flags: ImportFlags) -> Result<Ended, 
         let exit = Exit::with_gaps(outcome.gaps);
         Ended::new("import", &outcome, outcome_lines(&outcome), exit)
     };
+    with_report(ended, report)
+}
+
+fn with_report(ended: Ended, report: Option<PathBuf>) -> Result<Ended, Failure> {
     if let Some(path) = report {
         write_report(&path, &ended)?;
     }
@@ -168,21 +183,24 @@ pub(crate) async fn run(session: &Session, flags: ImportFlags) -> Result<Ended, 
 }
 
 fn request(session: &Session, flags: ImportFlags) -> Result<ImportRequest, Failure> {
-    let mut trusted_keys = Vec::new();
-    for path in &flags.trust.trust_key {
-        read_keys(path, &mut trusted_keys)?;
-    }
     Ok(ImportRequest {
         package: flags.package.unwrap_or_default(),
         identities: flags.identities.demand()?,
-        server: flags.server.request(session)?,
+        server: flags.server.0.request(session)?,
         lanes: flags.lanes.count(),
         accept_signer: flags.trust.accept_signer,
-        trusted_keys,
+        trusted_keys: pinned_keys(&flags.trust.trust_key)?,
         accept_unsigned: flags.trust.accept_unsigned,
         margin: flags.sequence_margin,
         synapse_python: flags.synapse_python,
     })
+}
+
+/// The lines of the files with keys to trust.
+fn pinned_keys(paths: &[PathBuf]) -> Result<Vec<String>, Failure> {
+    let mut keys = Vec::new();
+    paths.iter().try_for_each(|path| read_keys(path, &mut keys))?;
+    Ok(keys)
 }
 
 fn read_keys(path: &Path, keys: &mut Vec<String>) -> Result<(), Failure> {

@@ -10,5 +10,7 @@ mod port;
 #[path = "../e2e/program.rs"]
 mod program;
 mod purged;
+mod recovery;
 mod report;
+mod retold;
 mod stretch;
