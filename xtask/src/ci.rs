@@ -21,7 +21,7 @@ const STEPS: &[(&str, Step)] = &[
     ("fmt", |root| fmt(root, Formatting::Check)),
     ("tidy", tidy::tidy),
     ("lint", lint),
-    ("test", |root| test::test(root, None)),
+    ("test", |root| test::test(root, test::Which::Usual)),
     ("docs", docs),
     ("fuzz", |root| fuzz::fuzz(root, fuzz::SECONDS)),
 ];

@@ -14,6 +14,7 @@ mod tidy;
 use std::process::ExitCode;
 
 use shell::{Done, say, workspace_root};
+use test::Which;
 
 const USAGE: &str = "\
 cargo xtask VERB
@@ -22,7 +23,8 @@ cargo xtask VERB
   fmt [--check]   format the code
   tidy            the rules of the house: layering, bounds, names, the map, links
   lint            licences and banned crates; clippy with warnings denied
-  test [FILTER]   install what the tests need, then run them all
+  test [FILTER]   install what the tests need, then run them, or those of this name
+  test --all      also the few that take a minute each
   fuzz [SECONDS]  run every fuzz target, 30 seconds each unless told otherwise
   docs            the rustdoc pages with warnings denied; the book where mdbook is installed
   demo [--keep]   a real server out, checked, and into a second one, compared
@@ -50,8 +52,9 @@ fn obey(words: &[&str]) -> Done {
         ["fmt", "--check"] => ci::fmt(&root, ci::Formatting::Check),
         ["tidy"] => tidy::tidy(&root),
         ["lint"] => ci::lint(&root),
-        ["test"] => test::test(&root, None),
-        ["test", filter] => test::test(&root, Some(filter)),
+        ["test"] => test::test(&root, Which::Usual),
+        ["test", "--all"] => test::test(&root, Which::All),
+        ["test", filter] => test::test(&root, Which::Named(filter)),
         ["fuzz"] => fuzz::fuzz(&root, fuzz::SECONDS),
         ["fuzz", seconds] => match seconds.parse() {
             Ok(seconds) => fuzz::fuzz(&root, seconds),

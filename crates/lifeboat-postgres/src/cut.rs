@@ -1,6 +1,7 @@
 //! A cut: one exported snapshot of one database, which any number of lanes can read.
 
 use tokio_postgres::Client;
+use tokio_postgres::error::SqlState;
 
 use super::PostgresError;
 use super::columns::quoted;
@@ -24,6 +25,9 @@ const PLANNER: &str = "SET random_page_cost = 1.1; SET work_mem = '64MB';
 
 /// SQLSTATE of a table that is not there (PostgreSQL documentation, appendix A).
 const UNDEFINED_TABLE: &str = "42P01";
+/// SQLSTATEs of a snapshot that is not there, of older and newer servers.
+const NO_SUCH_SNAPSHOT: &str = "22023";
+const UNDEFINED_OBJECT: &str = "42704";
 /// SQLSTATE of a lock that was not given in time.
 const LOCK_NOT_AVAILABLE: &str = "55P03";
 
@@ -121,13 +125,19 @@ impl Cut {
         let doing = |e| PostgresError::sorted("joined the snapshot", e);
         client.batch_execute(SESSION).await.map_err(doing)?;
         client.batch_execute(PLANNER).await.map_err(doing)?;
-        client
-            .batch_execute(&format!(
-                "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET TRANSACTION SNAPSHOT '{}'",
-                self.snapshot.replace('\'', "''")
-            ))
-            .await
-            .map_err(doing)?;
+        let join = format!(
+            "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET TRANSACTION SNAPSHOT '{}'",
+            self.snapshot.replace('\'', "''")
+        );
+        // A snapshot that the server does not know went with the session that held it.
+        client.batch_execute(&join).await.map_err(|source| {
+            match source.code().map(SqlState::code) {
+                Some(NO_SUCH_SNAPSHOT | UNDEFINED_OBJECT) => {
+                    PostgresError::Lost { doing: "joined the snapshot".to_owned(), source }
+                }
+                _ => doing(source),
+            }
+        })?;
         Ok(client)
     }
 }
