@@ -126,6 +126,8 @@ pub enum PlaceFacts {
     Same,
     /// Another is there.
     Other,
+    /// The same is not there, and the package has only its row, not the file.
+    Lacking,
 }
 
 const SKIP: &[Action] = &[Action::Skip];
@@ -220,25 +222,36 @@ pub fn user(facts: UserFacts) -> Verdict {
 
 /// Decides about an alias.
 pub fn alias(facts: PlaceFacts) -> Verdict {
-    let why = ["its name is free", "it leads to the same room", "it leads to another room there"];
+    let why = [
+        "its name is free",
+        "it leads to the same room",
+        "it leads to another room there",
+        "the package does not say where it leads",
+    ];
     place(facts, why, (GIVE, REPLACE_OR_MAP))
 }
 
 /// Decides about a file of the media store.
 pub fn media(facts: PlaceFacts) -> Verdict {
-    let why = ["its place is free", "the file is there", "another file is in its place"];
+    let why = [
+        "its place is free",
+        "the file is there",
+        "another file is in its place",
+        "the package has its row and not the file",
+    ];
     place(facts, why, (ADD, REPLACE))
 }
 
 fn place(
     facts: PlaceFacts,
-    [free, same, other]: [&str; 3],
+    [free, same, other, lacking]: [&str; 4],
     (to_free, to_other): (&'static [Action], &'static [Action]),
 ) -> Verdict {
     let (state, action, reason, allowed) = match facts {
         PlaceFacts::Free => (State::Absent, Action::Add, free, to_free),
         PlaceFacts::Same => (State::Equal, Action::Skip, same, SKIP),
         PlaceFacts::Other => (State::Differs, Action::Skip, other, to_other),
+        PlaceFacts::Lacking => (State::Absent, Action::Skip, lacking, SKIP_OR_STOP),
     };
     Verdict { state, action, reason: reason.to_owned(), allowed }
 }

@@ -1,5 +1,8 @@
 //! Carrying a plan out: accounts, media, rooms; each batch whole or not at all.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -58,7 +61,7 @@ pub(super) async fn apply(
         if let (Some(id), false) = (&open, request.dry_run) {
             journal::finish(&looked.session, id).await.map_err(database_fault)?;
         }
-        outcome.next.push("nothing was to be done: everything that is wanted is there".to_owned());
+        outcome.next.push(nothing_done(&outcome, "nothing was to be done"));
         return Ok(outcome);
     }
     let run = begin(cx, request, looked, &package, &mut outcome).await?;
@@ -85,7 +88,13 @@ fn left_out(plan: &Plan, outcome: &mut MergeOutcome) {
     ];
     for (kind, lines) in kinds {
         let skipped = lines.iter().filter(|line| {
-            line.action == Action::Skip && !matches!(line.state, State::Equal | State::Absent)
+            let is_lacking = match line.state {
+                State::Equal => false,
+                // Where it could be added, somebody decided that it is not to be.
+                State::Absent => !line.allowed.contains(&Action::Add),
+                _ => true,
+            };
+            line.action == Action::Skip && is_lacking
         });
         for line in skipped {
             outcome.gaps += 1;
@@ -429,7 +438,7 @@ impl Run<'_> {
         }
         let session = &self.looked.session;
         if journal::forget_empty(session, &self.id).await.map_err(database_fault)? {
-            outcome.next.push("nothing was changed: everything that is wanted is there".to_owned());
+            outcome.next.push(nothing_done(outcome, "nothing was changed"));
             return Ok(());
         }
         journal::finish(session, &self.id).await.map_err(database_fault)?;
@@ -442,6 +451,15 @@ impl Run<'_> {
         ];
         Ok(())
     }
+}
+
+/// Why there was nothing to do.
+fn nothing_done(outcome: &MergeOutcome, what: &str) -> String {
+    let why = match outcome.gaps {
+        0 => "everything that is wanted is there",
+        _ => "everything that is wanted and can be brought is there",
+    };
+    format!("{what}: {why}")
 }
 
 /// Adds counts up.

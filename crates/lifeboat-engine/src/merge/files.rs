@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use lifeboat_components::synapse::merge::media::ORIGINAL;
 use lifeboat_components::synapse::read::media::MediaRecord;
 use lifeboat_components::synapse::write::media::{MediaStore, Placed, compare};
 use lifeboat_package::digest::Digest;
@@ -36,6 +37,11 @@ impl FileOf {
         }
         Ok(Self::Fits)
     }
+}
+
+/// Whether what was uploaded is among these files, and not only what was made from it.
+pub(super) fn has_original(records: &[MediaRecord]) -> bool {
+    records.iter().any(|record| record.kind == ORIGINAL)
 }
 
 /// Writes files; the paths of those that were not there.

@@ -20,7 +20,7 @@ use lifeboat_rules::conflict::{self, PlaceFacts, Presence, RoomFacts, UserFacts}
 use lifeboat_rules::plan::{Line, Plan};
 use lifeboat_storage::Access;
 
-use super::files::FileOf;
+use super::files::{self, FileOf};
 use super::{MergeOutcome, MergeRequest};
 use crate::context::{Context, Unit};
 use crate::failure::Failure;
@@ -47,6 +47,8 @@ pub(super) struct Looked {
     pub(super) media: BTreeMap<String, Vec<MediaRecord>>,
     /// The SHA-256 of each selected media id, where the package's server knew it.
     sums: BTreeMap<String, Option<String>>,
+    /// The selected media ids whose file was never uploaded: there is only a row.
+    promised: BTreeSet<String>,
     pub(super) plan: Plan,
 }
 
@@ -75,6 +77,7 @@ pub(super) async fn look(cx: &Context, request: &MergeRequest) -> Result<Looked,
     );
     let mut looked = Looked {
         sums: BTreeMap::new(),
+        promised: BTreeSet::new(),
         about: RoomsAbout::default(),
         columns: columns.collect(),
         of_parts: BTreeMap::new(),
@@ -367,7 +370,12 @@ impl Looked {
             let lines = lines.map_err(|e| damaged().because(e))?;
             if name == media::FILES {
                 let rows = media::packaged(&lines).map_err(unreadable)?.into_iter();
-                sums.extend(rows.filter(|row| !row.is_preview).map(|row| (row.id, row.sha256)));
+                for row in rows.filter(|row| !row.is_preview) {
+                    if !row.is_uploaded {
+                        self.promised.insert(row.id.clone());
+                    }
+                    sums.insert(row.id, row.sha256);
+                }
             }
             if part.section == Section::Media && name == "index" {
                 for record in records::<MediaRecord>(&entry, &lines)? {
@@ -391,6 +399,9 @@ impl Looked {
             let facts = match there.get(id) {
                 Some(found) if found.is_none() || packaged.is_none() || found == packaged => {
                     PlaceFacts::Same
+                }
+                _ if !files::has_original(records) && !self.promised.contains(id) => {
+                    PlaceFacts::Lacking
                 }
                 Some(_) => PlaceFacts::Other,
                 None if file == FileOf::Other => PlaceFacts::Other,

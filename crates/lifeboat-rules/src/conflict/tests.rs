@@ -105,6 +105,14 @@ fn only_what_can_be_brought_back_can_be_replaced() {
 }
 
 #[test]
+fn a_row_without_its_file_cannot_be_added() {
+    let verdict = media(PlaceFacts::Lacking);
+    assert_eq!((verdict.state, verdict.action), (State::Absent, Action::Skip));
+    assert_eq!(verdict.allowed, [Action::Skip, Action::Stop]);
+    assert!(verdict.reason.contains("not the file"), "{}", verdict.reason);
+}
+
+#[test]
 fn every_account_can_be_mapped_and_no_file_and_no_room() {
     for facts in [UserFacts::Absent, UserFacts::Same, UserFacts::Changed, UserFacts::Other] {
         assert!(user(facts).allowed.contains(&Action::Map), "{facts:?}");

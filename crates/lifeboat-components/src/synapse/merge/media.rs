@@ -10,7 +10,7 @@ use super::stage::{Stage, member, records, staged};
 use super::{MergeError, ask, run};
 use crate::postgres::PostgresError;
 use crate::postgres::columns::literal;
-use crate::postgres::members::Members;
+use crate::postgres::members::{Member, Members};
 
 /// The table of uploaded files.
 pub const FILES: &str = "local_media_repository";
@@ -26,6 +26,9 @@ pub fn packaged(lines: &[u8]) -> Result<Vec<Packaged>, MergeError> {
     let row = |row: &Members<'_>| Packaged {
         id: member(row, "media_id").unwrap_or_default(),
         is_preview: member(row, "url_cache").is_some(),
+        is_uploaded: row
+            .find(0, "media_length")
+            .is_some_and(|length| length != Member::Json("null")),
         sha256: member(row, "sha256"),
     };
     Ok(rows.iter().map(row).collect())
@@ -38,12 +41,17 @@ pub struct Packaged {
     pub id: String,
     /// Whether it is a preview of a page, which is made again.
     pub is_preview: bool,
+    /// Whether there ever was a file: a place can be taken before it is filled.
+    pub is_uploaded: bool,
     /// SHA-256 of the file, where the server knew it.
     pub sha256: Option<String>,
 }
 
 /// The kinds of files that belong to what users upload.
-pub const KINDS: [&str; 2] = ["local", "local_thumbnail"];
+pub const KINDS: [&str; 2] = [ORIGINAL, "local_thumbnail"];
+
+/// The kind of what users upload, as it came.
+pub const ORIGINAL: &str = "local";
 
 /// Media that the target has: id, and the SHA-256 of the file where it is known.
 ///
