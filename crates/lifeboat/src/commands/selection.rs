@@ -179,14 +179,31 @@ fn normal(selection: Selection) -> Result<Selection, Failure> {
 /// A moment in milliseconds since 1970: with an offset or a time zone's name, else in UTC; a date
 /// alone is its midnight.
 fn moment(text: &str) -> Result<i64, String> {
-    let zoned = || text.parse::<Zoned>().ok().map(|zoned| zoned.timestamp());
+    if text.contains('[') {
+        return in_zone(text);
+    }
     let stamp = || text.parse::<Timestamp>().ok();
     let plain = |time: DateTime| time.to_zoned(TimeZone::UTC).ok().map(|zoned| zoned.timestamp());
     // Read as a time, a date alone is its midnight.
     let timed = || text.parse::<DateTime>().ok().and_then(plain);
-    zoned().or_else(stamp).or_else(timed).map(Timestamp::as_millisecond).ok_or_else(|| {
-        "a date or time is needed, such as 2026-03-01 or 2026-03-01T08:00+01:00".to_owned()
-    })
+    stamp().or_else(timed).map(Timestamp::as_millisecond).ok_or_else(|| NEEDED.to_owned())
+}
+
+const NEEDED: &str = "a date or time is needed, such as 2026-03-01 or 2026-03-01T08:00+01:00";
+
+/// A moment in a named zone, which has to be known, and whose offset then has to be the one that is
+/// written.
+fn in_zone(text: &str) -> Result<i64, String> {
+    let why = match text.parse::<Zoned>() {
+        Ok(zoned) => return Ok(zoned.timestamp().as_millisecond()),
+        Err(why) => why,
+    };
+    let name = text.split_once('[').and_then(|(_, zone)| zone.split_once(']'));
+    let name = name.map_or("", |(name, _)| name.trim_start_matches('!'));
+    if TimeZone::get(name).is_ok() {
+        return Err(format!("this is no moment in the time zone {name}: {why}"));
+    }
+    Err(format!("there is no time zone “{name}”; name one such as Europe/Berlin, or UTC"))
 }
 
 #[cfg(test)]
