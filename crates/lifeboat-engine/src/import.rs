@@ -182,7 +182,7 @@ async fn apply(
     let run = format!("{:016x}", u64::from_be_bytes(cx.random()));
     let prepared = load::prepare(checked, &contents, (&run, touched)).await?;
     let database = async {
-        let loaded = load::rows(cx, request, checked, &contents).await?;
+        let loaded = load::rows(cx, request, checked, (&contents, &prepared.left_out)).await?;
         outcome.rows = loaded.values().sum();
         outcome.tables = loaded.values().filter(|rows| **rows > 0).count() as u64;
         load::after_rows(cx, request, checked, &prepared, &mut outcome).await?;

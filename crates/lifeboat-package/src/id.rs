@@ -224,7 +224,8 @@ fn parse_part(text: &str) -> Option<PartPath> {
     Some(PartPath { section, number: parse_padded(number, 6)?, run: parse_padded(run, 1)? })
 }
 
-fn is_record_name(name: &str) -> bool {
+/// Whether records can have this name (`docs/src/format.md` §4).
+pub fn is_record_name(name: &str) -> bool {
     let allowed = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_');
     (1..=64).contains(&name.len()) && name.bytes().all(allowed)
 }

@@ -49,6 +49,24 @@ pub async fn versions(client: &Client) -> Result<Versions, PostgresError> {
     })
 }
 
+/// An account, among the first thousand, that is of another server: Synapse would not start with
+/// this server name.
+///
+/// # Errors
+/// [`PostgresError`] when the server refuses or is lost.
+pub async fn account_of_another(
+    client: &Client,
+    server: &str,
+) -> Result<Option<String>, PostgresError> {
+    let question = "SELECT name FROM (SELECT name FROM users LIMIT 1000) u
+                    WHERE right(name, length($1) + 1) <> ':' || $1 LIMIT 1";
+    let row = client
+        .query_opt(question, &[&server])
+        .await
+        .map_err(|e| PostgresError::sorted("read whose accounts these are", e))?;
+    Ok(row.and_then(|row| row.get(0)))
+}
+
 /// The newest event position in the snapshot.
 ///
 /// # Errors

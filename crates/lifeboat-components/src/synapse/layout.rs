@@ -4,7 +4,7 @@
 //! gap.
 
 use lifeboat_package::flow::Gap;
-use lifeboat_package::id::Section;
+use lifeboat_package::id::{Section, is_record_name};
 
 use super::catalogue::{Catalogue, Export, Path};
 use super::schema::{Kind, SchemaStatement};
@@ -149,7 +149,17 @@ pub struct Layout {
 impl Layout {
     /// Joins what the database has with what the catalogue knows.
     pub fn of(tables: Vec<Table>) -> Self {
-        let gaps = unknown(&tables);
+        let mut gaps = unknown(&tables);
+        let (tables, others): (Vec<_>, Vec<_>) =
+            tables.into_iter().partition(|table| is_record_name(&table.name));
+        gaps.extend(others.iter().map(|table| Gap {
+            kind: "table-name".to_owned(),
+            object: table.name.clone(),
+            detail:
+                "its rows are left out: records of the package cannot have this name".to_owned(),
+            remedy:
+                "give the table a name of a-z, 0-9 and _, or save it by hand with COPY".to_owned(),
+        }));
         let tables = tables.into_iter().map(stored).collect();
         Self { tables, gaps }
     }

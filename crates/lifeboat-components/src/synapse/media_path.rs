@@ -33,6 +33,12 @@ impl MediaFile {
         Self::new(path, "remote", mxc(origin, media_id))
     }
 
+    /// Whether the path stays below the media store, whatever ids the row has.
+    pub fn is_inside(&self) -> bool {
+        let is_name = |part: &str| !matches!(part, "" | "." | "..") && !part.contains('\0');
+        self.path.split('/').all(is_name)
+    }
+
     /// With what the row says of it.
     #[must_use]
     pub fn expecting(mut self, length: Option<u64>, sha256: Option<String>) -> Self {

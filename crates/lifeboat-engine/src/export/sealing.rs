@@ -205,12 +205,15 @@ pub(super) fn outcome(
     }
 }
 
-/// Index records of the media parts: all their records that are no rows.
+/// Index records of the media parts: all their records that are neither rows nor gaps.
 fn media_files(media: &[Part], parts: &[PartDone]) -> u64 {
     let of_media = |done: &&PartDone| media.iter().any(|part| part.part.to_string() == done.folder);
     parts
         .iter()
         .filter(of_media)
-        .map(|done| done.records - done.rows.iter().map(|(_, rows)| rows).sum::<u64>())
+        .map(|done| {
+            let rows: u64 = done.rows.iter().map(|(_, rows)| rows).sum();
+            done.records.saturating_sub(rows + done.gaps.len() as u64)
+        })
         .sum()
 }

@@ -66,12 +66,7 @@ impl Source {
         }
         let vanished = hold(&cut, &mut tables).await.map_err(database_fault)?;
         let layout = Layout::of(tables);
-        if !layout.is_synapse() {
-            return Err(Failure::failed(
-                format!("database {} is not a Synapse database", main.database()),
-                "check the database settings in homeserver.yaml",
-            ));
-        }
+        demand_server(&cut, &layout, (&main.database(), config.server_name.as_str())).await?;
         let mut early_gaps = config.gaps.clone();
         early_gaps.extend(layout.gaps.iter().cloned());
         early_gaps.extend(provider_gap(&config));
@@ -138,6 +133,28 @@ impl Source {
         };
         self.plan.iter().filter(is_todo).cloned().collect()
     }
+}
+
+/// The database must be a Synapse's, and that of the server that the configuration names.
+async fn demand_server(
+    cut: &Cut,
+    layout: &Layout,
+    (database, server): (&str, &str),
+) -> Result<(), Failure> {
+    if !layout.is_synapse() {
+        return Err(Failure::failed(
+            format!("database {database} is not a Synapse database"),
+            "check the database settings in homeserver.yaml",
+        ));
+    }
+    let stranger = facts::account_of_another(cut.anchor(), server).await;
+    if let Some(account) = stranger.map_err(database_fault)? {
+        return Err(Failure::failed(
+            format!("the database has the account {account}, which is not of {server}"),
+            "check server_name and the database settings in homeserver.yaml",
+        ));
+    }
+    Ok(())
 }
 
 fn slice_of(work: &Work) -> Option<&str> {

@@ -5,7 +5,7 @@ use std::sync::Mutex;
 use std::sync::atomic::AtomicBool;
 
 use futures_util::future::try_join_all;
-use lifeboat_components::postgres::Client;
+use lifeboat_components::postgres::{Client, PostgresError};
 use lifeboat_components::synapse::fixups;
 use lifeboat_components::synapse::layout::Holds;
 use lifeboat_components::synapse::schema::{Kind, SchemaStatement, Stage};
@@ -28,6 +28,38 @@ const UNIT_BYTES: u64 = 32 << 20;
 pub struct Prepared {
     /// One a database, in their order: the main one first.
     pub halves: Vec<Half>,
+    /// What could not be made there and a server is whole without.
+    pub left_out: LeftOut,
+}
+
+/// Objects that Synapse did not make and that the target refuses, each with the reason.
+#[derive(Default)]
+pub struct LeftOut(Mutex<BTreeMap<String, String>>);
+
+impl LeftOut {
+    /// Whether what a statement makes belongs to an object that was left out.
+    fn holds(&self, statement: &SchemaStatement) -> bool {
+        self.has(statement.table.as_deref().unwrap_or(&statement.name))
+    }
+
+    fn has(&self, object: &str) -> bool {
+        self.0.lock().is_ok_and(|objects| objects.contains_key(object))
+    }
+
+    fn add(&self, object: String, why: String) {
+        if let Ok(mut objects) = self.0.lock() {
+            objects.entry(object).or_insert(why);
+        }
+    }
+
+    /// Tells it, and counts it as gaps.
+    pub fn tell(&self, outcome: &mut ImportOutcome) {
+        let Ok(objects) = self.0.lock() else { return };
+        for (object, why) in objects.iter() {
+            outcome.warnings.push(format!("{object}, which is not Synapse's, is left out: {why}"));
+        }
+        outcome.gaps += objects.len() as u64;
+    }
 }
 
 /// One database, its schema, and the session that made the schema's first half.
@@ -57,7 +89,7 @@ pub async fn prepare(
 ) -> Result<Prepared, Failure> {
     let all = read_schema(checked, contents).await?;
     let package = checked.package.manifest.package.to_string();
-    let mut halves = Vec::new();
+    let (mut halves, left_out) = (Vec::new(), LeftOut::default());
     let sessions = databases::claim(&checked.databases, touched).await?;
     for (database, session) in checked.databases.iter().zip(sessions) {
         let is_last =
@@ -72,13 +104,50 @@ pub async fn prepare(
         target::begin(&half.session).await.map_err(database_fault)?;
         target::note_begin(&half.session, &package, run).await.map_err(database_fault)?;
         for statement in half.statements.iter().filter(|s| s.stage == Stage::BeforeRows) {
-            target::run(&half.session, statement).await.map_err(database_fault)?;
+            before_rows(&half.session, statement, &left_out).await?;
         }
     }
     for half in &halves {
         target::commit(&half.session).await.map_err(database_fault)?;
     }
-    Ok(Prepared { halves })
+    Ok(Prepared { halves, left_out })
+}
+
+/// Runs a statement inside the transaction that makes the first half of the schema.
+async fn before_rows(
+    session: &Client,
+    statement: &SchemaStatement,
+    left_out: &LeftOut,
+) -> Result<(), Failure> {
+    if !target::may_be_left_out(statement) {
+        return target::run(session, statement).await.map_err(database_fault);
+    }
+    if left_out.holds(statement) {
+        return Ok(());
+    }
+    if let Some(why) = target::attempt(session, statement).await.map_err(database_fault)? {
+        left_out.add(statement.table.clone().unwrap_or(statement.name.clone()), why.to_string());
+    }
+    Ok(())
+}
+
+/// Runs a statement after the rows, each its own transaction.
+async fn after(
+    session: &Client,
+    statement: &SchemaStatement,
+    left_out: &LeftOut,
+) -> Result<(), PostgresError> {
+    if left_out.holds(statement) {
+        return Ok(());
+    }
+    match target::run(session, statement).await {
+        Err(failed) if target::may_be_left_out(statement) && !failed.is_transient() => {
+            // The table is there, and so are its rows: only this is not.
+            left_out.add(format!("{:?} {}", statement.kind, statement.name), failed.to_string());
+            Ok(())
+        }
+        ended => ended,
+    }
 }
 
 async fn read_schema(
@@ -107,9 +176,10 @@ pub async fn rows(
     cx: &Context,
     request: &ImportRequest,
     checked: &Checked,
-    contents: &Contents,
+    (contents, left_out): (&Contents, &LeftOut),
 ) -> Result<Loaded, Failure> {
-    let tables = contents.tables(LAST_TABLE);
+    let mut tables = contents.tables(LAST_TABLE);
+    tables.retain(|table, _| !left_out.has(table));
     let total = tables.values().flatten().map(|entry| entry.record.raw).sum();
     cx.stage("rows", total, Unit::Bytes);
     let queue = Mutex::new(units(&tables));
@@ -118,7 +188,8 @@ pub async fn rows(
     try_join_all(lanes).await?;
     let loaded = loaded.into_inner().unwrap_or_default();
     for table in &checked.package.manifest.tables {
-        let expected = if super::check::stays_empty(&table.name) { 0 } else { table.rows };
+        let is_empty = super::check::stays_empty(&table.name) || left_out.has(&table.name);
+        let expected = if is_empty { 0 } else { table.rows };
         let found = loaded.get(&table.name).copied().unwrap_or_default();
         if table.name != LAST_TABLE && found != expected {
             return Err(Failure::not_valid(
@@ -228,11 +299,11 @@ pub async fn after_rows(
     outcome: &mut ImportOutcome,
 ) -> Result<(), Failure> {
     let of_halves = prepared.halves.iter().enumerate();
-    let after: Vec<Placed<'_>> = of_halves
+    let statements: Vec<Placed<'_>> = of_halves
         .flat_map(|(half, of)| of.statements.iter().map(move |statement| (half, statement)))
         .filter(|(_, statement)| statement.stage == Stage::AfterRows)
         .collect();
-    cx.stage("keys, indexes, constraints", after.len() as u64, Unit::Items);
+    cx.stage("keys, indexes, constraints", statements.len() as u64, Unit::Items);
     let rows: BTreeMap<&str, u64> = checked
         .package
         .manifest
@@ -243,17 +314,20 @@ pub async fn after_rows(
     let size = |s: &SchemaStatement| s.table.as_deref().and_then(|t| rows.get(t)).copied();
     for kind in [Kind::Key, Kind::Index] {
         let mut wanted: Vec<Placed<'_>> =
-            after.iter().copied().filter(|(_, s)| s.kind == kind).collect();
+            statements.iter().copied().filter(|(_, s)| s.kind == kind).collect();
         wanted.sort_by_key(|(_, s)| std::cmp::Reverse(size(s)));
         let queue = Mutex::new(chains(&wanted, kind));
-        let lanes = (0..request.lanes.max(1)).map(|_| run_chains(cx, checked, &queue));
+        let lanes = (0..request.lanes.max(1))
+            .map(|_| run_chains(cx, checked, (&queue, &prepared.left_out)));
         try_join_all(lanes).await?;
     }
-    let rest = after.iter().filter(|(_, s)| !matches!(s.kind, Kind::Key | Kind::Index));
+    let rest = statements.iter().filter(|(_, s)| !matches!(s.kind, Kind::Key | Kind::Index));
     for (half, statement) in rest {
-        one_by_one(checked, &prepared.halves[*half].session, statement, outcome).await?;
+        let session = (&prepared.halves[*half].session, &prepared.left_out);
+        one_by_one(checked, session, statement, outcome).await?;
         cx.advance(1);
     }
+    prepared.left_out.tell(outcome);
     Ok(())
 }
 
@@ -278,7 +352,7 @@ fn chains<'a>(wanted: &[Placed<'a>], kind: Kind) -> VecDeque<Vec<Placed<'a>>> {
 async fn run_chains(
     cx: &Context,
     checked: &Checked,
-    queue: &Mutex<VecDeque<Vec<Placed<'_>>>>,
+    (queue, left_out): (&Mutex<VecDeque<Vec<Placed<'_>>>>, &LeftOut),
 ) -> Result<(), Failure> {
     let mut sessions = Vec::new();
     for database in &checked.databases {
@@ -287,7 +361,7 @@ async fn run_chains(
     let next = || queue.lock().ok().and_then(|mut queue| queue.pop_front());
     while let Some(chain) = next() {
         for (half, statement) in chain {
-            target::run(&sessions[half], statement).await.map_err(database_fault)?;
+            after(&sessions[half], statement, left_out).await.map_err(database_fault)?;
             cx.advance(1);
         }
     }
@@ -298,11 +372,11 @@ async fn run_chains(
 /// told.
 async fn one_by_one(
     checked: &Checked,
-    session: &Client,
+    (session, left_out): (&Client, &LeftOut),
     statement: &SchemaStatement,
     outcome: &mut ImportOutcome,
 ) -> Result<(), Failure> {
-    let failed = match target::run(session, statement).await {
+    let failed = match after(session, statement, left_out).await {
         Ok(()) => return Ok(()),
         Err(failed) => failed,
     };

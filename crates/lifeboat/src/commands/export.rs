@@ -119,7 +119,7 @@ fn outcome_lines(outcome: &ExportOutcome) -> Vec<String> {
     };
     let signed = match &outcome.signed_by {
         Some(key) => format!("signed by {key}"),
-        None => "not signed: import will ask for --accept-signer".to_owned(),
+        None => "not signed: import will ask for --accept-unsigned".to_owned(),
     };
     let content = format!(
         "{}, {}, {}, {}",

@@ -8,6 +8,7 @@
 mod clients;
 mod crossing;
 mod encrypted_history;
+mod foreign;
 mod frugal;
 mod harbour;
 mod independent;

@@ -22,3 +22,13 @@ fn remote_media_lies_under_its_filesystem_id() {
     assert_eq!(file.path, "remote_content/other.test/wx/yz/FS");
     assert_eq!(file.mxc, "mxc://other.test/media");
 }
+
+#[test]
+fn ids_that_lead_out_of_the_store_name_no_file_of_it() {
+    for id in ["../../../../etc/passwd", "ab/../../..", "", "abcd", "ab..x", "abcdef\0"] {
+        assert!(!MediaFile::local("example.org", id, false).is_inside(), "{id}");
+    }
+    assert!(!MediaFile::remote("..", "id", "abcdefgh").is_inside());
+    assert!(MediaFile::local("example.org", "abcdefgh", false).is_inside());
+    assert!(MediaFile::local("example.org", "ab..efgh", false).path.contains(".."));
+}

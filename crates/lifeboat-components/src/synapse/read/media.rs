@@ -181,6 +181,9 @@ async fn pour_file(
     reading: &Reading,
     sink: &mut dyn Sink,
 ) -> Result<Poured, FlowError> {
+    if !file.is_inside() {
+        return Ok(Poured::Nothing(missing(file, "the row names no file of the media store")));
+    }
     let length = match std::fs::symlink_metadata(path) {
         Ok(meta) if meta.is_file() => meta.len(),
         Ok(_) => return Ok(Poured::Nothing(missing(file, "it is not a regular file"))),
@@ -309,7 +312,7 @@ async fn local_files(
     let doing = |e| PostgresError::sorted("read the list of media", e);
     // A row without a length was created and never uploaded: there is no file to miss.
     let query = format!(
-        "SELECT media_id, media_length::bigint, url_cache IS NOT NULL, {}
+        "SELECT coalesce(media_id, ''), media_length::bigint, url_cache IS NOT NULL, {}
          FROM local_media_repository
          WHERE media_length IS NOT NULL AND {of_range} ORDER BY media_id",
         sha256_column(lane, "local_media_repository").await?
@@ -326,8 +329,8 @@ async fn local_files(
         files.push(MediaFile::local(server, id, preview).expecting(length, row.get(3)));
     }
     let query = format!(
-        "SELECT media_id, thumbnail_width, thumbnail_height, thumbnail_type, thumbnail_method,
-                thumbnail_length::bigint
+        "SELECT coalesce(media_id, ''), thumbnail_width, thumbnail_height, thumbnail_type,
+                thumbnail_method, thumbnail_length::bigint
          FROM local_media_repository_thumbnails WHERE {of_range}
          ORDER BY media_id, thumbnail_width, thumbnail_height"
     );
@@ -343,7 +346,8 @@ async fn local_files(
 async fn remote_files(lane: &Client, of_range: &str) -> Result<Vec<MediaFile>, PostgresError> {
     let doing = |e| PostgresError::sorted("read the list of remote media", e);
     let query = format!(
-        "SELECT media_origin, media_id, filesystem_id, media_length::bigint, {}
+        "SELECT coalesce(media_origin, ''), coalesce(media_id, ''), coalesce(filesystem_id, ''),
+                media_length::bigint, {}
          FROM remote_media_cache WHERE {of_range} ORDER BY media_origin, media_id",
         sha256_column(lane, "remote_media_cache").await?
     );
@@ -354,8 +358,9 @@ async fn remote_files(lane: &Client, of_range: &str) -> Result<Vec<MediaFile>, P
         files.push(file.expecting(length, row.get(4)));
     }
     let query = format!(
-        "SELECT media_origin, media_id, thumbnail_width, thumbnail_height, thumbnail_type,
-                thumbnail_method, thumbnail_length::bigint, filesystem_id
+        "SELECT coalesce(media_origin, ''), coalesce(media_id, ''), thumbnail_width,
+                thumbnail_height, thumbnail_type, thumbnail_method, thumbnail_length::bigint,
+                coalesce(filesystem_id, '')
          FROM remote_media_cache_thumbnails WHERE {of_range}
          ORDER BY media_origin, media_id, thumbnail_width, thumbnail_height"
     );

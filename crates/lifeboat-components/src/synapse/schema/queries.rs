@@ -446,6 +446,18 @@ pub(super) const UNSUPPORTED: &str = "
       UNION ALL
       SELECT 'pg_event_trigger'::regclass, e.oid, e.evtname::text, 'an event trigger'
       FROM pg_event_trigger e
+      UNION ALL
+      SELECT 'pg_class'::regclass, c.oid, c.oid::regclass::text,
+        'a table in another schema, with its rows'
+      FROM pg_class c
+      JOIN pg_namespace n ON n.oid = c.relnamespace
+      WHERE c.relnamespace <> $1 AND c.relkind IN ('r', 'p', 'f', 'm')
+        AND n.nspname NOT IN ('information_schema', 'lifeboat') AND n.nspname NOT LIKE 'pg\\_%'
+      UNION ALL
+      SELECT 'pg_class'::regclass, 0::oid, format('large objects (%s)', count(*)),
+        'data outside of all tables'
+      FROM pg_largeobject_metadata
+      HAVING count(*) > 0
     ) found (class, oid, object, what)
     WHERE NOT EXISTS (
       SELECT FROM pg_depend d

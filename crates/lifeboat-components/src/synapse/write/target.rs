@@ -7,6 +7,7 @@ use tokio_postgres::Client;
 use crate::postgres::PostgresError;
 use crate::postgres::columns::quoted;
 use crate::postgres::connect::Connector;
+use crate::synapse::catalogue::Catalogue;
 use crate::synapse::layout::{Holds, STATE_UPDATES};
 use crate::synapse::schema::SchemaStatement;
 
@@ -23,6 +24,9 @@ pub const LAST_TABLE: &str = "schema_version";
 /// The class of the locks that tell two databases apart; any number of ours.
 const SAME: i32 = 0x6c66_6274;
 
+/// SQL: `c` of `pg_class` was not brought by an extension.
+const NOT_EXTENSIONS: &str = "NOT EXISTS (SELECT FROM pg_depend x
+    WHERE x.classid = 'pg_class'::regclass AND x.objid = c.oid AND x.deptype = 'e')";
 /// The schema that holds our note of an import under way.
 const NOTE_SCHEMA: &str = "lifeboat";
 
@@ -119,18 +123,20 @@ pub async fn fitness(client: &Client) -> Result<Fitness, PostgresError> {
     let doing = |e| PostgresError::sorted("looked at the target database", e);
     let row = client
         .query_one(
-            "SELECT current_setting('server_version_num')::int4,
+            &format!(
+                "SELECT current_setting('server_version_num')::int4,
                     pg_encoding_to_char(d.encoding)::text, d.datcollate::text, d.datctype::text,
                     coalesce(has_schema_privilege(current_schema(), 'CREATE'), false),
                     to_regclass('lifeboat.import') IS NOT NULL,
                     ARRAY(SELECT c.relname::text FROM pg_class c
                           WHERE c.relnamespace = current_schema()::regnamespace
-                            AND c.relkind IN ('r', 'p', 'v', 'm', 'S', 'f')
+                            AND c.relkind IN ('r', 'p', 'v', 'm', 'S', 'f') AND {NOT_EXTENSIONS}
                           ORDER BY 1 LIMIT 5),
                     EXISTS (SELECT FROM pg_class c
                             WHERE c.relnamespace = current_schema()::regnamespace
                               AND c.relname = $1::text)
-             FROM pg_database d WHERE d.datname = current_database()",
+             FROM pg_database d WHERE d.datname = current_database()"
+            ),
             &[&LAST_TABLE],
         )
         .await
@@ -227,10 +233,14 @@ pub async fn clear(client: &Client) -> Result<(), PostgresError> {
     let doing = |e| PostgresError::sorted("cleared what an earlier import left", e);
     let rows = client
         .query(
-            "SELECT CASE c.relkind WHEN 'S' THEN 'SEQUENCE' ELSE 'TABLE' END, c.oid::regclass::text
-             FROM pg_class c
-             WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind IN ('r', 'S')
-             ORDER BY c.relkind <> 'r'",
+            &format!(
+                "SELECT CASE c.relkind WHEN 'S' THEN 'SEQUENCE' ELSE 'TABLE' END,
+                        c.oid::regclass::text
+                 FROM pg_class c
+                 WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind IN ('r', 'S')
+                   AND {NOT_EXTENSIONS}
+                 ORDER BY c.relkind <> 'r'"
+            ),
             &[],
         )
         .await
@@ -283,6 +293,33 @@ pub async fn commit(client: &Client) -> Result<(), PostgresError> {
 pub async fn roll_back(client: &Client) -> Result<(), PostgresError> {
     let doing = |e| PostgresError::sorted("threw a transaction away", e);
     client.batch_execute("ROLLBACK").await.map_err(doing)
+}
+
+/// Whether a server is whole without what a statement makes: it is not Synapse's own. Others may
+/// have put it into the database, with rights or types that the target does not have.
+pub fn may_be_left_out(statement: &SchemaStatement) -> bool {
+    let object = statement.table.as_deref().unwrap_or(&statement.name);
+    Catalogue::known().get(object).is_none()
+}
+
+/// Runs one statement of the schema inside a transaction that goes on if it fails; why it did.
+///
+/// # Errors
+/// [`PostgresError`] when the server is lost.
+pub async fn attempt(
+    client: &Client,
+    statement: &SchemaStatement,
+) -> Result<Option<PostgresError>, PostgresError> {
+    let doing = |e| PostgresError::sorted("made the schema", e);
+    client.batch_execute("SAVEPOINT attempt").await.map_err(doing)?;
+    let failed = match run(client, statement).await {
+        Ok(()) => None,
+        Err(lost @ PostgresError::Lost { .. }) => return Err(lost),
+        Err(failed) => Some(failed),
+    };
+    let back = if failed.is_some() { "ROLLBACK TO SAVEPOINT attempt; " } else { "" };
+    client.batch_execute(&format!("{back}RELEASE SAVEPOINT attempt")).await.map_err(doing)?;
+    Ok(failed)
 }
 
 /// Runs one statement of the schema.
