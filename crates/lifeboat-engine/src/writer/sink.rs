@@ -18,7 +18,7 @@ use crate::journal::PartDone;
 /// Bytes of entries that may wait for the writer, all lanes together.
 pub const PENDING_BYTES: usize = 24 << 20;
 /// Bytes of compressed frames that a lane holds back, so that those of one shelf lie together.
-const HELD_BYTES: usize = 24 << 20;
+const HELD_BYTES: usize = 12 << 20;
 /// Gaps that share a frame.
 const GAPS_A_FRAME: usize = 10_000;
 /// Frames of one lane that are being compressed at a time.
