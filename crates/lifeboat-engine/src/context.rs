@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
+use crate::failure::Failure;
+
 /// Whether to go on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Stop {
@@ -81,6 +83,19 @@ impl Context {
             // Nobody is left who could ask us to stop.
             Err(_) => std::future::pending().await,
         }
+    }
+
+    /// Asks between two steps whether there is to be another.
+    ///
+    /// # Errors
+    /// [`Failure`] when the verb is to stop.
+    pub fn go_on(&self) -> Result<(), Failure> {
+        let word = match *self.stop.borrow() {
+            Stop::Go => return Ok(()),
+            Stop::Pause => "stopped",
+            Stop::Cancel => "cancelled",
+        };
+        Err(Failure::stopped(word, "run the command again"))
     }
 
     /// Now, RFC 3339 in UTC with seconds.

@@ -232,6 +232,3 @@ fn parse(text: &[u8]) -> Option<Earlier> {
     }
     Some(earlier)
 }
-
-#[cfg(test)]
-mod tests;

@@ -29,7 +29,7 @@ use crate::keyring::Identities;
 use crate::reader::picked;
 use crate::reader::{Package, damaged};
 use crate::roomkeys::{RoomKeys, is_session_file};
-use crate::unpack::make_empty;
+use crate::unpack::make_fresh;
 use known::Lists;
 use rooms::{Gathered, Rooms};
 use shelf::Shelf;
@@ -109,6 +109,8 @@ pub struct RenderOutcome {
     pub decrypted: u64,
     /// Events shown as encrypted, because no key opened them.
     pub encrypted: u64,
+    /// Events shown by their id alone, because what is stored of them cannot be read.
+    pub unreadable: u64,
     /// Media files copied.
     pub media_files: u64,
     /// Files that messages name and the package does not hold, or that do not fit their key.
@@ -125,7 +127,7 @@ impl RenderOutcome {
     /// Whether something is missing that was asked for.
     pub fn has_gaps(&self) -> bool {
         let sealed = self.with_keys && self.encrypted > 0;
-        self.gaps > 0 || self.media_missing > 0 || sealed
+        self.gaps > 0 || self.media_missing > 0 || self.unreadable > 0 || sealed
     }
 }
 
@@ -133,7 +135,7 @@ impl RenderOutcome {
 ///
 /// # Errors
 /// [`Failure`] when the package is damaged, the selection or the keys fit nothing, or the folder
-/// cannot be written.
+/// cannot be written; nothing is left there.
 pub async fn render(
     cx: &Context,
     request: RenderRequest<'_>,
@@ -146,7 +148,7 @@ pub async fn render(
     let lists = Lists::read(&package, &mut picked).await?;
     let with_keys = request.keys.is_some();
     let keys = known::open(cx, &package, &entries, request.keys).await?;
-    make_empty(request.folder)?;
+    let fresh = make_fresh(cx, request.folder)?;
     let manifest = &package.manifest;
     let outcome = RenderOutcome {
         package: manifest.package.to_string(),
@@ -164,7 +166,7 @@ pub async fn render(
     };
     let shelf = Shelf::open(&package, request.with_media).await?;
     let (folder, format, cards) = (request.folder, request.format, Vec::new());
-    let mut writer = Writer { folder, format, site, lists, shelf, cards, outcome };
+    let mut writer = Writer { cx, folder, format, site, lists, shelf, cards, outcome };
     let mut gathered = Gathered { selection: &request.selection, keys, rooms: Rooms::new() };
     let is_event =
         |(part, name): (Section, &str)| part == Section::Rooms && name == archive::EVENTS;
@@ -176,6 +178,7 @@ pub async fn render(
         if part_before.replace(*part).is_some_and(|before| before != *part) {
             writer.rooms(gathered.take_all()).await?;
         }
+        cx.go_on()?;
         let lines = package.content(place).await?;
         let broken = |e| damaged(place.record.path.as_str()).because(e);
         for line in lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
@@ -184,5 +187,7 @@ pub async fn render(
         cx.advance(place.record.raw);
     }
     writer.rooms(gathered.take_all()).await?;
-    writer.finish().await
+    let outcome = writer.finish().await?;
+    fresh.keep();
+    Ok(outcome)
 }

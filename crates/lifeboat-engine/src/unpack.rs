@@ -2,12 +2,12 @@
 //!
 //! `DIR/<section>/<name>.jsonl` holds all records of a name, `DIR/media/files/…` the media as they
 //! lie in the media store, `DIR/config/tree/…` the configuration files under the paths they had,
-//! `DIR/manifest.json` the signed manifest.
+//! `DIR/manifest.json` the signed manifest. A run that does not come to its end leaves nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufWriter, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Component, Path, PathBuf};
 
 use lifeboat_components::synapse::config::kept::KeptConfig;
@@ -17,7 +17,7 @@ use lifeboat_components::synapse::write::media::{MediaStore, append};
 use lifeboat_package::digest::Digest;
 use lifeboat_package::id::{PartPath, Section};
 use lifeboat_package::selection::Selection;
-use lifeboat_storage::Access;
+use lifeboat_storage::{Access, Fresh};
 use serde::Serialize;
 use zeroize::Zeroizing;
 
@@ -52,7 +52,7 @@ pub struct UnpackOutcome {
 /// Unpacks a package into a new or empty folder.
 ///
 /// # Errors
-/// [`Failure`] when the package is damaged or the folder cannot be written.
+/// [`Failure`] when the package is damaged or the folder cannot be written; nothing is left there.
 pub async fn unpack(
     cx: &Context,
     location: &str,
@@ -63,7 +63,7 @@ pub async fn unpack(
     let package = Package::open(location, identities, access).await?;
     let entries = picked::entries(&package, selection).await?;
     let mut picked = picked::pick(&package, &entries, selection).await?;
-    make_empty(folder)?;
+    let fresh = make_fresh(cx, folder)?;
     let mut outcome = UnpackOutcome {
         package: package.manifest.package.to_string(),
         folder: folder.display().to_string(),
@@ -85,6 +85,7 @@ pub async fn unpack(
     let mut store = Store::open(&package, folder, blobs)?;
     let mut files: BTreeMap<PathBuf, BufWriter<File>> = BTreeMap::new();
     for (part, name, place) in &picked.entries {
+        cx.go_on()?;
         let lines = package.content(place).await?;
         let broken = |e| damaged(place.record.path.as_str()).because(e);
         let lines = picked.filter.lines(part.section, name, &lines).map_err(broken)?;
@@ -109,6 +110,7 @@ pub async fn unpack(
     if selection.config {
         config_files(&package, &entries, folder, &mut outcome).await?;
     }
+    fresh.keep();
     Ok(outcome)
 }
 
@@ -211,6 +213,7 @@ impl<'a> Store<'a> {
             let sha256: Digest = record.sha256.parse().map_err(|_| damaged(&record.path))?;
             let partial = store.begin(&path).map_err(|e| cannot_write(&path, e))?;
             for piece in self.blobs.pieces(&sha256).ok_or_else(|| damaged(&record.path))? {
+                cx.go_on()?;
                 let bytes = self.package.content(piece).await?;
                 append(&partial, &bytes).map_err(|e| cannot_write(&path, e))?;
                 cx.advance(bytes.len() as u64);
@@ -223,18 +226,15 @@ impl<'a> Store<'a> {
     }
 }
 
-/// The folder, new or empty, for its owner alone: it will hold every secret of the server.
-pub(crate) fn make_empty(folder: &Path) -> Result<(), Failure> {
-    let occupied = fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_some());
-    if occupied {
-        return Err(Failure::usage(
-            format!("{} is not empty", folder.display()),
-            "name a new or empty folder; nothing was changed",
-        ));
-    }
-    let mut how = fs::DirBuilder::new();
-    how.recursive(true).mode(0o700);
-    how.create(folder).map_err(|e| cannot_write(folder, e))
+/// The folder, new or empty: it will hold every secret of the server, and nothing when we fail.
+pub(crate) fn make_fresh<'a>(
+    cx: &'a Context,
+    folder: &'a Path,
+) -> Result<Fresh<'a, impl Fn(String) + 'a>, Failure> {
+    let made = Fresh::make(folder, |text| cx.note(text)).map_err(|e| cannot_write(folder, e))?;
+    let what = || format!("{} is not empty", folder.display());
+    let remedy = "name a new or empty folder; nothing was changed";
+    made.ok_or_else(|| Failure::usage(what(), remedy))
 }
 
 pub(crate) fn create(path: &Path) -> io::Result<File> {

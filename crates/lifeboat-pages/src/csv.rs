@@ -47,6 +47,7 @@ pub fn room_csv(timeline: &Timeline, calendar: &Calendar, files: &Files) -> Stri
                 match event.seal {
                     _ if is_gone => "deleted",
                     Seal::Opened => "decrypted",
+                    Seal::Unreadable => "unreadable",
                     Seal::None if event.is_sealed() => "encrypted",
                     Seal::None => "",
                 },

@@ -4,13 +4,15 @@
 
 use serde_json::{Map, Value};
 
-/// How the content came to be readable.
+/// How the content came to be readable, or not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Seal {
     /// It was never encrypted, or still is.
     None,
     /// It was decrypted with a key that was given.
     Opened,
+    /// What is stored of the event is nothing that can be read; the content is empty.
+    Unreadable,
 }
 
 /// One event of a room.
@@ -88,7 +90,12 @@ impl Event {
 
     /// Whether it is still encrypted.
     pub fn is_sealed(&self) -> bool {
-        self.kind == "m.room.encrypted" && !self.is_state()
+        self.kind == "m.room.encrypted" && !self.is_state() && self.is_readable()
+    }
+
+    /// Whether there is a content.
+    pub fn is_readable(&self) -> bool {
+        self.seal != Seal::Unreadable
     }
 
     /// Whether it starts a poll, in the stable or the older form.

@@ -12,6 +12,9 @@ pub fn text(timeline: &Timeline, index: usize) -> String {
     if let Some(gone) = timeline.gone(index) {
         return format!("[{}]", gone_words(gone));
     }
+    if !event.is_readable() {
+        return format!("[{}]", unreadable_words(event));
+    }
     if let Some(words) = timeline.words(index) {
         return tame::tame(words);
     }
@@ -58,6 +61,12 @@ pub fn body<'a>(event: &Event, body: &'a str) -> &'a str {
         rest = rest.split_once('\n').map_or("", |(_, rest)| rest);
     }
     rest.strip_prefix('\n').unwrap_or(rest)
+}
+
+/// What there is to say of an event that cannot be read.
+pub fn unreadable_words(event: &Event) -> String {
+    let [id, kind] = [&event.id, &event.kind].map(|text| tame::tame(&tame::line(text)));
+    format!("Event {id} of type {kind}: its content cannot be read")
 }
 
 /// Why it is gone, in words.

@@ -100,7 +100,7 @@ impl Timeline {
         let mut people = People::new(&known.profiles);
         let mut state: HashMap<(&str, &str), &Event> = HashMap::new();
         for (index, event) in self.events.iter().enumerate() {
-            if let Some(key) = &event.state_key {
+            if let Some(key) = event.state_key.as_ref().filter(|_| event.is_readable()) {
                 let before = state.insert((&event.kind, key), event);
                 let before = before.map(|event| &event.content);
                 people.learn(event);
@@ -248,6 +248,15 @@ impl Timeline {
         let is_opened =
             |index: &usize| self.events.get(*index).is_some_and(|event| event.seal == Seal::Opened);
         self.shown().filter(is_opened).count()
+    }
+
+    /// Events that nobody can read, among those shown.
+    pub fn unreadable(&self) -> usize {
+        let is_unreadable = |index: &usize| {
+            let event = self.events.get(*index);
+            event.is_some_and(|event| !event.is_readable()) && !self.gone.contains_key(index)
+        };
+        self.shown().filter(is_unreadable).count()
     }
 
     /// Events that nobody could decrypt, among those shown.

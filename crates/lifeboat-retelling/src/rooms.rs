@@ -9,7 +9,7 @@ use lifeboat_components::synapse::archive::{self, KeptEvent};
 use lifeboat_components::synapse::pick::CURRENT_STATE;
 use lifeboat_package::id::{PartPath, Section};
 use lifeboat_package::selection::{Clock, Selection};
-use lifeboat_transcript::event::PastEvent;
+use lifeboat_transcript::event::{Loss, PastEvent};
 use lifeboat_transcript::ids::IdLine;
 
 use crate::run::Run;
@@ -148,7 +148,8 @@ async fn survey(run: &Run<'_>, places: &Places) -> Result<Survey, Failure> {
 impl Survey {
     /// Notes a room, and how it began if this event says so.
     fn beginning(&mut self, room: String, kept: KeptEvent) {
-        let create = (kept.kind == CREATE && kept.state_key.is_some()).then(|| past(kept));
+        let is_create = kept.kind == CREATE && kept.state_key.is_some() && kept.is_readable;
+        let create = is_create.then(|| past(kept));
         let beginning = self.beginnings.entry(room).or_default();
         *beginning = beginning.take().or(create);
     }
@@ -229,6 +230,14 @@ impl Gathered<'_> {
             Clock::Sent => kept.sent,
             Clock::Received => kept.received,
         };
+        if !kept.is_readable {
+            let fits = self.selection.includes_message(&kept.kind, &kept.sender, moment);
+            let is_wanted = !kept.closure && (fits || kept.state_key.is_some());
+            let loss = if is_wanted { Loss::Unreadable } else { Loss::Unwanted };
+            self.rooms.entry(room).or_default().lost.push(loss);
+            self.run.cx.advance(1);
+            return;
+        }
         let (order, closure) = (kept.order, kept.closure);
         let mut event = past(kept);
         let mut decrypted = 0;

@@ -18,6 +18,8 @@ pub(crate) struct Past {
     pub(crate) events: Vec<((i64, i64), PastEvent)>,
     /// How many of them were decrypted.
     pub(crate) decrypted: u64,
+    /// Why others were not even gathered.
+    pub(crate) lost: Vec<Loss>,
 }
 
 /// Tells a room.
@@ -38,7 +40,8 @@ pub(crate) async fn tell_room(
         script.stands(&user, &membership);
     }
     let name = run.rooms.get(&old).and_then(|room| room.name.clone());
-    let told = RoomTold { old, new, name, decrypted: past.decrypted, ..RoomTold::default() };
+    let mut told = RoomTold { old, new, name, decrypted: past.decrypted, ..RoomTold::default() };
+    past.lost.into_iter().for_each(|loss| told.lose(loss));
     let mut telling = Telling { run, script, told };
     for event in &events {
         telling.event(event).await?;

@@ -4,7 +4,7 @@
 //! parsed, a [`Place`] is a location that was opened with an [`Access`] (credentials and endpoints,
 //! passed in as values). Whatever the place, a name is either absent or complete: a directory
 //! writes `NAME.partial` and renames, a bucket completes a multipart upload. [`LocalFile`] is the
-//! one file that is written at offsets.
+//! one file that is written at offsets, [`Fresh`] a folder written to its end or left empty.
 //!
 //! Memory is bounded: an upload holds a few parts, a read holds one piece. Trouble that may pass
 //! (5xx, cut and silent connections) is tried again within a [`Patience`]; everything else is a
@@ -15,6 +15,7 @@ mod directory;
 pub mod error;
 pub mod failing;
 pub mod file;
+pub mod fresh;
 pub mod location;
 mod objects;
 pub mod pieces;
@@ -24,6 +25,7 @@ pub mod upload;
 pub use access::{Access, Patience};
 pub use error::StorageError;
 pub use file::LocalFile;
+pub use fresh::Fresh;
 pub use location::{Location, LocationError};
 pub use pieces::Pieces;
 pub use place::{Entry, Place};

@@ -71,6 +71,8 @@ pub enum Loss {
     Unwanted,
     /// No key opened it.
     Sealed,
+    /// What is stored of it cannot be read.
+    Unreadable,
     /// The event that it belongs to is not here.
     Target,
     /// The server refused it.
@@ -82,7 +84,10 @@ pub enum Loss {
 impl Loss {
     /// Whether this is less than a transcript should be; else it is what a transcript never has.
     pub fn is_gap(self) -> bool {
-        matches!(self, Self::Sealed | Self::Target | Self::Refused | Self::TooLarge)
+        matches!(
+            self,
+            Self::Sealed | Self::Unreadable | Self::Target | Self::Refused | Self::TooLarge
+        )
     }
 
     /// Whether it says something of this room that is not so of every room.
@@ -104,6 +109,7 @@ impl Loss {
             Self::Idle => "memberships that change nothing",
             Self::Unwanted => "not asked for",
             Self::Sealed => "encrypted, and no key opened them",
+            Self::Unreadable => "stored in a way that cannot be read",
             Self::Target => "belong to an event that is not here",
             Self::Refused => "refused by the server",
             Self::TooLarge => "too large with what must be added",

@@ -1,7 +1,11 @@
 //! What a reader for people needs of the records of a package: events as they count, room keys that
 //! were backed up, names of accounts. Knows what the records are called and how they are built.
 
+#[cfg(test)]
+mod tests;
+
 use serde::Deserialize;
+use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 /// Records with the events of rooms.
@@ -42,6 +46,9 @@ pub struct KeptEvent {
     pub order: (i64, i64),
     /// Content.
     pub content: Map<String, Value>,
+    /// Whether the stored event could be read at all. Where it could not, all that is known is what
+    /// the database has beside it, and the content is empty.
+    pub is_readable: bool,
     /// The event it takes back.
     pub redacts: Option<String>,
     /// Whether that is only right when both senders are of one server.
@@ -52,20 +59,30 @@ pub struct KeptEvent {
 
 /// The records of §7.3, as far as they matter here.
 #[derive(Deserialize)]
-struct Record {
+struct Record<'a> {
     event_id: String,
     room_id: String,
     #[serde(default)]
     stream_ordering: i64,
     events: Option<Row>,
     event_json: Option<Content>,
-    pdu: Value,
+    /// Read by itself: Synapse takes JSON that we do not.
+    #[serde(borrow)]
+    pdu: &'a RawValue,
     #[serde(default)]
     closure: bool,
 }
 
 #[derive(Deserialize)]
 struct Row {
+    #[serde(default, rename = "type")]
+    kind: Option<String>,
+    #[serde(default)]
+    sender: Option<String>,
+    #[serde(default)]
+    state_key: Option<String>,
+    #[serde(default)]
+    origin_server_ts: Option<i64>,
     #[serde(default)]
     topological_ordering: i64,
     #[serde(default)]
@@ -102,7 +119,7 @@ pub fn room_of(line: &[u8]) -> Result<String, serde_json::Error> {
 }
 
 /// Reads an event record; nothing when clients never saw the event (rejected, outside of the
-/// history, refused by the state of the room) or it cannot be read.
+/// history, refused by the state of the room).
 ///
 /// # Errors
 /// When the record is no record of an event.
@@ -119,7 +136,7 @@ pub fn kept_or_standing(
     line: &[u8],
     stands: impl Fn(&str) -> bool,
 ) -> Result<Option<KeptEvent>, serde_json::Error> {
-    let record: Record = serde_json::from_slice(line)?;
+    let record: Record<'_> = serde_json::from_slice(line)?;
     let Some(row) = record.events else { return Ok(None) };
     let internal = record.event_json.and_then(|content| content.internal_metadata);
     let internal: Internal =
@@ -129,19 +146,45 @@ pub fn kept_or_standing(
     if is_outside || row.rejection_reason.is_some() || is_true(&internal.soft_failed) {
         return Ok(None);
     }
-    let pdu = match record.pdu {
+    let known = KeptEvent {
+        event_id: record.event_id,
+        room_id: record.room_id,
+        kind: row.kind.unwrap_or_default(),
+        sender: row.sender.unwrap_or_default(),
+        state_key: row.state_key,
+        sent: row.origin_server_ts.unwrap_or_default(),
+        received: row.received_ts.or(row.origin_server_ts).unwrap_or_default(),
+        order: (row.topological_ordering, record.stream_ordering),
+        content: Map::new(),
+        is_readable: false,
+        redacts: None,
+        recheck: is_true(&internal.recheck_redaction),
+        closure: record.closure,
+    };
+    Ok(Some(match stored(record.pdu) {
+        Some(pdu) => read(pdu, known, row.received_ts),
+        None => known,
+    }))
+}
+
+/// A stored event, as JSON or as text that JSON could not hold.
+fn stored(pdu: &RawValue) -> Option<Map<String, Value>> {
+    match serde_json::from_str(pdu.get()).ok()? {
         Value::Object(pdu) => Some(pdu),
         Value::String(text) => serde_json::from_str(&text).ok(),
         _ => None,
-    };
-    let Some(mut pdu) = pdu else { return Ok(None) };
+    }
+}
+
+/// The event as it says itself; as it is known, where it does not say what it is.
+fn read(mut pdu: Map<String, Value>, known: KeptEvent, received: Option<i64>) -> KeptEvent {
     let mut text = |key: &str| match pdu.remove(key) {
         Some(Value::String(text)) => Some(text),
         _ => None,
     };
     let (kind, sender) = (text("type"), text("sender"));
     let (state_key, redacts) = (text("state_key"), text("redacts"));
-    let (Some(kind), Some(sender)) = (kind, sender) else { return Ok(None) };
+    let (Some(kind), Some(sender)) = (kind, sender) else { return known };
     let sent = pdu.get("origin_server_ts").and_then(Value::as_i64).unwrap_or_default();
     let content = match pdu.remove("content") {
         Some(Value::Object(content)) => content,
@@ -150,20 +193,9 @@ pub fn kept_or_standing(
     let inside = || content.get("redacts").and_then(Value::as_str).map(str::to_owned);
     let is_redaction = kind == "m.room.redaction" && state_key.is_none();
     let redacts = if is_redaction { redacts.or_else(inside) } else { None };
-    Ok(Some(KeptEvent {
-        event_id: record.event_id,
-        room_id: record.room_id,
-        kind,
-        sender,
-        state_key,
-        sent,
-        received: row.received_ts.unwrap_or(sent),
-        order: (row.topological_ordering, record.stream_ordering),
-        content,
-        redacts,
-        recheck: is_true(&internal.recheck_redaction),
-        closure: record.closure,
-    }))
+    let received = received.unwrap_or(sent);
+    let is_readable = true;
+    KeptEvent { kind, sender, state_key, sent, received, content, is_readable, redacts, ..known }
 }
 
 /// Room and event of a record of the state as it is.

@@ -58,7 +58,7 @@ impl Gathered<'_> {
             redacts: kept.redacts,
             is_doubtful: kept.recheck,
             shown: false,
-            seal: Seal::None,
+            seal: if kept.is_readable { Seal::None } else { Seal::Unreadable },
         };
         if event.is_sealed()
             && let Some(opened) = self.keys.open(&kept.room_id, &event.id, &event.content)

@@ -16,6 +16,7 @@ use super::known::Lists;
 use super::rooms::Rooms;
 use super::shelf::Shelf;
 use super::{Format, RenderOutcome};
+use crate::context::Context;
 use crate::failure::Failure;
 use crate::unpack::{cannot_write, create};
 
@@ -27,6 +28,7 @@ const EVERYTHING: &str = "everything.txt";
 
 /// Writes the archive.
 pub(super) struct Writer<'a> {
+    pub(super) cx: &'a Context,
     pub(super) folder: &'a Path,
     pub(super) format: Format,
     pub(super) site: Site,
@@ -40,6 +42,7 @@ impl Writer<'_> {
     /// Writes rooms that are complete.
     pub(super) async fn rooms(&mut self, rooms: Rooms) -> Result<(), Failure> {
         for (id, events) in rooms {
+            self.cx.go_on()?;
             if let Some(summary) = self.lists.rooms.remove(&id) {
                 self.room(&summary, events).await?;
             }
@@ -54,6 +57,7 @@ impl Writer<'_> {
         self.outcome.rooms += 1;
         self.outcome.events += card.shown as u64;
         self.outcome.encrypted += timeline.sealed() as u64;
+        self.outcome.unreadable += timeline.unreadable() as u64;
         self.outcome.decrypted += timeline.opened() as u64;
         let rooms = Path::new("rooms");
         let calendar = &self.site.calendar;

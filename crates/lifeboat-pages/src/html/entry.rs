@@ -103,6 +103,10 @@ fn content(html: &mut Html, leaf: &Leaf<'_>, this: &Entry<'_>) {
         html.raw("<p class=\"gone\">").text(&say::gone_words(gone)).raw("</p>");
         return;
     }
+    if !this.event.is_readable() {
+        html.raw("<p class=\"gone\">").text(&say::unreadable_words(this.event)).raw("</p>");
+        return;
+    }
     let Some(now) = timeline.content(this.index) else { return };
     if this.event.is_sealed() {
         let session = this.event.text("session_id").unwrap_or("unknown");

@@ -182,6 +182,37 @@ fn the_last_vote_of_each_counts_until_the_author_closes_the_poll() {
 }
 
 #[test]
+fn event_that_cannot_be_read_is_shown_by_its_id_and_changes_nothing() {
+    let unreadable = |mut event: Event| {
+        event.seal = Seal::Unreadable;
+        event
+    };
+    let empty = || json!({});
+    let events = vec![
+        state(event("a", "ada", 1, "m.room.member", json!({"membership": "join"})), "@ada:a.test"),
+        unreadable(state(event("b", "ada", 2, "m.room.member", empty()), "@ada:a.test")),
+        unreadable(event("c", "ada", 3, "m.room.message", empty())),
+        unreadable(event("d", "ada", 4, "m.room.encrypted", empty())),
+        unreadable(event("e", "ada", 5, "m.room.message", empty())),
+        redaction("f", "ada", 6, "e"),
+    ];
+    let timeline = timeline(events);
+    let told = |id, kind| format!("[Event ${id} of type {kind}: its content cannot be read]");
+    assert_eq!(
+        texts(&timeline),
+        [
+            "ada joined".to_owned(),
+            told("b", "m.room.member"),
+            told("c", "m.room.message"),
+            told("d", "m.room.encrypted"),
+            "[Deleted by ada: “a slip”]".to_owned(),
+        ]
+    );
+    assert_eq!((timeline.unreadable(), timeline.sealed()), (3, 0));
+    assert_eq!(timeline.members()[0].membership, "join");
+}
+
+#[test]
 fn state_is_told_in_words() {
     let member = |id: &str, who: &str, depth: i64, whom: &str, content: Value| {
         state(event(id, who, depth, "m.room.member", content), &format!("@{whom}:a.test"))

@@ -207,7 +207,7 @@ fn what_nobody_can_read_any_more_is_left_out_and_counted() {
         play(&cast("12"), &events),
         ["Sealed", "Redacted", "Erased", "Refused", "Target", "Unwanted"]
     );
-    let gaps = [Loss::Sealed, Loss::Target, Loss::Refused, Loss::TooLarge];
+    let gaps = [Loss::Sealed, Loss::Unreadable, Loss::Target, Loss::Refused, Loss::TooLarge];
     assert!(gaps.iter().all(|loss| loss.is_gap()));
     assert!(![Loss::Redacted, Loss::Erased, Loss::Unwanted].iter().any(|loss| loss.is_gap()));
 }

@@ -118,6 +118,10 @@ fn lines(outcome: &RenderOutcome, format: Format) -> Vec<String> {
         let count = size::count(outcome.media_missing, "file", "files");
         gaps.push(format!("{count} that messages name could not be had"));
     }
+    if outcome.unreadable > 0 {
+        let count = size::count(outcome.unreadable, "event", "events");
+        gaps.push(format!("{count} whose content cannot be read"));
+    }
     let gaps = if gaps.is_empty() { "none".to_owned() } else { gaps.join(", ") };
     lines.push(story::line("gaps", &gaps));
     lines

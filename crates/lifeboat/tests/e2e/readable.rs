@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use crate::harbour::{Harbour, harbour};
-use crate::program::{DONE, GAPS, Said, lifeboat};
+use crate::program::{DONE, GAPS, NOT_VALID, Said, lifeboat};
 
 /// Renders the shared package; the folder and what was said.
 fn render(harbour: &Harbour, name: &str, more: &[&str]) -> (PathBuf, Said) {
@@ -296,4 +296,24 @@ fn the_recovery_key_opens_what_its_backup_holds_and_without_it_nothing_is_read()
     let (folder, said) = render(harbour, "refused", &["--keys", keys.to_str().unwrap()]);
     assert_eq!(said.exit, 1, "{said:?}");
     assert!(!folder.exists());
+}
+
+#[test]
+fn package_that_turns_out_to_be_damaged_leaves_nothing_in_the_open() {
+    let harbour = harbour();
+    let scratch = harbour.world.directory().join("damaged");
+    fs::create_dir(&scratch).unwrap();
+    let package = scratch.join("damaged.lifeboat");
+    let mut bytes = fs::read(&harbour.package).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(&package, &bytes).unwrap();
+    let folder = scratch.join("new/opened");
+    let words = ["unpack".as_ref(), package.as_os_str(), "--json".as_ref(), "-i".as_ref()];
+    let words = words.into_iter().chain([harbour.identity.as_os_str()]);
+    let said = lifeboat(words.chain(["-d".as_ref(), folder.as_os_str()]));
+    assert_eq!(said.exit, NOT_VALID, "{said:?}");
+    let began = said.stdout.lines().any(|line| line.contains(r#""name":"unpack""#));
+    assert!(began, "nothing was written yet: {said:?}");
+    assert!(!scratch.join("new").exists());
 }

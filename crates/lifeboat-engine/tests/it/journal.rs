@@ -1,7 +1,11 @@
 //! What a journal gives back after every kind of end.
 
-use super::*;
-use lifeboat_package::manifest::Place;
+use std::path::{Path, PathBuf};
+
+use lifeboat_engine::journal::{Begun, Journal, PartDone};
+use lifeboat_package::manifest::{Place, Volume};
+use lifeboat_package::selection::Selection;
+use zeroize::Zeroizing;
 
 fn begun() -> Begun {
     Begun {
