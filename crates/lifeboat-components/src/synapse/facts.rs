@@ -49,8 +49,8 @@ pub async fn versions(client: &Client) -> Result<Versions, PostgresError> {
     })
 }
 
-/// An account, among the first thousand, that is of another server: Synapse would not start with
-/// this server name.
+/// An account, the first or the last by name, that is of another server: Synapse would not start
+/// with this server name.
 ///
 /// # Errors
 /// [`PostgresError`] when the server refuses or is lost.
@@ -58,7 +58,8 @@ pub async fn account_of_another(
     client: &Client,
     server: &str,
 ) -> Result<Option<String>, PostgresError> {
-    let question = "SELECT name FROM (SELECT name FROM users LIMIT 1000) u
+    let question = "SELECT name FROM ((SELECT name FROM users ORDER BY name LIMIT 1)
+                    UNION ALL (SELECT name FROM users ORDER BY name DESC LIMIT 1)) u
                     WHERE right(name, length($1) + 1) <> ':' || $1 LIMIT 1";
     let row = client
         .query_opt(question, &[&server])

@@ -66,11 +66,17 @@ impl Source {
         }
         let vanished = hold(&cut, &mut tables).await.map_err(database_fault)?;
         let layout = Layout::of(tables);
-        demand_server(&cut, &layout, (&main.database(), config.server_name.as_str())).await?;
+        if !layout.is_synapse() {
+            return Err(Failure::failed(
+                format!("database {} is not a Synapse database", main.database()),
+                "check the database settings in homeserver.yaml",
+            ));
+        }
         let mut early_gaps = config.gaps.clone();
         early_gaps.extend(layout.gaps.iter().cloned());
         early_gaps.extend(provider_gap(&config));
         early_gaps.extend(vanished);
+        early_gaps.extend(strangers(&cut, &config).await?);
         let chosen = if request.selection.is_partial() {
             let chosen = choose(cut.anchor(), &request.selection).await.map_err(choose_fault)?;
             early_gaps.extend(encrypted_gaps(&cut, &chosen, request).await?);
@@ -135,26 +141,22 @@ impl Source {
     }
 }
 
-/// The database must be a Synapse's, and that of the server that the configuration names.
-async fn demand_server(
+/// A configuration and a database of two servers: what is there is taken, and told.
+async fn strangers(
     cut: &Cut,
-    layout: &Layout,
-    (database, server): (&str, &str),
-) -> Result<(), Failure> {
-    if !layout.is_synapse() {
-        return Err(Failure::failed(
-            format!("database {database} is not a Synapse database"),
-            "check the database settings in homeserver.yaml",
-        ));
-    }
-    let stranger = facts::account_of_another(cut.anchor(), server).await;
-    if let Some(account) = stranger.map_err(database_fault)? {
-        return Err(Failure::failed(
-            format!("the database has the account {account}, which is not of {server}"),
-            "check server_name and the database settings in homeserver.yaml",
-        ));
-    }
-    Ok(())
+    config: &SynapseConfig,
+) -> Result<Option<lifeboat_package::flow::Gap>, Failure> {
+    let server = config.server_name.as_str();
+    let account = facts::account_of_another(cut.anchor(), server).await.map_err(database_fault)?;
+    let told = |account: String| {
+        gap(
+            "accounts-of-another-server",
+            &account,
+            &format!("the account is not of {server}, the server_name of homeserver.yaml"),
+            "check server_name and the database settings; Synapse does not start with both",
+        )
+    };
+    Ok(account.map(told))
 }
 
 fn slice_of(work: &Work) -> Option<&str> {
