@@ -167,6 +167,7 @@ async fn restarted(
     };
     if tokio::time::timeout(PATIENCE, answers).await.is_err() {
         let seconds = PATIENCE.as_secs();
+        outcome.gaps += 1;
         outcome.warnings.push(format!("Synapse does not answer {seconds} s after its restart"));
     }
     Ok(())

@@ -17,6 +17,7 @@ mod lost_window;
 mod parted;
 mod program;
 mod readable;
+mod recovery;
 mod refused;
 mod split;
 mod stopped;

@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use crate::harbour::{Harbour, harbour};
 use crate::program::{DONE, GAPS, NOT_VALID, Said, lifeboat};
+use crate::recovery;
 
 /// Renders the shared package; the folder and what was said.
 fn render(harbour: &Harbour, name: &str, more: &[&str]) -> (PathBuf, Said) {
@@ -215,44 +216,6 @@ fn one_room_comes_as_text_and_as_a_table() {
     assert_eq!(said.exit, 2, "{said:?}");
 }
 
-/// A recovery key as people write it down.
-fn recovery_key(key: &str) -> String {
-    const ALPHABET: &[u8] = b"123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz";
-    let digit = |c: u8| -> usize {
-        match c {
-            b'A'..=b'Z' => usize::from(c - b'A'),
-            b'a'..=b'z' => usize::from(c - b'a') + 26,
-            b'0'..=b'9' => usize::from(c - b'0') + 52,
-            b'+' => 62,
-            _ => 63,
-        }
-    };
-    let mut bytes = vec![0x8b_u8, 0x01];
-    let (mut bits, mut count) = (0_usize, 0);
-    for c in key.trim_end_matches('=').bytes() {
-        bits = (bits << 6 | digit(c)) & 0xffff;
-        count += 6;
-        if count >= 8 {
-            count -= 8;
-            bytes.push(u8::try_from(bits >> count & 0xff).unwrap());
-        }
-    }
-    assert_eq!(bytes.len(), 34);
-    bytes.push(bytes.iter().fold(0, |parity, byte| parity ^ byte));
-    let mut text = Vec::new();
-    while bytes.iter().any(|byte| *byte > 0) {
-        let mut rest = 0;
-        for byte in &mut bytes {
-            let value = rest * 256 + usize::from(*byte);
-            *byte = u8::try_from(value / 58).unwrap();
-            rest = value % 58;
-        }
-        text.push(ALPHABET[rest]);
-    }
-    text.reverse();
-    String::from_utf8(text).unwrap()
-}
-
 #[test]
 fn the_recovery_key_opens_what_its_backup_holds_and_without_it_nothing_is_read() {
     let harbour = harbour();
@@ -260,7 +223,7 @@ fn the_recovery_key_opens_what_its_backup_holds_and_without_it_nothing_is_read()
         serde_json::from_str(&fs::read_to_string(harbour.world.state()).unwrap()).unwrap();
     let alice = &state["people"][0];
     let keys = harbour.world.directory().join("recovery.txt");
-    fs::write(&keys, recovery_key(alice["backup"]["key"].as_str().unwrap())).unwrap();
+    fs::write(&keys, recovery::written(alice["backup"]["key"].as_str().unwrap())).unwrap();
     // The first of a sender's sessions are backed up; a later one is not.
     let sessions = state["megolm_sessions"].as_array().unwrap();
     let said_by_alice: Vec<&str> = sessions

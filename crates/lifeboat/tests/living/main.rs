@@ -10,6 +10,7 @@ mod port;
 #[path = "../e2e/program.rs"]
 mod program;
 mod purged;
+#[path = "../e2e/recovery.rs"]
 mod recovery;
 mod report;
 mod retold;

@@ -22,6 +22,7 @@ pub(crate) fn written(key: &str) -> String {
             bytes.push(u8::try_from(bits >> count & 0xff).unwrap());
         }
     }
+    assert_eq!(bytes.len(), 34);
     bytes.push(bytes.iter().fold(0, |parity, byte| parity ^ byte));
     let mut text = Vec::new();
     while bytes.iter().any(|byte| *byte > 0) {
