@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use lifeboat_components::synapse::config::place::{PlaceAction, place_config_files};
 use lifeboat_components::synapse::read::media::MediaRecord;
-use lifeboat_components::synapse::write::media::{MediaStore, Placed, append, compare};
+use lifeboat_components::synapse::write::media::{MediaStore, Placed, append};
 use lifeboat_package::digest::Digest;
 use lifeboat_package::id::Section;
 use tokio::sync::RwLock;
@@ -188,8 +188,8 @@ impl<'a> Placer<'a> {
             let write = move || store.write(&place, &sha256, &[&bytes]);
             return self.write(write).await?.map_err(fail);
         }
-        let at = place.clone();
-        if let Some(found) = apart(move || compare(&at, &sha256)).await?.map_err(fail)? {
+        let (at, store) = (place.clone(), self.store.clone());
+        if let Some(found) = apart(move || store.find(&at, &sha256)).await?.map_err(fail)? {
             return Ok(found);
         }
         let partial = self.store.begin(&place).map_err(fail)?;

@@ -63,8 +63,10 @@ fn a_volume_with_too_many_entries_is_full_and_its_index_still_fits() {
         packer.add(&path, &number.to_le_bytes(), Count::default(), out)
     };
     for number in 0..VOLUME_ENTRIES {
+        assert!(!packer.is_full(), "{number}");
         add(&mut packer, number, &mut out).unwrap();
     }
+    assert!(packer.is_full());
     let error = add(&mut packer, VOLUME_ENTRIES, &mut out).unwrap_err();
     assert!(matches!(error, PackError::Full { .. }), "{error}");
     let volume = packer.finish(&mut out).unwrap();

@@ -49,7 +49,7 @@ impl MediaStore {
     /// # Errors
     /// The system's; no half-written file stays under the final name.
     pub fn write(&self, place: &Path, sha256: &Digest, pieces: &[&[u8]]) -> io::Result<Placed> {
-        if let Some(found) = compare(place, sha256)? {
+        if let Some(found) = self.find(place, sha256)? {
             return Ok(found);
         }
         let partial = self.begin(place)?;
@@ -60,6 +60,20 @@ impl MediaStore {
         Ok(Placed::Written)
     }
 
+    /// What is at `place` already, if anything, beside which nothing half-written stays: who was
+    /// killed between giving a file its name and taking the first one away left both.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn find(&self, place: &Path, sha256: &Digest) -> io::Result<Option<Placed>> {
+        let (found, partial) = (compare(place, sha256)?, partial_of(place));
+        // Looked for first: a store that may only be read has none, and needs no writing.
+        if found.is_some() && fs::symlink_metadata(&partial).is_ok() {
+            fs::remove_file(&partial)?;
+        }
+        Ok(found)
+    }
+
     /// Begins a large file; add to it with [`append`], end with [`Self::finish`].
     ///
     /// # Errors
@@ -68,9 +82,7 @@ impl MediaStore {
         if let Some(folder) = place.parent() {
             self.make_folders(folder)?;
         }
-        let mut name = place.file_name().unwrap_or_default().to_owned();
-        name.push(".lifeboat-partial");
-        let partial = place.with_file_name(name);
+        let partial = partial_of(place);
         let mut how = OpenOptions::new();
         how.write(true).create(true).truncate(true).mode(0o640);
         how.open(&partial)?;
@@ -124,6 +136,13 @@ impl MediaStore {
     }
 }
 
+/// What a file is called until it is whole.
+fn partial_of(place: &Path) -> PathBuf {
+    let mut name = place.file_name().unwrap_or_default().to_owned();
+    name.push(".lifeboat-partial");
+    place.with_file_name(name)
+}
+
 /// Adds bytes to a file that was begun.
 ///
 /// # Errors
@@ -165,3 +184,7 @@ pub fn hash(place: &Path) -> io::Result<Digest> {
 fn is_root() -> bool {
     fs::metadata("/proc/self").is_ok_and(|about| about.uid() == 0)
 }
+
+#[cfg(test)]
+#[path = "media_tests.rs"]
+mod tests;
