@@ -127,7 +127,9 @@ pub async fn list_rooms(
 }
 
 fn content(manifest: &Manifest, rooms: Vec<RoomSummary>) -> Content {
-    let sections = lifeboat_package::id::Section::ALL.into_iter().map(|section| {
+    let of_an_export = |section: &_| *section != lifeboat_package::id::Section::Backup;
+    let sections = lifeboat_package::id::Section::ALL.into_iter().filter(of_an_export);
+    let sections = sections.map(|section| {
         let parts = manifest.sections.get(section);
         Section {
             section: section.to_string(),

@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use crate::failure::Failure;
+use crate::writer::{Finished, Ledger};
 
 /// A journal longer than this is not ours.
 const JOURNAL_BYTES: u64 = 1 << 30;
@@ -36,6 +37,9 @@ pub struct Begun {
     pub selection: Selection,
     /// Whom it is sealed for.
     pub recipients: Vec<String>,
+    /// The folder of the package in its vault, for a backup.
+    #[serde(default)]
+    pub folder: Option<String>,
     /// Whether the target is a folder that was made for it.
     pub made_folder: bool,
     /// All parts.
@@ -153,19 +157,6 @@ impl Journal {
         self.add(&Line::Cut(cut.clone()))
     }
 
-    /// Notes a finished volume and the parts that are whole with it.
-    ///
-    /// # Errors
-    /// [`Failure`] when the journal cannot be written.
-    pub fn volume(
-        &mut self,
-        volume: &Volume,
-        parts: Vec<PartDone>,
-        archive_bytes: u64,
-    ) -> Result<(), Failure> {
-        self.add(&Line::Volume { volume: volume.clone(), parts, archive_bytes })
-    }
-
     /// Removes the journal: the package is whole, or given up.
     ///
     /// # Errors
@@ -184,6 +175,13 @@ impl Journal {
             .write_all(&text)
             .and_then(|()| self.file.sync_data())
             .map_err(|e| cannot("add to", &self.path, e))
+    }
+}
+
+impl Ledger for Journal {
+    fn volume(&mut self, finished: Finished<'_>) -> Result<(), Failure> {
+        let Finished { volume, parts, archive_bytes, .. } = finished;
+        self.add(&Line::Volume { volume: volume.clone(), parts: parts.to_vec(), archive_bytes })
     }
 }
 

@@ -81,11 +81,26 @@ pub struct Named {
     pub version: String,
 }
 
-/// Opens the clear part.
+/// Opens the clear part of a package that stands alone.
 ///
 /// # Errors
-/// [`Failure`] when there is no package, or its clear part is damaged.
+/// [`Failure`] when there is no package, its clear part is damaged, or it is a backup.
 pub async fn open_clear(location: &str, access: &Access) -> Result<Clear, Failure> {
+    let clear = open_any(location, access).await?;
+    if clear.header.is_backup() {
+        return Err(Failure::usage(
+            format!("{location} is a backup, which needs the vault that it lies in"),
+            "use lifeboat backup show or verify, or lifeboat restore, on the vault",
+        ));
+    }
+    Ok(clear)
+}
+
+/// Opens the clear part of a package or a backup.
+///
+/// # Errors
+/// [`Failure`] when there is none, or its clear part is damaged.
+pub async fn open_any(location: &str, access: &Access) -> Result<Clear, Failure> {
     let files = PackageFiles::open(location, access).await?;
     let header = clear_file(&files, HEADER_NAME, MANIFEST_RAW_BYTES as u64).await?;
     let header = Header::parse(&header).map_err(|e| damaged(HEADER_NAME).because(e))?;
@@ -183,7 +198,7 @@ impl Package {
         Ok(parts)
     }
 
-    /// The content of an entry (decompressed, for records), checked.
+    /// The content of an entry (decompressed, for records and segments), checked.
     ///
     /// # Errors
     /// [`Failure`] when it cannot be read or is damaged.
@@ -259,7 +274,10 @@ impl Package {
 }
 
 /// Opens, checks, unpacks or writes on a thread of its own, so that lanes do so side by side.
-pub(crate) async fn apart<T: Send + 'static>(
+///
+/// # Errors
+/// [`Failure`] when the thread is gone.
+pub async fn apart<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, Failure> {
     let cut_short = |e| Failure::failed("work was cut short", "run the command again").because(e);

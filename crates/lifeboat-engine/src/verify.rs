@@ -160,16 +160,47 @@ async fn sealed_file(
     Ok(())
 }
 
-/// What one volume holds, as far as the checks across volumes need it.
+/// What volumes hold, as far as the checks across them need it.
 #[derive(Default)]
-struct Seen {
-    bytes: u64,
-    entries: u64,
-    records: u64,
+pub struct Seen {
+    /// Sealed bytes.
+    pub bytes: u64,
+    /// Entries.
+    pub entries: u64,
+    /// Records of parts that count.
+    pub records: u64,
     parts: BTreeMap<PartPath, (u64, u64)>,
     blobs: BTreeSet<[u8; 32]>,
     wanted: BTreeSet<[u8; 32]>,
-    problems: Vec<String>,
+    /// What is wrong.
+    pub problems: Vec<String>,
+}
+
+impl Seen {
+    /// Adds what was seen elsewhere.
+    pub fn add(&mut self, seen: Self) {
+        self.bytes += seen.bytes;
+        self.entries += seen.entries;
+        self.records += seen.records;
+        for (part, (records, bytes)) in seen.parts {
+            let sum = self.parts.entry(part).or_default();
+            *sum = (sum.0 + records, sum.1 + bytes);
+        }
+        self.blobs.extend(seen.blobs);
+        self.wanted.extend(seen.wanted);
+        self.problems.extend(seen.problems);
+    }
+}
+
+/// Reads volumes of a package whole.
+pub async fn volumes(cx: &Context, package: &Package, volumes: &[&Volume]) -> Seen {
+    let checks = volumes.iter().map(|volume| volume_content(cx, package, volume));
+    let mut checks = stream::iter(checks).buffer_unordered(LANES);
+    let mut all = Seen::default();
+    while let Some(seen) = checks.next().await {
+        all.add(seen);
+    }
+    all
 }
 
 async fn content(
@@ -186,22 +217,13 @@ async fn content(
         outcome.problems.push(format!("manifest.sealed: the signature of {signers} is wrong"));
     }
     cx.stage("verify", manifest.volumes.iter().map(|volume| volume.size).sum(), Unit::Bytes);
-    let checks = manifest.volumes.iter().map(|volume| volume_content(cx, package, volume));
-    let mut checks = stream::iter(checks).buffer_unordered(LANES);
-    let mut all = Seen::default();
-    while let Some(seen) = checks.next().await {
-        all.bytes += seen.bytes;
-        all.entries += seen.entries;
-        all.records += seen.records;
-        for (part, (records, bytes)) in seen.parts {
-            let sum = all.parts.entry(part).or_default();
-            *sum = (sum.0 + records, sum.1 + bytes);
-        }
-        all.blobs.extend(seen.blobs);
-        all.wanted.extend(seen.wanted);
-        all.problems.extend(seen.problems);
+    let listed: Vec<&Volume> = manifest.volumes.iter().collect();
+    let mut all = volumes(cx, package, &listed).await;
+    parts(package, &mut all);
+    for lost in all.wanted.difference(&all.blobs) {
+        let name = lifeboat_package::id::blob_path(lost, None);
+        all.problems.push(format!("{name}: the media index names it, no volume holds it"));
     }
-    across(package, &mut all);
     outcome.bytes += all.bytes;
     outcome.entries = all.entries;
     outcome.records = all.records;
@@ -209,8 +231,8 @@ async fn content(
     Ok(())
 }
 
-/// Counts of each part, and a blob for each file of the media index.
-fn across(package: &Package, all: &mut Seen) {
+/// Compares the counts of each part with the manifest.
+pub fn parts(package: &Package, all: &mut Seen) {
     for part in package.manifest.sections.all() {
         let found = all.parts.get(&part.part).copied().unwrap_or_default();
         if found != (part.records, part.bytes) {
@@ -219,10 +241,6 @@ fn across(package: &Package, all: &mut Seen) {
                 part.part, found.0, found.1, part.records, part.bytes
             ));
         }
-    }
-    for lost in all.wanted.difference(&all.blobs) {
-        let name = lifeboat_package::id::blob_path(lost, None);
-        all.problems.push(format!("{name}: the media index names it, no volume holds it"));
     }
 }
 

@@ -6,7 +6,7 @@
 
 pub mod sink;
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -55,8 +55,29 @@ pub enum ToWriter {
     Done(PartDone),
 }
 
+/// Keeps what a resume needs.
+pub trait Ledger: Send {
+    /// Notes a finished volume, before the next is begun.
+    ///
+    /// # Errors
+    /// [`Failure`] when it cannot be noted.
+    fn volume(&mut self, finished: Finished<'_>) -> Result<(), Failure>;
+}
+
+/// A volume that is stored whole.
+pub struct Finished<'a> {
+    /// The volume.
+    pub volume: &'a Volume,
+    /// Its entries.
+    pub paths: &'a HashSet<EntryPath>,
+    /// Parts that are whole with it.
+    pub parts: &'a [PartDone],
+    /// Bytes of an archive so far.
+    pub archive_bytes: u64,
+}
+
 /// What the writer works with.
-pub struct Writer {
+pub struct Writer<L = Journal> {
     /// Package id.
     pub package: PackageId,
     /// Package key.
@@ -64,7 +85,7 @@ pub struct Writer {
     /// Where to.
     pub target: Target,
     /// What a resume needs.
-    pub journal: Journal,
+    pub journal: L,
     /// The files in the clear, written already.
     pub clear_files: Vec<ClearFile>,
     /// Volumes that are finished.
@@ -118,7 +139,7 @@ impl Packing {
     }
 }
 
-impl Writer {
+impl<L: Ledger> Writer<L> {
     /// Takes entries until the lanes are gone; returns itself with all volumes finished.
     ///
     /// This future must not be dropped half-way: a write that is under way would go on behind the
@@ -195,10 +216,11 @@ impl Writer {
         out: &mut Vec<u8>,
         whole: Vec<PartDone>,
     ) -> Result<(), Failure> {
-        let volume = volume.finish(out).map_err(pack_fault)?;
+        let (volume, paths) = volume.finish_listed(out).map_err(pack_fault)?;
         self.store(out, 1).await?;
         self.target.finish().await.map_err(target_fault)?;
-        self.journal.volume(&volume, whole.clone(), self.target.archive_bytes())?;
+        let (parts, archive_bytes) = (whole.as_slice(), self.target.archive_bytes());
+        self.journal.volume(Finished { volume: &volume, paths: &paths, parts, archive_bytes })?;
         self.volumes.push(volume);
         self.parts.extend(whole);
         Ok(())

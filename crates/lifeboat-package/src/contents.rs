@@ -1,6 +1,5 @@
 //! `seal.json`: the files of a package, written last (`docs/src/format.md` §1.3).
 
-use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 
 use crate::canonical::{self, CanonicalError};
@@ -27,6 +26,21 @@ pub struct Contents {
     pub package: PackageId,
     /// All files but `seal.json`, in order.
     pub files: Vec<SealedFile>,
+    /// Volumes of other packages that this one, a backup, needs: by package, then by name.
+    pub borrowed: Vec<BorrowedFile>,
+}
+
+/// A volume of another package of the same vault.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BorrowedFile {
+    /// Its name there.
+    pub name: String,
+    /// Whose it is.
+    pub package: PackageId,
+    /// Its SHA-256.
+    pub sha256: Digest,
+    /// Its bytes.
+    pub size: u64,
 }
 
 /// One file of a package.
@@ -74,14 +88,19 @@ pub enum ContentsError {
         /// What it says.
         size: u64,
     },
-    /// Volumes of other packages, which this version cannot read.
-    #[error("the package borrows volumes of other packages; use a Lifeboat that reads backups")]
-    Borrowed,
+    /// Borrowed volumes that are this package's own, no volumes, out of order or twice.
+    #[error("seal.json lists {name:?} of package {package} as borrowed, which is not possible")]
+    Borrowed {
+        /// The file.
+        name: String,
+        /// The package it says to be of.
+        package: PackageId,
+    },
 }
 
 #[derive(Serialize)]
 struct Written<'a> {
-    borrowed: [(); 0],
+    borrowed: &'a [BorrowedFile],
     files: &'a [SealedFile],
     format: &'static str,
     package: &'a PackageId,
@@ -90,7 +109,7 @@ struct Written<'a> {
 
 #[derive(Deserialize)]
 struct Read {
-    borrowed: Vec<IgnoredAny>,
+    borrowed: Vec<BorrowedFile>,
     files: Vec<SealedFile>,
     format: String,
     package: PackageId,
@@ -112,10 +131,8 @@ impl Contents {
             let (format, version) = (read.format, read.version);
             return Err(ContentsError::Version { format, version });
         }
-        if !read.borrowed.is_empty() {
-            return Err(ContentsError::Borrowed);
-        }
-        let contents = Self { package: read.package, files: read.files };
+        let Read { borrowed, files, package, .. } = read;
+        let contents = Self { package, files, borrowed };
         contents.check()?;
         Ok(contents)
     }
@@ -127,7 +144,7 @@ impl Contents {
     pub fn to_bytes(&self) -> Result<Vec<u8>, ContentsError> {
         self.check()?;
         let bytes = canonical::of(&Written {
-            borrowed: [],
+            borrowed: &self.borrowed,
             files: &self.files,
             format: FORMAT,
             package: &self.package,
@@ -160,7 +177,27 @@ impl Contents {
             }
         }
         let is_whole = order == Order::Seal;
-        if is_whole { Ok(()) } else { Err(ContentsError::Order { name: String::new() }) }
+        if !is_whole {
+            return Err(ContentsError::Order { name: String::new() });
+        }
+        self.check_borrowed()
+    }
+
+    fn check_borrowed(&self) -> Result<(), ContentsError> {
+        if self.borrowed.len() > SEAL_FILES {
+            return Err(ContentsError::TooLarge);
+        }
+        let mut last: Option<(String, u32)> = None;
+        for BorrowedFile { name, package, size, .. } in &self.borrowed {
+            let wrong = || ContentsError::Borrowed { name: name.clone(), package: *package };
+            let number = parse_volume_name(name).ok_or_else(wrong)?;
+            let place = Some((package.to_string(), number));
+            if *package == self.package || *size > VOLUME_BYTES || place <= last {
+                return Err(wrong());
+            }
+            last = place;
+        }
+        Ok(())
     }
 }
 

@@ -14,6 +14,9 @@ pub const HEADER_NAME: &str = "header.json";
 /// The name of the file that holds the package key.
 pub const KEY_NAME: &str = "key.age";
 
+/// The feature without which a backup must not be read: volumes of other packages, components.
+pub const BACKUP: &str = "backup";
+
 const FORMAT: &str = "lifeboat-package";
 const SUITE: &str = "tink-aes256-gcm-hkdf-1mb";
 
@@ -96,6 +99,16 @@ impl Header {
         }
     }
 
+    /// The header of a backup that is made now: a package of a vault, which may borrow volumes.
+    pub fn of_backup(package: &PackageId, key: &PackageKey) -> Self {
+        Self { critical: vec![BACKUP.to_owned()], ..Self::of(package, key) }
+    }
+
+    /// Whether it is the header of a backup, which only a reader of its vault can read.
+    pub fn is_backup(&self) -> bool {
+        !self.critical.is_empty()
+    }
+
     /// Reads the bytes of `header.json`.
     ///
     /// # Errors
@@ -113,7 +126,7 @@ impl Header {
             return Err(HeaderError::Version { found: claim.version });
         }
         let header: Self = serde_json::from_slice(bytes).map_err(HeaderError::Json)?;
-        if let Some(found) = header.critical.first() {
+        if let Some(found) = unknown_feature(&header.critical) {
             return Err(HeaderError::Critical { found: found.clone() });
         }
         if header.suite != SUITE {
@@ -146,6 +159,11 @@ impl Header {
     pub fn version(&self) -> &str {
         &self.version
     }
+}
+
+/// The first feature that this version does not know.
+pub(crate) fn unknown_feature(critical: &[String]) -> Option<&String> {
+    critical.iter().find(|feature| *feature != BACKUP)
 }
 
 fn written(header: &Header) -> Vec<u8> {

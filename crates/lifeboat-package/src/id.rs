@@ -95,6 +95,14 @@ impl EntryPath {
         let sha256 = hex::decode(digits)?;
         (digits.get(..2) == Some(fan) && piece != Some(0)).then_some((sha256, piece))
     }
+
+    /// The SHA-256 of the content of a segment entry, before compression; `None` for other entries.
+    pub fn segment(&self) -> Option<[u8; 32]> {
+        let stem = self.0.strip_prefix("segments/sha256/")?.strip_suffix(SEGMENT_SUFFIX)?;
+        let (fan, digits) = stem.split_once('/')?;
+        let sha256 = hex::decode(digits)?;
+        (digits.get(..2) == Some(fan)).then_some(sha256)
+    }
 }
 
 impl fmt::Display for EntryPath {
@@ -118,6 +126,7 @@ impl FromStr for EntryPath {
 }
 
 const RECORD_SUFFIX: &str = ".jsonl.zst";
+const SEGMENT_SUFFIX: &str = ".zst";
 
 /// The entry path of a blob, or of one piece of it (from 1; `docs/src/format.md` §5).
 pub fn blob_path(sha256: &[u8; 32], piece: Option<u32>) -> EntryPath {
@@ -127,6 +136,14 @@ pub fn blob_path(sha256: &[u8; 32], piece: Option<u32>) -> EntryPath {
         None => format!("media/sha256/{fan}/{name}"),
         Some(number) => format!("media/sha256/{fan}/{name}.{number:04}"),
     })
+}
+
+/// The entry path of a segment, named by the SHA-256 of its content before compression
+/// (`docs/src/format.md` §11).
+pub fn segment_path(sha256: &[u8; 32]) -> EntryPath {
+    let name = hex::encode(sha256);
+    let fan = name.get(..2).unwrap_or_default();
+    EntryPath(format!("segments/sha256/{fan}/{name}{SEGMENT_SUFFIX}"))
 }
 
 /// The file name of a volume, numbered from 1.
@@ -140,7 +157,7 @@ pub fn parse_volume_name(name: &str) -> Option<u32> {
     parse_padded(digits, 6).filter(|number| *number > 0)
 }
 
-/// One of the five parts of a package's content.
+/// What a part of a package belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Section {
@@ -154,11 +171,14 @@ pub enum Section {
     Users,
     /// The media store.
     Media,
+    /// Whole components, in a backup.
+    Backup,
 }
 
 impl Section {
     /// Every section, in the order of the manifest.
-    pub const ALL: [Self; 5] = [Self::Config, Self::Server, Self::Rooms, Self::Users, Self::Media];
+    pub const ALL: [Self; 6] =
+        [Self::Config, Self::Server, Self::Rooms, Self::Users, Self::Media, Self::Backup];
 
     /// The word used in paths and in the manifest.
     pub const fn as_str(self) -> &'static str {
@@ -168,6 +188,7 @@ impl Section {
             Self::Rooms => "rooms",
             Self::Users => "users",
             Self::Media => "media",
+            Self::Backup => "backup",
         }
     }
 }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::digest::Digest;
 use crate::frame::{Count, FrameError, decompress, decompress_records};
 use crate::id::EntryPath;
-use crate::limits::{INDEX_RAW_BYTES, ROOM_ID_BYTES, VOLUME_ENTRIES};
+use crate::limits::{FRAME_RAW_BYTES, INDEX_RAW_BYTES, ROOM_ID_BYTES, VOLUME_ENTRIES};
 
 /// The path of the index, the last entry of each volume.
 pub const INDEX_PATH: &str = "index.jsonl.zst";
@@ -58,7 +58,7 @@ pub struct IndexRecord {
     pub sha256: Digest,
     /// Number of records; 0 when it does not hold records.
     pub records: u64,
-    /// Bytes after decompression; 0 when it does not hold records.
+    /// Bytes after decompression; 0 when it holds neither records nor a segment.
     pub raw: u64,
     /// Whose rooms its records are, where they all are some room's. What the writer says: the
     /// other members can be checked against the entry, this one cannot.
@@ -97,8 +97,8 @@ pub enum EntryError {
         /// What differs.
         what: &'static str,
     },
-    /// It should hold records, but is not a frame of them.
-    #[error("{path} does not hold records")]
+    /// It should hold records or a segment, but is not a frame of them.
+    #[error("{path} does not hold what its name says")]
     Frame {
         /// The entry.
         path: EntryPath,
@@ -167,10 +167,20 @@ pub(crate) fn content(
         let what = "the SHA-256 sum in the name";
         return Err(EntryError::Differs { path: path.clone(), what });
     }
+    let frame = |source| EntryError::Frame { path: path.clone(), source };
+    if let Some(name) = path.segment() {
+        let content = decompress(&stored, FRAME_RAW_BYTES).map_err(frame)?;
+        if *Digest::of(&content).as_bytes() != name {
+            let what = "the SHA-256 sum in the name";
+            return Err(EntryError::Differs { path: path.clone(), what });
+        }
+        let raw = content.len() as u64;
+        return Ok((content, Count { records: 0, raw }));
+    }
     if !path.is_record() {
         return Ok((stored, Count::default()));
     }
-    decompress_records(&stored).map_err(|source| EntryError::Frame { path: path.clone(), source })
+    decompress_records(&stored).map_err(frame)
 }
 
 /// Reads the index of a volume from its entry's bytes.

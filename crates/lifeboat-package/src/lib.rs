@@ -26,6 +26,7 @@ pub mod index;
 pub mod pack;
 pub mod unpack;
 
+pub mod backup;
 pub mod canonical;
 pub mod contents;
 pub mod header;

@@ -5,12 +5,13 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::backup::{Component, Group};
 use crate::canonical::{self, CanonicalError};
-use crate::contents::Contents;
+use crate::contents::{BorrowedFile, Contents};
 use crate::digest::Digest;
 use crate::flow::Gap;
 use crate::frame::{CompressError, FrameError, compress, decompress};
-use crate::header::Header;
+use crate::header::{Header, unknown_feature};
 use crate::id::{PackageId, PartPath, Section};
 use crate::limits::MANIFEST_RAW_BYTES;
 use crate::selection::Selection;
@@ -45,6 +46,15 @@ pub struct Manifest {
     pub tables: Vec<Table>,
     /// The volumes.
     pub volumes: Vec<Volume>,
+    /// Volumes of other packages of the same vault: by package, then by name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub borrowed: Vec<Borrowed>,
+    /// The components of a backup.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub components: Vec<Component>,
+    /// The groups of databases of a backup, each read at one instant.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub groups: Vec<Group>,
     /// The instants at which the server was read.
     pub cuts: Vec<Cut>,
     /// What is missing.
@@ -77,6 +87,8 @@ pub enum ExportType {
     Full,
     /// What the selection says.
     Partial,
+    /// Whole components, in a vault.
+    Backup,
 }
 
 /// The parts of each section.
@@ -92,6 +104,9 @@ pub struct Sections {
     pub users: Vec<Part>,
     /// Media.
     pub media: Vec<Part>,
+    /// Components of a backup.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub backup: Vec<Part>,
 }
 
 impl Sections {
@@ -103,6 +118,7 @@ impl Sections {
             Section::Rooms => &self.rooms,
             Section::Users => &self.users,
             Section::Media => &self.media,
+            Section::Backup => &self.backup,
         }
     }
 
@@ -114,6 +130,7 @@ impl Sections {
             Section::Rooms => &mut self.rooms,
             Section::Users => &mut self.users,
             Section::Media => &mut self.media,
+            Section::Backup => &mut self.backup,
         }
     }
 
@@ -195,6 +212,15 @@ impl Volume {
         let parts = self.parts.clone().or_else(|| found.parts.clone());
         *found == Self { parts, ..self.clone() }
     }
+}
+
+/// A volume of another package of the same vault.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Borrowed {
+    /// Whose it is.
+    pub package: PackageId,
+    /// What it is.
+    pub volume: Volume,
 }
 
 /// Where an entry lies in a volume's plaintext.
@@ -300,6 +326,9 @@ impl Manifest {
             sections: Sections::default(),
             tables: Vec::new(),
             volumes: Vec::new(),
+            borrowed: Vec::new(),
+            components: Vec::new(),
+            groups: Vec::new(),
             cuts: Vec::new(),
             gaps: Gaps::default(),
             signatures: Map::new(),
@@ -350,7 +379,7 @@ impl Manifest {
         if canonical::has(bytes, "unsigned")? {
             return Err(ManifestError::Inconsistent { problem: "it has `unsigned`".to_owned() });
         }
-        if let Some(found) = manifest.critical.first() {
+        if let Some(found) = unknown_feature(&manifest.critical) {
             return Err(ManifestError::Critical { found: found.clone() });
         }
         manifest.check()?;
@@ -381,6 +410,15 @@ impl Manifest {
         }
         if self.volumes.len() != seal.volumes().len() {
             return differs("the number of volumes");
+        }
+        let borrowed = self.borrowed.iter().map(|Borrowed { package, volume }| BorrowedFile {
+            name: volume.name.clone(),
+            package: *package,
+            sha256: volume.sha256,
+            size: volume.size,
+        });
+        if !borrowed.eq(seal.borrowed.iter().cloned()) {
+            return differs("what is borrowed");
         }
         for (volume, file) in self.volumes.iter().zip(seal.volumes()) {
             let is_same = volume.name == file.name

@@ -158,7 +158,18 @@ impl VolumePacker {
     ///
     /// # Errors
     /// [`PackError::Index`] when the index cannot be compressed.
-    pub fn finish(mut self, out: &mut Vec<u8>) -> Result<Volume, PackError> {
+    pub fn finish(self, out: &mut Vec<u8>) -> Result<Volume, PackError> {
+        self.finish_listed(out).map(|(volume, _)| volume)
+    }
+
+    /// As [`Self::finish`]; also gives the paths of its entries.
+    ///
+    /// # Errors
+    /// As [`Self::finish`].
+    pub fn finish_listed(
+        mut self,
+        out: &mut Vec<u8>,
+    ) -> Result<(Volume, HashSet<EntryPath>), PackError> {
         let index = compress(&self.index, INDEX_LEVEL)
             .map_err(|source| PackError::Index { volume: self.name.clone(), source })?;
         let (offset, length) = self.write(INDEX_PATH, &index, out);
@@ -172,7 +183,7 @@ impl VolumePacker {
         size = size.saturating_add(rest.len() as u64);
         let (sha256, entries) = (hasher.finish(), paths.len() as u64);
         let parts = Some(parts.into_iter().collect());
-        Ok(Volume { name, size, sha256, entries, index, parts })
+        Ok((Volume { name, size, sha256, entries, index, parts }, paths))
     }
 
     fn check(&self, path: &EntryPath, size: usize) -> Result<(), PackError> {

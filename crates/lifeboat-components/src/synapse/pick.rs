@@ -84,7 +84,7 @@ impl RecordFilter {
             (Section::Media, "local_media_repository" | "remote_media_cache") => 4,
             (Section::Media, "index") => 6,
             (Section::Media, _) => 5,
-            (Section::Config | Section::Server, _) => 7,
+            (Section::Config | Section::Server | Section::Backup, _) => 7,
         }
     }
 
@@ -106,7 +106,7 @@ impl RecordFilter {
         let path = Catalogue::known().get(name).map(|known| known.path);
         match section {
             Section::Config => self.selection.config,
-            Section::Server => false,
+            Section::Server | Section::Backup => false,
             Section::Rooms => {
                 name == "summary"
                     || path.is_some_and(|path| {
@@ -160,7 +160,7 @@ impl RecordFilter {
         let partial = self.selection.is_partial();
         match section {
             Section::Config => return Ok(self.selection.config),
-            Section::Server => return Ok(!partial),
+            Section::Server | Section::Backup => return Ok(!partial),
             Section::Rooms | Section::Users if !partial => return Ok(true),
             Section::Media if !partial && self.takes_all_media() => return Ok(true),
             Section::Rooms | Section::Users | Section::Media => {}

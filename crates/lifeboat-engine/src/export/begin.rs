@@ -89,6 +89,7 @@ async fn anew(
         server_name: source.reading.config.server_name.clone(),
         selection: request.selection.clone(),
         recipients: request.recipients.names(),
+        folder: None,
         made_folder,
         plan: source.plan.clone(),
     };

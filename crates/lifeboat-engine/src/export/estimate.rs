@@ -146,7 +146,7 @@ fn sections(source: &Source) -> Vec<Expected> {
         let (part, whole) = match found.section {
             Section::Rooms => (chosen, layout.by_room_bytes().max(1)),
             Section::Users => (u64::try_from(users).unwrap_or(u64::MAX), of("users")),
-            Section::Config | Section::Server | Section::Media => (0, 1),
+            Section::Config | Section::Server | Section::Media | Section::Backup => (0, 1),
         };
         let share = |of: u64| {
             let share = u128::from(of) * u128::from(part.min(whole)) / u128::from(whole);

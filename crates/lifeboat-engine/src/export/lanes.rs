@@ -95,7 +95,7 @@ async fn pour_part(
 }
 
 /// Gives the error inside a flow the words an operator needs.
-pub(crate) fn flow_fault(error: FlowError) -> Failure {
+pub fn flow_fault(error: FlowError) -> Failure {
     let cause = match error.0.downcast::<PostgresError>() {
         Ok(postgres) => return database_fault(*postgres),
         Err(cause) => cause,

@@ -4,11 +4,14 @@
 use std::collections::BTreeMap;
 
 use lifeboat_components::matrix;
+use lifeboat_components::matrix::SigningKey;
 use lifeboat_components::synapse::layout::Pour;
 use lifeboat_components::synapse::plan::{KeyRange, Work};
-use lifeboat_package::contents::{Contents, SealedFile};
+use lifeboat_package::contents::{BorrowedFile, Contents, SealedFile};
 use lifeboat_package::digest::Digest;
-use lifeboat_package::manifest::{Cut, ExportType, MANIFEST_NAME, Manifest, Origin, Part, Table};
+use lifeboat_package::manifest::{
+    Borrowed, Cut, ExportType, MANIFEST_NAME, Manifest, Origin, Part, Table,
+};
 use lifeboat_package::seal::{FreshSeal, seal_bytes};
 use serde_json::{Map, Value};
 
@@ -127,11 +130,22 @@ fn tables(source: &Source, parts: &[PartDone]) -> Vec<Table> {
 
 /// Signs with the server's own key, where it could be read; without it, says so in the gaps.
 fn sign(source: &Source, manifest: &mut Manifest) -> Result<Option<String>, Failure> {
+    let keys = source.reading.config.signing_keys().unwrap_or_default();
+    sign_as(&source.reading.config.server_name, &keys, manifest)
+}
+
+/// Signs with the first of these keys; without any, says so in the gaps.
+///
+/// # Errors
+/// [`Failure`] when the manifest contradicts itself or the key cannot sign.
+pub fn sign_as(
+    server: &str,
+    keys: &[SigningKey],
+    manifest: &mut Manifest,
+) -> Result<Option<String>, Failure> {
     let fault = |e: Box<dyn std::error::Error + Send + Sync>| {
         Failure::failed("cannot sign the manifest", "check the signing key file").because(e)
     };
-    let server = &source.reading.config.server_name;
-    let keys = source.reading.config.signing_keys().unwrap_or_default();
     let Some(key) = keys.first() else {
         manifest.gaps.add(&gap(
             "unsigned",
@@ -152,7 +166,11 @@ fn sign(source: &Source, manifest: &mut Manifest) -> Result<Option<String>, Fail
     Ok(Some(format!("{server} {}", key.key_id())))
 }
 
-fn contents(
+/// The bytes of `seal.json`.
+///
+/// # Errors
+/// [`Failure`] when the files are not those of a package.
+pub fn contents(
     manifest: &Manifest,
     clear_files: &[ClearFile],
     sealed: &[u8],
@@ -173,7 +191,13 @@ fn contents(
         size: sealed.len() as u64,
         sha256: Digest::of(sealed),
     });
-    let contents = Contents { package: manifest.package, files };
+    let borrowed = manifest.borrowed.iter().map(|Borrowed { package, volume }| BorrowedFile {
+        name: volume.name.clone(),
+        package: *package,
+        sha256: volume.sha256,
+        size: volume.size,
+    });
+    let contents = Contents { package: manifest.package, files, borrowed: borrowed.collect() };
     contents.to_bytes().map_err(|e| fault().because(e))
 }
 

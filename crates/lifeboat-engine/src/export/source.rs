@@ -338,7 +338,7 @@ fn provider_gap(config: &SynapseConfig) -> Option<lifeboat_package::flow::Gap> {
 }
 
 /// A failure of the database.
-pub(crate) fn database_fault(error: PostgresError) -> Failure {
+pub fn database_fault(error: PostgresError) -> Failure {
     let remedy = if error.is_transient() {
         "see that the database is up, then run the same command again"
     } else {

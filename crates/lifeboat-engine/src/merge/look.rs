@@ -359,7 +359,7 @@ impl Looked {
                 Section::Rooms => name == stage::EVENTS && request.selection.is_partial(),
                 Section::Users => request.selection.is_partial(),
                 Section::Media => true,
-                Section::Server | Section::Config => false,
+                Section::Server | Section::Config | Section::Backup => false,
             };
             if !teaches {
                 continue;

@@ -48,7 +48,7 @@ pub async fn entries(package: &Package, selection: &Selection) -> Result<PartEnt
     };
     let needs = |part: &PartPath| match part.section {
         Section::Rooms => needs_rooms(part),
-        Section::Server => !selection.is_partial(),
+        Section::Server | Section::Backup => !selection.is_partial(),
         Section::Config => selection.config,
         Section::Media => !selection.is_partial() || selection.media != MediaScope::None,
         Section::Users => true,
@@ -79,7 +79,7 @@ pub async fn pick(
             let (from, to) = ranges.get(part).copied().unwrap_or_default();
             filter.may_lie_in(from, to)
         }
-        Section::Server => !selection.is_partial(),
+        Section::Server | Section::Backup => !selection.is_partial(),
         Section::Config => selection.config,
         Section::Users | Section::Media => true,
     };

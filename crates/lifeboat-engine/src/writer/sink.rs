@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use lifeboat_package::flow::{Batch, BlobPiece, Flow, FlowError, Records, Sink};
 use lifeboat_package::frame::{CompressError, Count, compress};
-use lifeboat_package::id::{EntryPath, PartPath};
+use lifeboat_package::id::{EntryPath, PartPath, segment_path};
 use lifeboat_package::pack::About;
 use thiserror::Error;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
@@ -190,6 +190,21 @@ impl PartSink {
         let level = self.to.level;
         let frame = tokio::task::spawn_blocking(move || compress(&records.lines, level));
         self.frames.push_back((Waiting { path, about, shelf: records.shelf }, frame));
+        self.to.advance(raw);
+        if self.frames.len() > COMPRESSING { self.send_oldest().await } else { Ok(()) }
+    }
+
+    /// Takes a segment, whose SHA-256 before compression the caller has: it is its name.
+    ///
+    /// # Errors
+    /// [`SinkError`].
+    pub async fn segment(&mut self, sha256: &[u8; 32], content: Vec<u8>) -> Result<(), SinkError> {
+        let raw = content.len() as u64;
+        let about = About::from(Count { records: 0, raw });
+        let level = self.to.level;
+        let frame = tokio::task::spawn_blocking(move || compress(&content, level));
+        let waiting = Waiting { path: segment_path(sha256), about, shelf: None };
+        self.frames.push_back((waiting, frame));
         self.to.advance(raw);
         if self.frames.len() > COMPRESSING { self.send_oldest().await } else { Ok(()) }
     }

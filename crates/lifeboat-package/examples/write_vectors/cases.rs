@@ -61,7 +61,9 @@ fn seals() -> Result<Vec<Case>> {
         size: 100,
     };
     let files = names.map(file).to_vec();
-    let good = String::from_utf8(Contents { package: package_id(), files }.to_bytes()?)?;
+    let good = String::from_utf8(
+        Contents { package: package_id(), files, borrowed: Vec::new() }.to_bytes()?,
+    )?;
     let volume = {
         let begin = good.find("{\"name\":\"volumes").ok_or("no volume")?;
         let end = good.find("{\"name\":\"manifest").ok_or("no manifest")?;

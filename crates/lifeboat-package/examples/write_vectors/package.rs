@@ -39,7 +39,8 @@ pub(crate) fn write(folder: &Path) -> Result<()> {
         let (name, size) = (name.clone(), bytes.len() as u64);
         SealedFile { name, sha256: Digest::of(bytes), size }
     });
-    let seal = Contents { package: package_id(), files: listed.collect() }.to_bytes()?;
+    let seal = Contents { package: package_id(), files: listed.collect(), borrowed: Vec::new() }
+        .to_bytes()?;
     files.push((CONTENTS_NAME.to_owned(), seal));
 
     let mut single = Vec::new();

@@ -131,7 +131,7 @@ fn a_manifest_of_other_files_is_refused() {
         file("manifest.sealed", 1, b"m"),
     ];
     let header = Header::of(&manifest.package, &PackageKey::from_bytes([1; 32]));
-    let seal = Contents { package: manifest.package, files };
+    let seal = Contents { package: manifest.package, files, borrowed: Vec::new() };
     manifest.check_against(&header, &seal).unwrap();
     let changes: [fn(&mut Contents); 4] = [
         |seal| seal.package = PackageId::from_bytes([2; 16]),

@@ -1,0 +1,195 @@
+//! A backup, open for reading: its own volumes and those that it borrows, as one.
+
+use std::collections::{BTreeMap, HashMap};
+
+use lifeboat_engine::failure::Failure;
+use lifeboat_engine::keyring::Identities;
+use lifeboat_engine::reader::{EntryPlace, Package, PartEntries, damaged, open_any};
+use lifeboat_package::backup::{Component, Content};
+use lifeboat_package::digest::Digest;
+use lifeboat_package::id::{PackageId, PartPath, Section};
+use lifeboat_package::manifest::Manifest;
+use serde::de::DeserializeOwned;
+
+use crate::layout::Folder;
+use crate::place::{Survey, Vault};
+
+/// An open backup.
+pub struct OpenBackup {
+    /// Its own package first, then those that it borrows from.
+    packages: Vec<Package>,
+    /// Where content lies: which package, and which entries, pieces in order.
+    contents: HashMap<[u8; 32], (usize, Vec<EntryPlace>)>,
+    entries: PartEntries,
+}
+
+impl OpenBackup {
+    /// Opens a backup, and every package that it borrows from.
+    ///
+    /// # Errors
+    /// [`Failure`] when one of them is missing or damaged, or no identity opens it.
+    pub async fn open(
+        vault: &Vault,
+        survey: &Survey,
+        (folder, identities): (&Folder, &Identities),
+    ) -> Result<Self, Failure> {
+        let own = open_package(vault, folder, identities).await?;
+        let mut wanted: BTreeMap<String, PackageId> = BTreeMap::new();
+        for borrowed in &own.manifest.borrowed {
+            wanted.insert(borrowed.package.to_string(), borrowed.package);
+        }
+        let mut packages = vec![own];
+        for lender in wanted.into_values() {
+            let folder = survey.folder(&lender).ok_or_else(|| lost(&lender))?;
+            packages.push(open_package(vault, folder, identities).await?);
+        }
+        let contents = contents(&packages).await?;
+        let entries = packages[0].part_entries_of(|part| part.section == Section::Backup).await?;
+        Ok(Self { packages, contents, entries })
+    }
+
+    /// The backup's own package.
+    pub fn package(&self) -> &Package {
+        &self.packages[0]
+    }
+
+    /// The packages that it borrows from.
+    pub fn lenders(&self) -> &[Package] {
+        &self.packages[1..]
+    }
+
+    /// What it holds.
+    pub fn manifest(&self) -> &Manifest {
+        &self.packages[0].manifest
+    }
+
+    /// The component of this name.
+    pub fn component(&self, name: &str) -> Option<&Component> {
+        self.manifest().components.iter().find(|component| component.name == name)
+    }
+
+    /// The entries of a component's records of one name.
+    pub fn record_entries(&self, component: &Component, name: &str) -> Vec<EntryPlace> {
+        let of_part = |part: &PartPath| self.entries.get(part)?.get(name);
+        component.parts.iter().filter_map(of_part).flatten().cloned().collect()
+    }
+
+    /// A component's records of one name. For those that are few; files and segments are read entry
+    /// by entry.
+    ///
+    /// # Errors
+    /// [`Failure`] when an entry is damaged.
+    pub async fn records<T: DeserializeOwned>(
+        &self,
+        component: &Component,
+        name: &str,
+    ) -> Result<Vec<T>, Failure> {
+        let mut all = Vec::new();
+        for entry in self.record_entries(component, name) {
+            all.extend(self.package().records::<T>(&entry).await?);
+        }
+        Ok(all)
+    }
+
+    /// Whether content is in one of the volumes.
+    pub fn holds(&self, digest: &Digest) -> bool {
+        self.contents.contains_key(digest.as_bytes())
+    }
+
+    /// How many pieces content has: a piece is at most one entry.
+    ///
+    /// # Errors
+    /// [`Failure`] when it is in no volume.
+    pub fn pieces<'a>(&'a self, content: &'a Content) -> Result<Vec<Piece<'a>>, Failure> {
+        let mut pieces = Vec::new();
+        for digest in content.digests() {
+            let found = self.contents.get(digest.as_bytes());
+            let (package, entries) = found.ok_or_else(|| missing(digest))?;
+            let package = &self.packages[*package];
+            pieces.extend(entries.iter().map(|entry| Piece { package, entry }));
+        }
+        Ok(pieces)
+    }
+
+    /// Content that fits into memory, whole.
+    ///
+    /// # Errors
+    /// [`Failure`] when it is damaged, in no volume, or larger than `limit` bytes.
+    pub async fn whole(&self, content: &Content, limit: usize) -> Result<Vec<u8>, Failure> {
+        let mut bytes = Vec::new();
+        for piece in self.pieces(content)? {
+            bytes.extend(piece.read().await?);
+            if bytes.len() > limit {
+                return Err(damaged("a backup's record, which names too much content,"));
+            }
+        }
+        Ok(bytes)
+    }
+}
+
+/// One entry of content.
+pub struct Piece<'a> {
+    package: &'a Package,
+    entry: &'a EntryPlace,
+}
+
+impl Piece<'_> {
+    /// Its bytes, checked.
+    ///
+    /// # Errors
+    /// [`Failure`] when it is damaged.
+    pub async fn read(&self) -> Result<Vec<u8>, Failure> {
+        self.package.content(self.entry).await
+    }
+}
+
+async fn open_package(
+    vault: &Vault,
+    folder: &Folder,
+    identities: &Identities,
+) -> Result<Package, Failure> {
+    open_any(&vault.package(folder), &vault.access).await?.open(identities).await
+}
+
+/// Where content lies, by the indexes of all volumes that the backup owns or borrows.
+async fn contents(
+    packages: &[Package],
+) -> Result<HashMap<[u8; 32], (usize, Vec<EntryPlace>)>, Failure> {
+    let mut contents: HashMap<[u8; 32], (usize, Vec<EntryPlace>)> = HashMap::new();
+    let Some((own, _)) = packages.split_first() else { return Ok(contents) };
+    for (at, package) in packages.iter().enumerate() {
+        let id = package.manifest.package;
+        for (volume, listed) in package.manifest.volumes.iter().enumerate() {
+            let of_backup = at == 0
+                || own.manifest.borrowed.iter().any(|b| b.package == id && b.volume == *listed);
+            if !of_backup {
+                continue;
+            }
+            for record in package.index(listed).await? {
+                let blob = record.path.blob().map(|(sha256, _)| sha256);
+                let Some(sha256) = blob.or_else(|| record.path.segment()) else { continue };
+                let (holder, entries) = contents.entry(sha256).or_insert((at, Vec::new()));
+                if *holder == at {
+                    entries.push(EntryPlace { volume, record });
+                }
+            }
+        }
+    }
+    for (_, entries) in contents.values_mut() {
+        // A run that was cut short can leave a piece that a later one stored again.
+        entries.sort_by_key(|entry| entry.record.path.blob().and_then(|(_, number)| number));
+        entries.dedup_by(|a, b| a.record.path == b.record.path);
+    }
+    Ok(contents)
+}
+
+fn missing(digest: &Digest) -> Failure {
+    damaged(&format!("the backup: content {digest} is in none of its volumes, so it"))
+}
+
+fn lost(package: &PackageId) -> Failure {
+    Failure::not_valid(
+        format!("package {package}, which this backup borrows from, is not in the vault"),
+        "use another copy of the vault, or another backup",
+    )
+}

@@ -1,0 +1,112 @@
+//! `backup copy`: the kept backups of one vault in a second one, byte for byte and without a key.
+
+use lifeboat_engine::context::{Context, Unit};
+use lifeboat_engine::failure::Failure;
+use lifeboat_package::contents::CONTENTS_NAME;
+use lifeboat_package::digest::{Digest, Hasher};
+use serde::Serialize;
+
+use crate::layout::{FORGOTTEN, PINNED};
+use crate::place::{Survey, Vault, told};
+
+/// What came of it.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct CopyOutcome {
+    /// Backups that are in the second vault now.
+    pub backups: u64,
+    /// Files that were copied.
+    pub copied_files: u64,
+    /// Their bytes.
+    pub copied_bytes: u64,
+    /// Files that were there already.
+    pub equal_files: u64,
+}
+
+/// A file to copy: name, sum, size.
+type Listed = (String, Digest, u64);
+
+/// Copies every kept backup and what it borrows. Every file is compared with the sum in its seal on
+/// the way; seals are written last.
+///
+/// # Errors
+/// [`Failure`] when a vault cannot be read or written, or a file is damaged: it is not copied.
+pub async fn copy(
+    cx: &Context,
+    (from, survey): (&Vault, &Survey),
+    to: &Vault,
+) -> Result<CopyOutcome, Failure> {
+    let there = to.survey().await?;
+    let (files, seals) = listed(survey);
+    cx.stage("copy", files.iter().map(|(.., size)| size).sum(), Unit::Bytes);
+    let mut outcome = CopyOutcome { backups: seals.len() as u64, ..CopyOutcome::default() };
+    for (name, sha256, size) in files {
+        if there.files.get(&name) == Some(&size) {
+            outcome.equal_files += 1;
+            cx.advance(size);
+            continue;
+        }
+        cx.go_on()?;
+        one(cx, from, to, (&name, &sha256)).await?;
+        outcome.copied_files += 1;
+        outcome.copied_bytes += size;
+    }
+    // Marks before seals: what was let go, and only lends, must not look kept there.
+    let marks = survey.files.keys().filter(|name| {
+        let folders = [FORGOTTEN, PINNED];
+        folders.iter().any(|folder| name.starts_with(folder)) && !there.files.contains_key(*name)
+    });
+    for name in marks.cloned().chain(seals) {
+        let cannot = || Failure::failed(format!("cannot copy {name}"), "");
+        let size = survey.files.get(&name).copied().unwrap_or_default();
+        let bytes = from.place.read_whole(&name, size).await.map_err(|e| told(cannot(), e))?;
+        to.place.put(&name, bytes).await.map_err(|e| told(cannot(), e))?;
+    }
+    Ok(outcome)
+}
+
+/// The files of kept backups and of those that they borrow from, and the seals of all of them.
+fn listed(survey: &Survey) -> (Vec<Listed>, Vec<String>) {
+    let live = survey.live_volumes();
+    let (mut files, mut seals) = (Vec::new(), Vec::new());
+    for sealed in &survey.backups {
+        let id = sealed.folder.id();
+        let is_kept = !survey.forgotten.contains(&id);
+        let lends = live.iter().any(|(package, _)| *package == id);
+        if !is_kept && !lends {
+            continue;
+        }
+        for file in &sealed.contents.files {
+            let is_volume = file.name.starts_with("volumes/");
+            if !is_volume || live.contains(&(id, file.name.clone())) {
+                files.push((sealed.folder.file(&file.name), file.sha256, file.size));
+            }
+        }
+        seals.push(sealed.folder.file(CONTENTS_NAME));
+    }
+    (files, seals)
+}
+
+async fn one(
+    cx: &Context,
+    from: &Vault,
+    to: &Vault,
+    (name, sha256): (&str, &Digest),
+) -> Result<(), Failure> {
+    let cannot = || Failure::failed(format!("cannot copy {name}"), "");
+    let mut pieces = from.place.stream(name).await.map_err(|e| told(cannot(), e))?;
+    let mut upload = to.place.upload(name).await.map_err(|e| told(cannot(), e))?;
+    let mut hasher = Hasher::new();
+    while let Some(piece) = pieces.next().await.map_err(|e| told(cannot(), e))? {
+        hasher.update(&piece);
+        cx.advance(piece.len() as u64);
+        upload.write(piece).await.map_err(|e| told(cannot(), e))?;
+    }
+    if hasher.finish() != *sha256 {
+        upload.abort().await.map_err(|e| told(cannot(), e))?;
+        return Err(Failure::not_valid(
+            format!("{name} is damaged: its SHA-256 is not the seal's"),
+            "it was not copied; lifeboat backup verify shows what else is wrong",
+        ));
+    }
+    upload.finish().await.map_err(|e| told(cannot(), e))
+}

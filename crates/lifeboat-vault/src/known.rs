@@ -1,0 +1,148 @@
+//! What content the vault has already, as far as this host remembers, and what of it a run uses.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use lifeboat_engine::failure::Failure;
+use lifeboat_package::backup::Content;
+use lifeboat_package::digest::Digest;
+
+use crate::cache::{Cache, Stamp, VolumeNumber};
+
+/// Shared by all lanes of a run.
+#[derive(Clone)]
+pub struct Known(Arc<Mutex<Inner>>);
+
+struct Inner {
+    cache: Cache,
+    /// Content of finished volumes.
+    stored: HashMap<[u8; 32], Vec<VolumeNumber>>,
+    /// Content that this run has sent, or is about to; how many entries of it must arrive.
+    sent: HashMap<[u8; 32], u32>,
+    /// Entries of sent content that lie in finished volumes, and in which.
+    arrived: HashMap<[u8; 32], (u32, Vec<VolumeNumber>)>,
+    /// Volumes that content of this run lies in.
+    used: HashSet<VolumeNumber>,
+}
+
+impl Known {
+    /// Everything that the cache remembers.
+    ///
+    /// # Errors
+    /// [`Failure`] when it cannot be read.
+    pub fn of(cache: Cache) -> Result<Self, Failure> {
+        let stored = cache.contents()?;
+        let (sent, arrived, used) = (HashMap::new(), HashMap::new(), HashSet::new());
+        Ok(Self(Arc::new(Mutex::new(Inner { cache, stored, sent, arrived, used }))))
+    }
+
+    /// Whether content must be sent: neither the vault has it nor has this run sent it. From now
+    /// on it counts as sent, in so many entries.
+    pub fn is_wanted(&self, sha256: &[u8; 32], entries: u32) -> bool {
+        let mut inner = self.lock();
+        if inner.uses(sha256) || inner.sent.contains_key(sha256) {
+            return false;
+        }
+        inner.sent.insert(*sha256, entries);
+        true
+    }
+
+    /// What was sent under this name is not what the name says: it must not be relied upon.
+    pub fn take_back(&self, sha256: &[u8; 32]) {
+        // No volume can make a blob whole of which more entries are expected than there are.
+        self.lock().sent.insert(*sha256, u32::MAX);
+    }
+
+    /// The content of a file that is what it was when it was read last, if all of it is still
+    /// there.
+    ///
+    /// # Errors
+    /// [`Failure`] when the cache cannot be read.
+    pub fn unchanged(
+        &self,
+        root: &[u8],
+        path: &[u8],
+        stamp: &Stamp,
+    ) -> Result<Option<Content>, Failure> {
+        let mut inner = self.lock();
+        let found = inner.cache.file(root, path)?.filter(|(earlier, _)| earlier == stamp);
+        let content = found.map(|(_, content)| content);
+        Ok(content.filter(|content| {
+            let all = |inner: &Inner| {
+                let mut digests = content.digests().iter();
+                digests.all(|digest| inner.stored.contains_key(digest.as_bytes()))
+            };
+            all(&inner) && content.digests().iter().all(|digest| inner.uses(digest.as_bytes()))
+        }))
+    }
+
+    /// Notes what files were.
+    ///
+    /// # Errors
+    /// [`Failure`] when the cache cannot be written.
+    pub fn remember(
+        &self,
+        root: &[u8],
+        files: &[(Vec<u8>, Stamp, Content)],
+    ) -> Result<(), Failure> {
+        self.lock().cache.add_files(root, files)
+    }
+
+    /// Notes a finished volume and what lies in it.
+    pub(crate) fn finished(
+        &self,
+        add: impl FnOnce(&Cache) -> Result<VolumeNumber, Failure>,
+        entries: impl Iterator<Item = [u8; 32]>,
+    ) -> Result<(), Failure> {
+        let mut inner = self.lock();
+        let number = add(&inner.cache)?;
+        let mut whole = Vec::new();
+        for sha256 in entries {
+            let (count, volumes) = inner.arrived.entry(sha256).or_default();
+            *count += 1;
+            if volumes.last() != Some(&number) {
+                volumes.push(number);
+            }
+            let (count, volumes) = (*count, volumes.clone());
+            if inner.sent.get(&sha256).is_none_or(|expected| *expected <= count) {
+                whole.push((sha256, volumes));
+            }
+        }
+        inner.cache.add_contents(&whole)?;
+        for (sha256, volumes) in whole {
+            inner.arrived.remove(&sha256);
+            inner.used.extend(&volumes);
+            inner.stored.insert(sha256, volumes);
+        }
+        Ok(())
+    }
+
+    /// Gives the numbers of the volumes that content of this run lies in.
+    pub fn used(&self) -> HashSet<VolumeNumber> {
+        self.lock().used.clone()
+    }
+
+    /// Asks the cache.
+    pub(crate) fn with_cache<T>(&self, ask: impl FnOnce(&Cache) -> T) -> T {
+        ask(&self.lock().cache)
+    }
+
+    /// Digests that must be there before a backup can name them.
+    pub fn all_stored(&self, digests: &[Digest]) -> bool {
+        let inner = self.lock();
+        digests.iter().all(|digest| inner.stored.contains_key(digest.as_bytes()))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Inner {
+    /// Whether content is stored; if so, its volumes count as used.
+    fn uses(&mut self, sha256: &[u8; 32]) -> bool {
+        let Some(volumes) = self.stored.get(sha256) else { return false };
+        self.used.extend(volumes);
+        true
+    }
+}

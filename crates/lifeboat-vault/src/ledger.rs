@@ -1,0 +1,94 @@
+//! What a run keeps on the host while its package is made: the journal that a resume needs, and the
+//! cache that the next run borrows by.
+
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+
+use lifeboat_engine::failure::Failure;
+use lifeboat_engine::journal::Journal;
+use lifeboat_engine::writer::{Finished, Ledger};
+use lifeboat_package::id::{EntryPath, PackageId};
+
+use crate::known::Known;
+
+/// The journal and the cache of a run.
+pub struct RunLedger {
+    /// The journal.
+    pub journal: Journal,
+    /// What the vault has.
+    pub known: Known,
+    /// The package that is being made.
+    pub package: PackageId,
+}
+
+impl Ledger for RunLedger {
+    fn volume(&mut self, finished: Finished<'_>) -> Result<(), Failure> {
+        let (volume, paths): (_, &HashSet<EntryPath>) = (finished.volume, finished.paths);
+        self.journal.volume(finished)?;
+        let sums = paths
+            .iter()
+            .filter_map(|path| path.segment().or_else(|| path.blob().map(|(sha256, _)| sha256)));
+        self.known.finished(|cache| cache.add_volume(&self.package, volume), sums)
+    }
+}
+
+/// The state folder of an installation, held by one run at a time.
+pub struct State {
+    folder: PathBuf,
+    lock: std::fs::File,
+}
+
+impl State {
+    /// Takes the folder for this run.
+    ///
+    /// # Errors
+    /// [`Failure`] when another run has it, which is named, or it cannot be written.
+    pub fn take(folder: &Path, said: &str) -> Result<Self, Failure> {
+        use std::io::{Read, Seek, Write};
+        use std::os::unix::fs::OpenOptionsExt;
+        let cannot = |e: std::io::Error| {
+            Failure::failed(
+                format!("cannot use the state folder {}", folder.display()),
+                "make it, or name another with `state:` in lifeboat.yaml",
+            )
+            .because(e)
+        };
+        std::fs::create_dir_all(folder).map_err(cannot)?;
+        let mut how = std::fs::OpenOptions::new();
+        how.read(true).write(true).create(true).truncate(false).mode(0o600);
+        let mut lock = how.open(folder.join("run.lock")).map_err(cannot)?;
+        if lock.try_lock().is_err() {
+            let mut who = String::new();
+            (&lock).take(200).read_to_string(&mut who).map_err(cannot)?;
+            return Err(Failure::failed(
+                format!("another run is under way: {}", who.trim()),
+                "wait for it, or stop it",
+            ));
+        }
+        lock.set_len(0).and_then(|()| lock.rewind()).map_err(cannot)?;
+        writeln!(lock, "{said}").map_err(cannot)?;
+        Ok(Self { folder: folder.to_owned(), lock })
+    }
+
+    /// Where the journal of a vault's run is.
+    pub fn journal(&self, vault: &str) -> PathBuf {
+        self.folder.join(format!("vault-{vault}.journal"))
+    }
+
+    /// Where the cache of a vault is.
+    pub fn cache(&self, vault: &str) -> PathBuf {
+        self.folder.join(format!("vault-{vault}.sqlite"))
+    }
+
+    /// A folder for what must lie on disk for a moment.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+}
+
+impl Drop for State {
+    fn drop(&mut self) {
+        // The lock goes with the file anyway.
+        self.lock.set_len(0).ok();
+    }
+}

@@ -1,0 +1,329 @@
+//! The vault as a place: what lies in it, seen by one listing.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use bytes::Bytes;
+use lifeboat_engine::context::Context;
+use lifeboat_engine::failure::Failure;
+use lifeboat_package::contents::{CONTENTS_NAME, Contents};
+use lifeboat_package::id::PackageId;
+use lifeboat_package::limits::MANIFEST_RAW_BYTES;
+use lifeboat_storage::{Access, Location, Place, StorageError};
+use serde::{Deserialize, Serialize};
+
+use crate::layout::{FORGOTTEN, Folder, PACKAGES, PINNED, PRUNES, VAULT, VERIFIED, stamp};
+
+const FORMAT: &str = "lifeboat-vault";
+const VERSION: &str = "1.0";
+/// Bytes that a small file of the vault may have.
+const SMALL_BYTES: u64 = 1 << 20;
+
+/// An open vault.
+pub struct Vault {
+    /// Its files.
+    pub place: Place,
+    /// As the operator writes it.
+    pub location: String,
+    /// Its id: 32 hexadecimal digits.
+    pub id: String,
+    /// What opens places.
+    pub access: Access,
+}
+
+/// `vault.json`.
+#[derive(Serialize, Deserialize)]
+struct Sign {
+    format: String,
+    version: String,
+    vault: String,
+}
+
+/// A backup that is whole.
+pub struct Sealed {
+    /// Its folder.
+    pub folder: Folder,
+    /// `seal.json`.
+    pub contents: Contents,
+}
+
+/// What came of reading a backup whole.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Verdict {
+    /// When: RFC 3339, UTC.
+    pub verified_at: String,
+    /// Whether everything was right.
+    pub valid: bool,
+    /// `everything`, or `sealed` when no identity was at hand.
+    pub depth: String,
+    /// What was wrong.
+    pub problems: Vec<String>,
+}
+
+/// Everything that lies in the vault.
+#[derive(Default)]
+pub struct Survey {
+    /// Every file, with its size.
+    pub files: HashMap<String, u64>,
+    /// Whole backups, oldest first, those that were forgotten too.
+    pub backups: Vec<Sealed>,
+    /// Folders without a seal: runs that are under way, or were cut short.
+    pub unfinished: Vec<Folder>,
+    /// What retention let go.
+    pub forgotten: HashSet<PackageId>,
+    /// What must stay.
+    pub pinned: HashSet<PackageId>,
+    /// Verdicts of each backup, newest last: the names of their files.
+    pub verified: BTreeMap<String, Vec<String>>,
+    /// Lists of what may be pruned.
+    pub prunes: Vec<String>,
+}
+
+impl Vault {
+    /// Opens a vault; makes one of an empty place when `cx` is there to draw its id.
+    ///
+    /// # Errors
+    /// [`Failure`] when the place cannot be read, holds something else, or is empty and is not to
+    /// be made a vault.
+    pub async fn open(
+        location: &str,
+        access: &Access,
+        make: Option<&Context>,
+    ) -> Result<Self, Failure> {
+        let cannot = || Failure::failed(format!("cannot open the vault {location}"), "");
+        let parsed = Location::parse(location)
+            .map_err(|e| Failure::usage(format!("{location} names no place"), "").because(e))?;
+        let place = Place::open(&parsed, access).await.map_err(|e| told(cannot(), e))?;
+        let id = match place.read_whole(VAULT, SMALL_BYTES).await {
+            Ok(bytes) => read_sign(location, &bytes)?,
+            Err(StorageError::NotFound { .. }) => {
+                let there = place.list().await.map_err(|e| told(cannot(), e))?;
+                let Some(cx) = make.filter(|_| there.is_empty()) else {
+                    return Err(no_vault(location, there.is_empty()));
+                };
+                let id = PackageId::from_bytes(cx.random()).to_string();
+                let sign = Sign { format: FORMAT.into(), version: VERSION.into(), vault: id };
+                let text = serde_json::to_vec(&sign).unwrap_or_default();
+                place.put(VAULT, text.into()).await.map_err(|e| told(cannot(), e))?;
+                sign.vault
+            }
+            Err(e) => return Err(told(cannot(), e)),
+        };
+        let location = location.trim_end_matches('/').to_owned();
+        Ok(Self { place, location, id, access: access.clone() })
+    }
+
+    /// The location of a backup's package.
+    pub fn package(&self, folder: &Folder) -> String {
+        format!("{}/{PACKAGES}{}/", self.location, folder.as_str())
+    }
+
+    /// Lists everything and reads the seals.
+    ///
+    /// # Errors
+    /// [`Failure`] when something cannot be read, or a seal is damaged.
+    pub async fn survey(&self) -> Result<Survey, Failure> {
+        let cannot = || Failure::failed(format!("cannot read the vault {}", self.location), "");
+        let listed = self.place.list().await.map_err(|e| told(cannot(), e))?;
+        let mut survey = Survey::default();
+        let mut folders: BTreeMap<Folder, bool> = BTreeMap::new();
+        for entry in listed {
+            sort_in(&mut survey, &mut folders, &entry.name);
+            survey.files.insert(entry.name, entry.size);
+        }
+        for (folder, is_sealed) in folders {
+            if !is_sealed {
+                survey.unfinished.push(folder);
+                continue;
+            }
+            let name = folder.file(CONTENTS_NAME);
+            let bytes = self.place.read_whole(&name, MANIFEST_RAW_BYTES as u64).await;
+            let bytes = bytes.map_err(|e| told(cannot(), e))?;
+            let contents = Contents::parse(&bytes).ok().filter(|c| c.package == folder.id());
+            let contents = contents.ok_or_else(|| {
+                Failure::not_valid(
+                    format!("{name} is damaged"),
+                    "look for another copy of the vault; lifeboat backup copy makes one",
+                )
+            })?;
+            survey.backups.push(Sealed { folder, contents });
+        }
+        Ok(survey)
+    }
+
+    /// Reads a small JSON file of the vault.
+    ///
+    /// # Errors
+    /// [`Failure`] when it cannot be read or is not one.
+    pub async fn read_json<T: for<'a> Deserialize<'a>>(&self, name: &str) -> Result<T, Failure> {
+        let cannot = || Failure::failed(format!("cannot read {name} in the vault"), "");
+        let bytes = self.place.read_whole(name, MANIFEST_RAW_BYTES as u64).await;
+        let bytes = bytes.map_err(|e| told(cannot(), e))?;
+        serde_json::from_slice(&bytes).map_err(|e| {
+            Failure::not_valid(format!("{name} in the vault is damaged"), "remove it").because(e)
+        })
+    }
+
+    /// Writes a small JSON file of the vault.
+    ///
+    /// # Errors
+    /// [`Failure`] when it cannot be written.
+    pub async fn write_json(&self, name: &str, value: &impl Serialize) -> Result<(), Failure> {
+        let text = serde_json::to_vec(value).unwrap_or_default();
+        let cannot = || Failure::failed(format!("cannot write {name} into the vault"), "");
+        self.place.put(name, Bytes::from(text)).await.map_err(|e| told(cannot(), e))
+    }
+
+    /// Deletes files of the vault.
+    ///
+    /// # Errors
+    /// [`Failure`] when one cannot be deleted.
+    pub async fn delete(&self, name: &str) -> Result<(), Failure> {
+        let cannot = || {
+            Failure::failed(
+                format!("cannot delete {name} in the vault"),
+                "deleting needs other rights than backup run does",
+            )
+        };
+        self.place.delete(name).await.map_err(|e| cannot().because(e))
+    }
+
+    /// The newest verdict on a backup.
+    ///
+    /// # Errors
+    /// [`Failure`] when it cannot be read.
+    pub async fn verdict(
+        &self,
+        survey: &Survey,
+        folder: &Folder,
+    ) -> Result<Option<Verdict>, Failure> {
+        let names = survey.verified.get(&folder.id().to_string());
+        match names.and_then(|names| names.last()) {
+            Some(name) => self.read_json(name).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// Notes a verdict.
+    ///
+    /// # Errors
+    /// [`Failure`] when it cannot be written.
+    pub async fn note_verdict(
+        &self,
+        (folder, now): (&Folder, i64),
+        verdict: &Verdict,
+    ) -> Result<(), Failure> {
+        let name = format!("{VERIFIED}{}/{}.json", folder.id(), stamp(now));
+        self.write_json(&name, verdict).await
+    }
+}
+
+impl Survey {
+    /// The whole backups that nobody has let go, oldest first.
+    pub fn kept(&self) -> impl DoubleEndedIterator<Item = &Sealed> {
+        self.backups.iter().filter(|sealed| !self.forgotten.contains(&sealed.folder.id()))
+    }
+
+    /// The folder of a package.
+    pub fn folder(&self, id: &PackageId) -> Option<&Folder> {
+        let folders = self.backups.iter().map(|sealed| &sealed.folder);
+        folders.chain(&self.unfinished).find(|folder| folder.id() == *id)
+    }
+
+    /// The backup that `wanted` names: `latest`, an id, or the beginning of one id or folder.
+    ///
+    /// # Errors
+    /// [`Failure`] when none or several fit.
+    pub fn find(&self, wanted: &str) -> Result<&Sealed, Failure> {
+        if wanted == "latest" {
+            let nothing = || {
+                Failure::failed("there is no backup in the vault", "make one: lifeboat backup run")
+            };
+            return self.kept().next_back().ok_or_else(nothing);
+        }
+        let fits = |sealed: &&Sealed| {
+            let folder = sealed.folder.as_str();
+            folder.starts_with(wanted) || sealed.folder.id().to_string().starts_with(wanted)
+        };
+        let found: Vec<&Sealed> = self.backups.iter().filter(fits).collect();
+        match found.as_slice() {
+            [one] => Ok(one),
+            [] => Err(Failure::usage(
+                format!("there is no backup {wanted} in the vault"),
+                "lifeboat backup list shows all",
+            )),
+            many => Err(Failure::usage(
+                format!("{wanted} fits {} backups", many.len()),
+                "give more of the id; lifeboat backup list shows all",
+            )),
+        }
+    }
+
+    /// The volumes that kept backups own or borrow.
+    pub fn live_volumes(&self) -> HashSet<(PackageId, String)> {
+        let mut live = HashSet::new();
+        for Sealed { contents, .. } in self.kept() {
+            let own = contents.volumes().iter();
+            live.extend(own.map(|file| (contents.package, file.name.clone())));
+            let borrowed = contents.borrowed.iter();
+            live.extend(borrowed.map(|file| (file.package, file.name.clone())));
+        }
+        live
+    }
+}
+
+fn sort_in(survey: &mut Survey, folders: &mut BTreeMap<Folder, bool>, name: &str) {
+    if let Some(rest) = name.strip_prefix(PACKAGES) {
+        if let Some((folder, file)) = rest.split_once('/')
+            && let Some(folder) = Folder::parse(folder)
+        {
+            *folders.entry(folder).or_default() |= file == CONTENTS_NAME;
+        }
+        return;
+    }
+    let id = |rest: &str| PackageId::parse(rest.strip_suffix(".json")?).ok();
+    if let Some(id) = name.strip_prefix(FORGOTTEN).and_then(id) {
+        survey.forgotten.insert(id);
+    } else if let Some(id) = name.strip_prefix(PINNED).and_then(id) {
+        survey.pinned.insert(id);
+    } else if name.starts_with(PRUNES) {
+        survey.prunes.push(name.to_owned());
+    } else if let Some((id, _)) = name.strip_prefix(VERIFIED).and_then(|rest| rest.split_once('/'))
+    {
+        survey.verified.entry(id.to_owned()).or_default().push(name.to_owned());
+    }
+}
+
+fn read_sign(location: &str, bytes: &[u8]) -> Result<String, Failure> {
+    let sign: Option<Sign> = serde_json::from_slice(bytes).ok();
+    let fits = |sign: &Sign| {
+        sign.format == FORMAT
+            && sign.version.starts_with("1.")
+            && PackageId::parse(&sign.vault).is_ok()
+    };
+    sign.filter(fits).map(|sign| sign.vault).ok_or_else(|| {
+        Failure::not_valid(
+            format!("{location}/{VAULT} is damaged or of another version"),
+            "use a Lifeboat that knows it, or another copy of the vault",
+        )
+    })
+}
+
+fn no_vault(location: &str, is_empty: bool) -> Failure {
+    if is_empty {
+        Failure::failed(
+            format!("{location} is no vault: it is empty"),
+            "check the vault's location, or make a first backup: lifeboat backup run",
+        )
+    } else {
+        Failure::usage(
+            format!("{location} is no vault: there is something else in it"),
+            "name an empty place, which the first backup makes a vault; nothing was changed",
+        )
+    }
+}
+
+/// A failure of a place, with its remedy.
+pub(crate) fn told(failure: Failure, error: StorageError) -> Failure {
+    let remedy = error.remedy().to_owned();
+    Failure { remedy, ..failure.because(error) }
+}

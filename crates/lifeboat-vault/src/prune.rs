@@ -1,0 +1,216 @@
+//! `backup prune`: what no kept backup needs goes, in two phases.
+//!
+//! The first lists volumes that nobody owns or borrows, in a file of the vault; runs that begin
+//! after it do not borrow them. The second, at a later call, deletes what is still on the list and
+//! still needed by nobody, once no run is left that began before the list. A run shows itself by its
+//! folder before it looks for lists, and a list is written before folders are looked for: so one of
+//! the two sees the other, whatever the clocks say.
+
+use std::collections::HashSet;
+
+use lifeboat_engine::context::{Context, Unit};
+use lifeboat_engine::failure::Failure;
+use lifeboat_package::contents::CONTENTS_NAME;
+use lifeboat_package::header::{HEADER_NAME, KEY_NAME};
+use lifeboat_package::id::PackageId;
+use lifeboat_package::manifest::MANIFEST_NAME;
+use serde::{Deserialize, Serialize};
+
+use crate::layout::{Folder, PRUNES, VERIFIED, seconds_of, stamp};
+use crate::place::{Survey, Vault};
+
+/// A list of what may be deleted.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PruneList {
+    /// Package and volume.
+    pub volumes: Vec<(PackageId, String)>,
+    /// Folders of runs that were under way when the list was written; `None` until that is known,
+    /// and as long nothing of it may be deleted.
+    pub running: Option<Vec<String>>,
+}
+
+/// What a prune did.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct PruneOutcome {
+    /// Files that were deleted.
+    pub deleted_files: u64,
+    /// Their bytes.
+    pub deleted_bytes: u64,
+    /// Volumes that the next prune may delete.
+    pub listed_volumes: u64,
+    /// Their bytes.
+    pub listed_bytes: u64,
+    /// Runs that keep something from being deleted: under way, or cut short.
+    pub waiting_for: Vec<String>,
+}
+
+/// The volumes on all lists.
+///
+/// # Errors
+/// [`Failure`] when a list cannot be read.
+pub async fn doomed(
+    vault: &Vault,
+    survey: &Survey,
+) -> Result<HashSet<(PackageId, String)>, Failure> {
+    let mut doomed = HashSet::new();
+    for name in &survey.prunes {
+        doomed.extend(vault.read_json::<PruneList>(name).await?.volumes);
+    }
+    Ok(doomed)
+}
+
+/// Prunes. Runs without a seal that were begun more than `abandoned_after` seconds ago count as cut
+/// short for good.
+///
+/// # Errors
+/// [`Failure`] when the vault cannot be read or written; what was not deleted stays listed.
+pub async fn prune(
+    cx: &Context,
+    vault: &Vault,
+    (abandoned_after, dry_run): (i64, bool),
+) -> Result<PruneOutcome, Failure> {
+    let mut outcome = PruneOutcome::default();
+    let now = (cx.now)();
+    let survey = vault.survey().await?;
+    delete_listed(cx, vault, (&survey, now - abandoned_after), (dry_run, &mut outcome)).await?;
+    let survey = vault.survey().await?;
+    abandoned(cx, vault, (&survey, now - abandoned_after), (dry_run, &mut outcome)).await?;
+    list_dead(vault, &survey, (now, dry_run), &mut outcome).await?;
+    Ok(outcome)
+}
+
+/// The second phase, for every list of which no run is left.
+async fn delete_listed(
+    cx: &Context,
+    vault: &Vault,
+    (survey, since): (&Survey, i64),
+    (dry_run, outcome): (bool, &mut PruneOutcome),
+) -> Result<(), Failure> {
+    let live = survey.live_volumes();
+    cx.stage("prune", survey.prunes.len() as u64, Unit::Items);
+    for name in &survey.prunes {
+        let list: PruneList = vault.read_json(name).await?;
+        let Some(running) = &list.running else {
+            // The prune that wrote it ended before it had looked for runs.
+            if !dry_run {
+                complete(vault, name, list).await?;
+            }
+            continue;
+        };
+        let still = survey.unfinished.iter().filter(|folder| {
+            running.iter().any(|running| running == folder.as_str()) && begun(folder) >= since
+        });
+        let still: Vec<String> = still.map(|folder| folder.as_str().to_owned()).collect();
+        if !still.is_empty() {
+            outcome.waiting_for.extend(still);
+            continue;
+        }
+        for (package, volume) in &list.volumes {
+            let Some(folder) = survey.folder(package) else { continue };
+            if !live.contains(&(*package, volume.clone())) {
+                delete(vault, survey, &folder.file(volume), (dry_run, outcome)).await?;
+            }
+        }
+        if !dry_run {
+            vault.delete(name).await?;
+        }
+        cx.advance(1);
+    }
+    Ok(())
+}
+
+/// What a run that was cut short for good left, and forgotten backups of which no volume is left.
+async fn abandoned(
+    _cx: &Context,
+    vault: &Vault,
+    (survey, since): (&Survey, i64),
+    (dry_run, outcome): (bool, &mut PruneOutcome),
+) -> Result<(), Failure> {
+    for folder in survey.unfinished.iter().filter(|folder| begun(folder) < since) {
+        let prefix = folder.file("");
+        let mut names: Vec<&String> =
+            survey.files.keys().filter(|name| name.starts_with(&prefix)).collect();
+        // The header last: as long as it is there, the folder is known as unfinished.
+        names.sort_by_key(|name| name.ends_with(HEADER_NAME));
+        for name in names {
+            delete(vault, survey, name, (dry_run, outcome)).await?;
+        }
+    }
+    let gone = survey.backups.iter().filter(|sealed| {
+        let folder = &sealed.folder;
+        let is_left = |name: &str| survey.files.contains_key(&folder.file(name));
+        survey.forgotten.contains(&folder.id())
+            && !sealed.contents.volumes().iter().any(|file| is_left(&file.name))
+    });
+    for sealed in gone {
+        // The seal last: without it this would be taken for a run under way.
+        for name in [MANIFEST_NAME, KEY_NAME, HEADER_NAME, CONTENTS_NAME] {
+            delete(vault, survey, &sealed.folder.file(name), (dry_run, outcome)).await?;
+        }
+        let id = sealed.folder.id().to_string();
+        let verdicts = format!("{VERIFIED}{id}/");
+        for name in survey.files.keys().filter(|name| name.starts_with(&verdicts)) {
+            delete(vault, survey, name, (dry_run, outcome)).await?;
+        }
+        let mark = format!("{}{id}.json", crate::layout::FORGOTTEN);
+        delete(vault, survey, &mark, (dry_run, outcome)).await?;
+    }
+    Ok(())
+}
+
+/// The first phase.
+async fn list_dead(
+    vault: &Vault,
+    survey: &Survey,
+    (now, dry_run): (i64, bool),
+    outcome: &mut PruneOutcome,
+) -> Result<(), Failure> {
+    let live = survey.live_volumes();
+    let listed = doomed(vault, survey).await?;
+    let mut list = PruneList::default();
+    for sealed in survey.backups.iter().filter(|s| survey.forgotten.contains(&s.folder.id())) {
+        for file in sealed.contents.volumes() {
+            let volume = (sealed.folder.id(), file.name.clone());
+            let is_there = survey.files.contains_key(&sealed.folder.file(&file.name));
+            if is_there && !live.contains(&volume) && !listed.contains(&volume) {
+                outcome.listed_volumes += 1;
+                outcome.listed_bytes += file.size;
+                list.volumes.push(volume);
+            }
+        }
+    }
+    if list.volumes.is_empty() || dry_run {
+        return Ok(());
+    }
+    let name = format!("{PRUNES}{}.json", stamp(now));
+    // Written twice: runs that begin while we look for runs must find a list.
+    vault.write_json(&name, &list).await?;
+    complete(vault, &name, list).await
+}
+
+/// Says which runs are under way, now that runs which begin see the list.
+async fn complete(vault: &Vault, name: &str, mut list: PruneList) -> Result<(), Failure> {
+    let survey = vault.survey().await?;
+    let running = survey.unfinished.iter().map(|folder| folder.as_str().to_owned());
+    list.running = Some(running.collect());
+    vault.write_json(name, &list).await
+}
+
+async fn delete(
+    vault: &Vault,
+    survey: &Survey,
+    name: &str,
+    (dry_run, outcome): (bool, &mut PruneOutcome),
+) -> Result<(), Failure> {
+    let Some(size) = survey.files.get(name) else { return Ok(()) };
+    if !dry_run {
+        vault.delete(name).await?;
+    }
+    outcome.deleted_files += 1;
+    outcome.deleted_bytes += size;
+    Ok(())
+}
+
+fn begun(folder: &Folder) -> i64 {
+    seconds_of(folder.stamp()).unwrap_or_default()
+}

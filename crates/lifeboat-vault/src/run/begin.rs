@@ -1,0 +1,178 @@
+//! The beginning of a backup: its clear files and its journal, or what an earlier run left.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use lifeboat_engine::context::Context;
+use lifeboat_engine::failure::Failure;
+use lifeboat_engine::files::Target;
+use lifeboat_engine::journal::{self, ClearFile, Earlier, Journal};
+use lifeboat_engine::keyring;
+use lifeboat_package::contents::CONTENTS_NAME;
+use lifeboat_package::digest::Digest;
+use lifeboat_package::header::{HEADER_NAME, Header, KEY_NAME};
+use lifeboat_package::id::PackageId;
+use lifeboat_package::key::PackageKey;
+use lifeboat_package::manifest::{Cut, Volume};
+use lifeboat_package::selection::Selection;
+use lifeboat_storage::StorageError;
+
+use super::BackupRequest;
+use crate::layout::{Folder, seconds_of, stamp};
+use crate::place::{Vault, told};
+
+/// A run that was cut short longer ago is not gone on with: a prune may be about to remove it.
+const RESUMED_SECONDS: i64 = 3 * 24 * 3600;
+
+/// A backup that can be written to.
+pub struct Begun {
+    /// Its folder.
+    pub folder: Folder,
+    /// Its key.
+    pub key: Arc<PackageKey>,
+    /// Where its files go.
+    pub target: Target,
+    /// What a resume needs.
+    pub journal: Journal,
+    /// The clear files.
+    pub clear_files: Vec<ClearFile>,
+    /// Volumes that an earlier run finished.
+    pub volumes: Vec<Volume>,
+    /// The runs that made it, this one last.
+    pub cuts: Vec<Cut>,
+}
+
+/// Begins a backup, or goes on with the one an earlier run began.
+///
+/// # Errors
+/// [`Failure`] when vault or journal cannot be used.
+pub async fn begin(
+    cx: &Context,
+    request: &BackupRequest,
+    vault: &Vault,
+    path: &Path,
+) -> Result<Begun, Failure> {
+    let Some((journal, earlier)) = Journal::open(path)? else {
+        return anew(cx, request, vault, path).await;
+    };
+    let folder = earlier.begun.folder.as_deref().and_then(Folder::parse);
+    let Some(folder) = folder else {
+        journal.remove()?;
+        return anew(cx, request, vault, path).await;
+    };
+    if is_sealed(vault, &folder).await? {
+        // It was whole; the run ended before it could say so.
+        journal.remove()?;
+        return anew(cx, request, vault, path).await;
+    }
+    let same = sorted(&earlier.begun.recipients) == sorted(&request.recipients.names())
+        && earlier.begun.server_name == request.server_name;
+    let age = (cx.now)() - seconds_of(folder.stamp()).unwrap_or_default();
+    if same && !earlier.volumes.is_empty() && age < RESUMED_SECONDS {
+        return resume(cx, vault, folder, (journal, earlier)).await;
+    }
+    discard(cx, vault, &folder).await;
+    journal.remove()?;
+    anew(cx, request, vault, path).await
+}
+
+async fn anew(
+    cx: &Context,
+    request: &BackupRequest,
+    vault: &Vault,
+    path: &Path,
+) -> Result<Begun, Failure> {
+    let package = PackageId::from_bytes(cx.random());
+    let key = PackageKey::from_bytes(cx.random());
+    let folder = Folder::of(&stamp((cx.now)()), &package);
+    let header = Header::of_backup(&package, &key).to_bytes();
+    let key_age = keyring::wrap(&request.recipients, &key, &package)?;
+    let clear = |name: &str, bytes: &[u8]| ClearFile {
+        name: name.to_owned(),
+        size: bytes.len() as u64,
+        sha256: Digest::of(bytes).to_string(),
+    };
+    let clear_files = vec![clear(HEADER_NAME, &header), clear(KEY_NAME, &key_age)];
+    let mut target = Target::open(&vault.package(&folder), &vault.access, None).await?;
+    let begun = journal::Begun {
+        package: package.to_string(),
+        key_text: key.to_key_text(&package),
+        clear_files: clear_files.clone(),
+        server_name: request.server_name.clone(),
+        selection: Selection::default(),
+        recipients: request.recipients.names(),
+        folder: Some(folder.as_str().to_owned()),
+        made_folder: true,
+        plan: Vec::new(),
+    };
+    // The journal comes first, so that whatever is written has something that says whose it is.
+    let mut journal = Journal::begin(path, &begun)?;
+    let cannot = || Failure::failed("cannot write into the vault", "");
+    // The header says to a prune that a run is under way: before the run looks what it may borrow.
+    target.put(HEADER_NAME, header).await.map_err(|e| told(cannot(), e))?;
+    target.put(KEY_NAME, key_age).await.map_err(|e| told(cannot(), e))?;
+    let cuts = vec![cut(cx, 1)];
+    journal.cut(&cuts[0])?;
+    let (key, volumes) = (Arc::new(key), Vec::new());
+    Ok(Begun { folder, key, target, journal, clear_files, volumes, cuts })
+}
+
+async fn resume(
+    cx: &Context,
+    vault: &Vault,
+    folder: Folder,
+    (mut journal, earlier): (Journal, Earlier),
+) -> Result<Begun, Failure> {
+    let Earlier { begun, mut cuts, volumes, .. } = earlier;
+    let unreadable = || {
+        Failure::failed("the journal of an earlier run cannot be read", "remove it and run again")
+    };
+    let package = PackageId::parse(&begun.package).map_err(|e| unreadable().because(e))?;
+    let key = PackageKey::parse_key_text(&begun.key_text, &package);
+    let key = key.map_err(|e| unreadable().because(e))?;
+    let target = Target::open(&vault.package(&folder), &vault.access, Some(0)).await?;
+    let cut = cut(cx, u32::try_from(cuts.len() + 1).unwrap_or(u32::MAX));
+    journal.cut(&cut)?;
+    cuts.push(cut);
+    cx.note(format!("going on with backup {package}: {} volumes are there", volumes.len()));
+    let (key, clear_files) = (Arc::new(key), begun.clear_files);
+    Ok(Begun { folder, key, target, journal, clear_files, volumes, cuts })
+}
+
+/// Removes what an earlier run left. Who may only add cannot: a prune does then.
+async fn discard(cx: &Context, vault: &Vault, folder: &Folder) {
+    let removed = async {
+        let target = Target::open(&vault.package(folder), &vault.access, Some(0)).await?;
+        target.remove().await.map_err(|e| Failure::failed("cannot remove", "").because(e))
+    };
+    if removed.await.is_err() {
+        cx.note(format!(
+            "{} was left unfinished; lifeboat backup prune removes it",
+            folder.as_str()
+        ));
+    }
+}
+
+async fn is_sealed(vault: &Vault, folder: &Folder) -> Result<bool, Failure> {
+    match vault.place.size(&folder.file(CONTENTS_NAME)).await {
+        Ok(_) => Ok(true),
+        Err(StorageError::NotFound { .. }) => Ok(false),
+        Err(e) => Err(told(Failure::failed("cannot look into the vault", ""), e)),
+    }
+}
+
+fn cut(cx: &Context, number: u32) -> Cut {
+    Cut {
+        cut: number,
+        opened_at: cx.timestamp(),
+        snapshot: String::new(),
+        position: 0,
+        changed_rooms: Vec::new(),
+    }
+}
+
+fn sorted(names: &[String]) -> Vec<String> {
+    let mut names = names.to_vec();
+    names.sort();
+    names
+}

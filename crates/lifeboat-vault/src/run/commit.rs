@@ -1,0 +1,100 @@
+//! The end of a backup: manifest, signature, seal. Before the seal is written there is no backup.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use lifeboat_engine::context::Context;
+use lifeboat_engine::export::sealing;
+use lifeboat_engine::failure::Failure;
+use lifeboat_engine::journal::PartDone;
+use lifeboat_engine::writer::Writer;
+use lifeboat_package::backup::{Component, Group};
+use lifeboat_package::header::BACKUP;
+use lifeboat_package::manifest::{
+    Borrowed, Cut, ExportType, MANIFEST_NAME, Manifest, Origin, Part,
+};
+use lifeboat_package::seal::{FreshSeal, seal_bytes};
+use lifeboat_package::selection::Selection;
+
+use super::BackupRequest;
+use crate::ledger::RunLedger;
+use crate::place::told;
+
+/// What a backup is made of besides its volumes.
+pub struct Made {
+    /// The components.
+    pub components: Vec<Component>,
+    /// The groups.
+    pub groups: Vec<Group>,
+    /// The runs.
+    pub cuts: Vec<Cut>,
+}
+
+/// Writes manifest and seal, and removes the journal.
+///
+/// # Errors
+/// [`Failure`] when the vault cannot be written; the next run goes on from here.
+pub async fn commit(
+    cx: &Context,
+    request: &BackupRequest,
+    writer: Writer<RunLedger>,
+    made: Made,
+) -> Result<(Manifest, Option<String>), Failure> {
+    let Writer { package, key, mut target, journal: ledger, volumes, parts, clear_files, .. } =
+        writer;
+    let origin = Origin {
+        server_id: request.server_name.clone(),
+        export_date: cx.timestamp(),
+        export_type: ExportType::Backup,
+        generator: cx.generator.clone(),
+        source: BTreeMap::new(),
+    };
+    let mut manifest = Manifest::begin(&package, origin, Selection::default());
+    manifest.critical = vec![BACKUP.to_owned()];
+    let last = made.cuts.last().map_or(1, |cut| cut.cut);
+    for done in parts.iter().filter(|done| done.cut == last) {
+        manifest.sections.backup.push(part_of(done)?);
+        done.gaps.iter().for_each(|gap| manifest.gaps.add(gap));
+    }
+    manifest.borrowed = borrowed(&ledger)?;
+    manifest.volumes = volumes;
+    manifest.components = made.components;
+    manifest.groups = made.groups;
+    manifest.cuts = made.cuts;
+    let signed_by = sealing::sign_as(&request.server_name, &request.signing_keys, &mut manifest)?;
+    let fault = |e| {
+        Failure::failed("cannot write the manifest", "this is a fault of ours; please report it")
+            .because(e)
+    };
+    let frame = manifest.to_frame().map_err(fault)?;
+    let fresh = FreshSeal { salt: cx.random(), prefix: cx.random() };
+    let sealed = seal_bytes(&key, &package, MANIFEST_NAME, &fresh, &frame);
+    let contents = sealing::contents(&manifest, &clear_files, &sealed)?;
+    let cannot = || Failure::failed("cannot write into the vault", "");
+    target.put(MANIFEST_NAME, sealed).await.map_err(|e| told(cannot(), e))?;
+    target.commit(contents).await.map_err(|e| told(cannot(), e))?;
+    ledger.journal.remove()?;
+    Ok((manifest, signed_by))
+}
+
+fn part_of(done: &PartDone) -> Result<Part, Failure> {
+    let part = done.folder.parse().map_err(|e| {
+        Failure::failed("the journal names no part", "remove it and begin anew").because(e)
+    })?;
+    let (records, bytes) = (done.records, done.bytes);
+    Ok(Part { part, cut: done.cut, records, bytes, from: None, to: None })
+}
+
+/// The volumes of other packages that this backup needs, in order.
+fn borrowed(ledger: &RunLedger) -> Result<Vec<Borrowed>, Failure> {
+    let used = ledger.known.used();
+    let all = ledger.known.with_cache(crate::cache::Cache::all_volumes)?;
+    let of_others = all
+        .into_iter()
+        .filter(|(number, borrowed)| used.contains(number) && borrowed.package != ledger.package);
+    let mut found: Vec<Borrowed> = of_others.map(|(_, borrowed)| borrowed).collect();
+    found.sort_by_key(|Borrowed { package, volume }| (package.to_string(), volume.name.clone()));
+    let distinct: BTreeSet<(String, String)> =
+        found.iter().map(|b| (b.package.to_string(), b.volume.name.clone())).collect();
+    debug_assert_eq!(distinct.len(), found.len(), "the cache lists a volume once");
+    Ok(found)
+}

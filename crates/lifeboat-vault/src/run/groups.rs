@@ -1,0 +1,128 @@
+//! The cuts: databases that belong together at one instant, every other on its own.
+
+use std::sync::Arc;
+
+use lifeboat_engine::context::Context;
+use lifeboat_engine::failure::Failure;
+use lifeboat_package::backup::{Group, Member};
+use lifeboat_postgres::connect::Connector;
+use lifeboat_postgres::group::{self, GroupCut, GroupRequest, Proof};
+
+use super::database::Ready;
+use super::{BackupRequest, DatabaseAt, Sync};
+
+/// A PostgreSQL database under its snapshot.
+pub struct CutDatabase {
+    /// Which component, by its place in the request.
+    pub component: usize,
+    /// The database.
+    pub ready: Arc<Ready>,
+    /// The group it was cut with, from 1.
+    pub group: u32,
+}
+
+/// All PostgreSQL databases under their snapshots.
+pub struct Work {
+    /// The databases.
+    pub databases: Vec<CutDatabase>,
+    /// The groups, with their proofs.
+    pub groups: Vec<Group>,
+}
+
+struct Wanted<'a> {
+    component: usize,
+    name: &'a str,
+    label: String,
+    connector: &'a Connector,
+    sync: Sync,
+}
+
+/// Cuts every PostgreSQL database of the request.
+///
+/// # Errors
+/// [`Failure`] when a database cannot be read, or those that belong together could not be cut at
+/// one instant within the budget.
+pub async fn cut(cx: &Context, request: &BackupRequest) -> Result<Work, Failure> {
+    let mut together = Vec::new();
+    let mut alone = Vec::new();
+    for (component, subject) in request.components.iter().enumerate() {
+        for database in &subject.databases {
+            let DatabaseAt::Postgres(connector) = &database.at else { continue };
+            let label = format!("{}/{}", subject.name, database.name);
+            let (name, sync) = (database.name.as_str(), database.sync);
+            let wanted = Wanted { component, name, label, connector, sync };
+            if sync == Sync::Alone { alone.push(wanted) } else { together.push(wanted) }
+        }
+    }
+    let mut work = Work { databases: Vec::new(), groups: Vec::new() };
+    if !together.is_empty() {
+        add(cx, request, &mut work, &together).await?;
+    }
+    for wanted in alone {
+        add(cx, request, &mut work, &[wanted]).await?;
+    }
+    Ok(work)
+}
+
+async fn add(
+    cx: &Context,
+    request: &BackupRequest,
+    work: &mut Work,
+    wanted: &[Wanted<'_>],
+) -> Result<(), Failure> {
+    let number = u32::try_from(work.groups.len() + 1).unwrap_or(u32::MAX);
+    let GroupCut { cuts, proof } = open(cx, request, wanted).await?;
+    work.groups.push(group_of(number, request, wanted, &proof));
+    for (wanted, cut) in wanted.iter().zip(cuts) {
+        let ready = Arc::new(Ready::look(wanted.name, wanted.connector, cut).await?);
+        work.databases.push(CutDatabase { component: wanted.component, ready, group: number });
+    }
+    Ok(())
+}
+
+async fn open(
+    cx: &Context,
+    request: &BackupRequest,
+    wanted: &[Wanted<'_>],
+) -> Result<GroupCut, Failure> {
+    let entropy = cx.entropy;
+    let random = move || {
+        let mut bytes = [0; 8];
+        entropy(&mut bytes);
+        u64::from_le_bytes(bytes)
+    };
+    let members = wanted.iter().map(|wanted| group::Member {
+        name: wanted.label.clone(),
+        connector: wanted.connector.clone(),
+        guarded: wanted.sync == Sync::Guarded,
+    });
+    let asked = GroupRequest {
+        members: members.collect(),
+        budget: request.budget,
+        allow_skew: request.allow_skew,
+        random: &random,
+    };
+    group::cut_together(&asked).await.map_err(|e| {
+        Failure::failed(
+            "the databases that belong together could not be cut at one instant",
+            "run the backup when less is written, or see the cause",
+        )
+        .because(e)
+    })
+}
+
+fn group_of(number: u32, request: &BackupRequest, wanted: &[Wanted<'_>], proof: &Proof) -> Group {
+    let members = wanted.iter().zip(&proof.members).map(|(wanted, member)| Member {
+        component: request.components[wanted.component].name.clone(),
+        database: wanted.name.to_owned(),
+        snapshot: member.snapshot_text.clone(),
+    });
+    Group {
+        group: number,
+        method: proof.method.as_str().to_owned(),
+        tries: u64::from(proof.tries),
+        window_micros: proof.window_micros,
+        opened_at: proof.opened_at.clone(),
+        members: members.collect(),
+    }
+}

@@ -1,0 +1,438 @@
+//! File trees: every file, folder and link below a root, with what a restore needs to make it again.
+//!
+//! Content that the vault has is named, not sent. A file that changes while it is read is read
+//! again; one that keeps changing is a gap.
+
+use std::collections::BTreeMap;
+use std::fs::{File, Metadata};
+use std::io::{self, Read};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use lifeboat_engine::failure::Failure;
+use lifeboat_engine::writer::sink::PartSink;
+use lifeboat_package::backup::{Content, FILES, FileKind, FileRecord};
+use lifeboat_package::digest::{Digest, Hasher};
+use lifeboat_package::flow::{Batch, BlobPiece, Gap, Sink};
+use lifeboat_package::limits::ENTRY_BYTES;
+
+use super::lines::Lines;
+use super::{Poured, flow};
+use crate::cache::Stamp;
+use crate::known::Known;
+
+/// Bytes of a segment of a file that is not media: pages of databases keep their place in it.
+const SEGMENT_BYTES: usize = 4 << 20;
+/// How often a file that changes is read.
+const READS: u32 = 3;
+/// Files of whose state is written to the cache at a time.
+const REMEMBERED: usize = 2_000;
+/// A change this close to the reading could be followed by another of the same time stamp.
+const SETTLED_NANOS: i64 = 2_000_000_000;
+
+/// A tree to read.
+#[derive(Debug, Clone)]
+pub struct Tree {
+    /// What it is to the component: `config`, `secrets`, `data`, `media`, ….
+    pub role: String,
+    /// Its root: a folder or one file.
+    pub root: PathBuf,
+    /// What below it belongs to somebody else.
+    pub without: Vec<PathBuf>,
+}
+
+impl Tree {
+    /// Media are stored as they are: they are dense already, and whole files are alike.
+    fn is_media(&self) -> bool {
+        self.role == "media"
+    }
+}
+
+/// Pours a tree.
+///
+/// # Errors
+/// [`Failure`] when the package or the cache cannot be written. What cannot be read is a gap.
+pub async fn pour(
+    tree: &Tree,
+    (known, now): (&Known, i64),
+    sink: &mut PartSink,
+) -> Result<Poured, Failure> {
+    let mut pouring = Pouring {
+        tree,
+        known,
+        now: now.saturating_mul(1_000_000_000),
+        lines: Lines::of(FILES),
+        seen: Vec::new(),
+        poured: Poured::default(),
+    };
+    let mut waiting = vec![tree.root.clone()];
+    while let Some(path) = waiting.pop() {
+        if tree.without.contains(&path) {
+            continue;
+        }
+        match std::fs::symlink_metadata(&path) {
+            Ok(metadata) => pouring.take(&path, &metadata, &mut waiting, sink).await?,
+            Err(e) if e.kind() == io::ErrorKind::NotFound && path != tree.root => {}
+            Err(e) => pouring.gap(sink, "file-unreadable", &path, &e.to_string()).await?,
+        }
+    }
+    pouring.finish(sink).await
+}
+
+/// Pours one file that nobody else writes, in segments; gives their digests and its bytes.
+///
+/// # Errors
+/// [`Failure`] when it cannot be read, or the package cannot be written.
+pub async fn file_segments(
+    path: &Path,
+    known: &Known,
+    sink: &mut PartSink,
+) -> Result<(Vec<Digest>, Poured), Failure> {
+    let cannot = |e: io::Error| {
+        Failure::failed(format!("cannot read {}", path.display()), "run the command again")
+            .because(e)
+    };
+    let mut file = open(path).map_err(cannot)?;
+    let (mut digests, mut poured) = (Vec::new(), Poured::default());
+    loop {
+        let piece = read_piece(&mut file, SEGMENT_BYTES).map_err(cannot)?;
+        if piece.is_empty() {
+            return Ok((digests, poured));
+        }
+        let bytes = piece.len() as u64;
+        poured.row_bytes += bytes;
+        let digest = Digest::of(&piece);
+        if known.is_wanted(digest.as_bytes(), 1) {
+            poured.new_bytes += bytes;
+            sink.segment(digest.as_bytes(), piece).await.map_err(flow)?;
+        }
+        digests.push(digest);
+    }
+}
+
+struct Pouring<'a> {
+    tree: &'a Tree,
+    known: &'a Known,
+    now: i64,
+    lines: Lines,
+    seen: Vec<(Vec<u8>, Stamp, Content)>,
+    poured: Poured,
+}
+
+impl Pouring<'_> {
+    async fn take(
+        &mut self,
+        path: &Path,
+        metadata: &Metadata,
+        waiting: &mut Vec<PathBuf>,
+        sink: &mut PartSink,
+    ) -> Result<(), Failure> {
+        let kind = metadata.file_type();
+        let mut record = record(self.tree, path, metadata);
+        if kind.is_dir() {
+            record.kind = FileKind::Folder;
+            record.size = 0;
+            match names_below(path) {
+                Ok(names) => waiting.extend(names),
+                Err(e) => self.gap(sink, "folder-unreadable", path, &e.to_string()).await?,
+            }
+        } else if kind.is_symlink() {
+            record.kind = FileKind::Link;
+            match std::fs::read_link(path) {
+                Ok(target) => record.target = Some(target.to_string_lossy().into_owned()),
+                Err(e) => return self.gap(sink, "file-unreadable", path, &e.to_string()).await,
+            }
+        } else if kind.is_file() {
+            match self.content(path, metadata, sink).await? {
+                Ok((content, size)) => {
+                    record.content = Some(content);
+                    record.size = size;
+                    self.poured.files += 1;
+                    self.poured.file_bytes += size;
+                }
+                Err(gap) => return self.gap(sink, gap.0, path, &gap.1).await,
+            }
+        } else {
+            // A socket or pipe is made anew by whoever listens at it.
+            return Ok(());
+        }
+        record.attributes = attributes(path);
+        self.lines.add(&record, sink).await
+    }
+
+    /// The content of a file, and its size; or why there is none.
+    async fn content(
+        &mut self,
+        path: &Path,
+        metadata: &Metadata,
+        sink: &mut PartSink,
+    ) -> Result<Result<(Content, u64), (&'static str, String)>, Failure> {
+        let root = self.tree.root.as_os_str().as_bytes().to_vec();
+        let name = path.as_os_str().as_bytes().to_vec();
+        let mut stamp = stamp_of(metadata);
+        if let Some(content) = self.known.unchanged(&root, &name, &stamp)? {
+            return Ok(Ok((content, stamp.size)));
+        }
+        for _ in 0..READS {
+            let read = match self.read(path, stamp.size, sink).await? {
+                Ok(read) => read,
+                Err(e) if e.kind() == io::ErrorKind::NotFound => {
+                    return Ok(Err(("file-gone", "it was removed while we read".to_owned())));
+                }
+                Err(e) => return Ok(Err(("file-unreadable", e.to_string()))),
+            };
+            let after = match std::fs::symlink_metadata(path) {
+                Ok(after) => stamp_of(&after),
+                Err(e) => return Ok(Err(("file-gone", e.to_string()))),
+            };
+            if let Some((content, bytes)) = read
+                && after == stamp
+                && bytes == stamp.size
+            {
+                if self.now.saturating_sub(stamp.changed) > SETTLED_NANOS {
+                    self.seen.push((name, stamp, content.clone()));
+                }
+                if self.seen.len() >= REMEMBERED {
+                    self.remember()?;
+                }
+                return Ok(Ok((content, bytes)));
+            }
+            stamp = after;
+        }
+        Ok(Err(("file-changing", format!("it changed during each of {READS} readings"))))
+    }
+
+    /// Reads a file once; `None` when it was not the same from one reading to the next.
+    async fn read(
+        &mut self,
+        path: &Path,
+        size: u64,
+        sink: &mut PartSink,
+    ) -> Result<io::Result<Option<(Content, u64)>>, Failure> {
+        let done = if !self.tree.is_media() {
+            self.segments(path, sink).await?
+        } else if size <= ENTRY_BYTES as u64 {
+            self.small(path, sink).await?
+        } else {
+            self.large(path, sink).await?
+        };
+        Ok(done)
+    }
+
+    async fn segments(
+        &mut self,
+        path: &Path,
+        sink: &mut PartSink,
+    ) -> Result<io::Result<Option<(Content, u64)>>, Failure> {
+        let (mut digests, mut bytes) = (Vec::new(), 0_u64);
+        let mut file = match open(path) {
+            Ok(file) => file,
+            Err(e) => return Ok(Err(e)),
+        };
+        loop {
+            let piece = match read_piece(&mut file, SEGMENT_BYTES) {
+                Ok(piece) if piece.is_empty() => break,
+                Ok(piece) => piece,
+                Err(e) => return Ok(Err(e)),
+            };
+            bytes += piece.len() as u64;
+            let digest = Digest::of(&piece);
+            self.send_segment(&digest, piece, sink).await?;
+            digests.push(digest);
+        }
+        Ok(Ok(Some((Content::Segments(digests), bytes))))
+    }
+
+    async fn send_segment(
+        &mut self,
+        digest: &Digest,
+        piece: Vec<u8>,
+        sink: &mut PartSink,
+    ) -> Result<(), Failure> {
+        if self.known.is_wanted(digest.as_bytes(), 1) {
+            self.poured.new_bytes += piece.len() as u64;
+            sink.segment(digest.as_bytes(), piece).await.map_err(flow)?;
+        }
+        Ok(())
+    }
+
+    async fn small(
+        &mut self,
+        path: &Path,
+        sink: &mut PartSink,
+    ) -> Result<io::Result<Option<(Content, u64)>>, Failure> {
+        let bytes = match open(path).and_then(|mut file| read_piece(&mut file, ENTRY_BYTES + 1)) {
+            Ok(bytes) => bytes,
+            Err(e) => return Ok(Err(e)),
+        };
+        let size = bytes.len() as u64;
+        if bytes.len() > ENTRY_BYTES {
+            return Ok(Ok(None));
+        }
+        let digest = Digest::of(&bytes);
+        if self.known.is_wanted(digest.as_bytes(), 1) {
+            self.poured.new_bytes += size;
+            let blob = BlobPiece { sha256: *digest.as_bytes(), piece: None, bytes };
+            sink.accept(Batch::Blob(blob)).await.map_err(flow)?;
+        }
+        Ok(Ok(Some((Content::Blob(digest), size))))
+    }
+
+    /// A blob in pieces: its name is the sum of the whole, so it is read twice.
+    async fn large(
+        &mut self,
+        path: &Path,
+        sink: &mut PartSink,
+    ) -> Result<io::Result<Option<(Content, u64)>>, Failure> {
+        let first = open(path).and_then(|mut file| sum(&mut file));
+        let (digest, size) = match first {
+            Ok(first) => first,
+            Err(e) => return Ok(Err(e)),
+        };
+        let pieces = u32::try_from(size.div_ceil(ENTRY_BYTES as u64)).unwrap_or(u32::MAX);
+        if size <= ENTRY_BYTES as u64 {
+            return Ok(Ok(None));
+        }
+        if !self.known.is_wanted(digest.as_bytes(), pieces) {
+            return Ok(Ok(Some((Content::Blob(digest), size))));
+        }
+        let mut file = match open(path) {
+            Ok(file) => file,
+            Err(e) => return Ok(Err(e)),
+        };
+        let mut again = Hasher::new();
+        for number in 1..=pieces {
+            let bytes = match read_piece(&mut file, ENTRY_BYTES) {
+                Ok(bytes) => bytes,
+                Err(e) => return Ok(Err(e)),
+            };
+            again.update(&bytes);
+            self.poured.new_bytes += bytes.len() as u64;
+            let blob = BlobPiece { sha256: *digest.as_bytes(), piece: Some(number), bytes };
+            sink.accept(Batch::Blob(blob)).await.map_err(flow)?;
+        }
+        let is_same = again.finish() == digest;
+        if !is_same {
+            self.known.take_back(digest.as_bytes());
+        }
+        Ok(Ok(is_same.then_some((Content::Blob(digest), size))))
+    }
+
+    async fn gap(
+        &mut self,
+        sink: &mut PartSink,
+        kind: &str,
+        path: &Path,
+        detail: &str,
+    ) -> Result<(), Failure> {
+        let remedy = "make it readable for lifeboat, then run the backup again";
+        let gap = Gap {
+            kind: kind.to_owned(),
+            object: path.display().to_string(),
+            detail: detail.to_owned(),
+            remedy: remedy.to_owned(),
+        };
+        sink.accept(Batch::Gap(gap)).await.map_err(flow)
+    }
+
+    fn remember(&mut self) -> Result<(), Failure> {
+        let root = self.tree.root.as_os_str().as_bytes();
+        self.known.remember(root, &std::mem::take(&mut self.seen))
+    }
+
+    async fn finish(mut self, sink: &mut PartSink) -> Result<Poured, Failure> {
+        self.remember()?;
+        self.lines.flush(sink).await?;
+        Ok(self.poured)
+    }
+}
+
+fn record(tree: &Tree, path: &Path, metadata: &Metadata) -> FileRecord {
+    let below = path.strip_prefix(&tree.root).unwrap_or(path);
+    let text = below.to_str();
+    FileRecord {
+        role: tree.role.clone(),
+        root: tree.root.display().to_string(),
+        path: text.map_or_else(|| below.to_string_lossy().into_owned(), str::to_owned),
+        path_bytes: text.is_none().then(|| hex(below.as_os_str().as_bytes())),
+        kind: FileKind::File,
+        mode: metadata.mode() & 0o7777,
+        uid: metadata.uid(),
+        gid: metadata.gid(),
+        modified: nanos(metadata.mtime(), metadata.mtime_nsec()),
+        size: metadata.len(),
+        content: None,
+        target: None,
+        attributes: BTreeMap::new(),
+        sparse: metadata.is_file() && metadata.blocks().saturating_mul(512) < metadata.len(),
+    }
+}
+
+fn stamp_of(metadata: &Metadata) -> Stamp {
+    Stamp {
+        size: metadata.len(),
+        modified: nanos(metadata.mtime(), metadata.mtime_nsec()),
+        changed: nanos(metadata.ctime(), metadata.ctime_nsec()),
+        inode: metadata.ino(),
+    }
+}
+
+fn nanos(seconds: i64, rest: i64) -> i64 {
+    seconds.saturating_mul(1_000_000_000).saturating_add(rest)
+}
+
+/// What lies in a folder, in reverse order, so that the first is taken first.
+fn names_below(path: &Path) -> io::Result<Vec<PathBuf>> {
+    let entries = std::fs::read_dir(path)?.map(|entry| entry.map(|entry| entry.path()));
+    let mut paths = entries.collect::<io::Result<Vec<_>>>()?;
+    paths.sort_unstable_by(|a, b| b.cmp(a));
+    Ok(paths)
+}
+
+/// Opens a file without following a link that took its place.
+fn open(path: &Path) -> io::Result<File> {
+    use rustix::fs::{Mode, OFlags};
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
+    Ok(File::from(rustix::fs::open(path, flags, Mode::empty())?))
+}
+
+fn read_piece(file: &mut File, limit: usize) -> io::Result<Vec<u8>> {
+    let mut piece = Vec::new();
+    file.take(limit as u64).read_to_end(&mut piece)?;
+    Ok(piece)
+}
+
+fn sum(file: &mut File) -> io::Result<(Digest, u64)> {
+    let (mut hasher, mut size) = (Hasher::new(), 0_u64);
+    loop {
+        let piece = read_piece(file, 1 << 20)?;
+        if piece.is_empty() {
+            return Ok((hasher.finish(), size));
+        }
+        size += piece.len() as u64;
+        hasher.update(&piece);
+    }
+}
+
+/// Extended attributes. A file system without any has none.
+fn attributes(path: &Path) -> BTreeMap<String, String> {
+    let mut names = vec![0_u8; 64 << 10];
+    let Ok(length) = rustix::fs::llistxattr(path, &mut names) else { return BTreeMap::new() };
+    let names = names.get(..length).unwrap_or_default();
+    let read = |name: &[u8]| {
+        let name = std::str::from_utf8(name).ok().filter(|name| !name.is_empty())?;
+        let mut value = vec![0_u8; 64 << 10];
+        let length = rustix::fs::lgetxattr(path, name, &mut value).ok()?;
+        Some((name.to_owned(), hex(value.get(..length)?)))
+    };
+    names.split(|byte| *byte == 0).filter_map(read).collect()
+}
+
+fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write;
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        write!(text, "{byte:02x}").ok();
+        text
+    })
+}

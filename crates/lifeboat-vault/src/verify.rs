@@ -1,0 +1,262 @@
+//! Verify: is a backup whole, and is every bit of it, and of what it borrows, what was written?
+
+use std::collections::{BTreeMap, HashSet};
+
+use lifeboat_engine::context::{Context, Unit};
+use lifeboat_engine::failure::Failure;
+use lifeboat_engine::keyring::Identities;
+use lifeboat_engine::signature::{fits_named_key, signers};
+use lifeboat_engine::verify::{self as engine, Seen};
+use lifeboat_package::backup::{
+    Component, Content, DATABASES, DatabaseRecord, FILES, FileRecord, SEGMENTS, SegmentRecord,
+    TABLES, TableRecord,
+};
+use lifeboat_package::digest::{Digest, Hasher};
+use lifeboat_package::id::PackageId;
+use lifeboat_package::manifest::Volume;
+use serde::Serialize;
+
+use crate::backup::OpenBackup;
+use crate::layout::Folder;
+use crate::place::{Sealed, Survey, Vault, Verdict};
+
+/// What was found.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct VerifyOutcome {
+    /// Package id of the backup.
+    pub backup: String,
+    /// Every file is there with its size.
+    pub complete: bool,
+    /// Everything that was checked is right.
+    pub valid: bool,
+    /// Whether an identity was given, so that the content was checked too.
+    pub content_checked: bool,
+    /// Server, when the content was checked.
+    pub server_name: Option<String>,
+    /// Who signed the manifest.
+    pub signed_by: Vec<String>,
+    /// Volumes read, own and borrowed.
+    pub volumes: u64,
+    /// Bytes read.
+    pub bytes: u64,
+    /// Entries checked.
+    pub entries: u64,
+    /// Gaps that the backup names.
+    pub gaps: u64,
+    /// What is wrong, each with the object's name.
+    pub problems: Vec<String>,
+}
+
+/// Reads a backup whole: with identities everything, without the sums of the sealed files. Notes
+/// the verdict in the vault where it may.
+///
+/// # Errors
+/// [`Failure`] when it cannot be read at all, or no identity opens it.
+pub async fn verify(
+    cx: &Context,
+    vault: &Vault,
+    survey: &Survey,
+    (sealed, identities): (&Sealed, Option<&Identities>),
+) -> Result<VerifyOutcome, Failure> {
+    let backup = sealed.folder.id().to_string();
+    let mut outcome = VerifyOutcome { backup, ..VerifyOutcome::default() };
+    presence(survey, sealed, &mut outcome);
+    outcome.complete = outcome.problems.is_empty();
+    match identities {
+        Some(identities) if outcome.complete => {
+            outcome.content_checked = true;
+            match OpenBackup::open(vault, survey, (&sealed.folder, identities)).await {
+                Ok(open) => content(cx, &open, &mut outcome).await?,
+                Err(e) if e.code == lifeboat_engine::failure::Code::NotValid => {
+                    outcome.problems.push(format!("{}: {}", sealed.folder.as_str(), e.what));
+                }
+                Err(e) => return Err(e),
+            }
+            small_files(cx, vault, sealed, &mut outcome).await;
+        }
+        _ => scrub(cx, vault, (survey, sealed), &mut outcome).await,
+    }
+    outcome.valid = outcome.problems.is_empty();
+    note(cx, vault, &sealed.folder, &outcome).await;
+    Ok(outcome)
+}
+
+/// Every file that the seal names is there with its size.
+fn presence(survey: &Survey, sealed: &Sealed, outcome: &mut VerifyOutcome) {
+    let own = sealed.contents.files.iter().map(|file| (sealed.folder.file(&file.name), file.size));
+    let borrowed = sealed.contents.borrowed.iter().map(|file| {
+        let folder = survey.folder(&file.package).cloned();
+        let folder = folder.unwrap_or_else(|| Folder::of("?", &file.package));
+        (folder.file(&file.name), file.size)
+    });
+    for (name, size) in own.chain(borrowed) {
+        match survey.files.get(&name) {
+            None => outcome.problems.push(format!("{name}: it is missing")),
+            Some(found) if *found != size => {
+                outcome.problems.push(format!("{name}: {found} bytes, not {size}"));
+            }
+            Some(_) => {}
+        }
+    }
+}
+
+/// Sums of all sealed files, own and borrowed: needs no key.
+async fn scrub(
+    cx: &Context,
+    vault: &Vault,
+    (survey, sealed): (&Survey, &Sealed),
+    outcome: &mut VerifyOutcome,
+) {
+    let mut files: Vec<(String, Digest, u64)> = Vec::new();
+    for file in &sealed.contents.files {
+        files.push((sealed.folder.file(&file.name), file.sha256, file.size));
+    }
+    for file in &sealed.contents.borrowed {
+        if let Some(folder) = survey.folder(&file.package) {
+            files.push((folder.file(&file.name), file.sha256, file.size));
+        }
+    }
+    cx.stage("verify", files.iter().map(|(.., size)| size).sum(), Unit::Bytes);
+    for (name, sha256, size) in files {
+        if survey.files.get(&name) == Some(&size) {
+            outcome.volumes += u64::from(name.contains("/volumes/"));
+            sum(cx, vault, (&name, &sha256), outcome).await;
+        }
+    }
+}
+
+/// Sums of the files of the package that are no volumes.
+async fn small_files(cx: &Context, vault: &Vault, sealed: &Sealed, outcome: &mut VerifyOutcome) {
+    for file in &sealed.contents.files {
+        if !file.name.starts_with("volumes/") {
+            let name = sealed.folder.file(&file.name);
+            sum(cx, vault, (&name, &file.sha256), outcome).await;
+        }
+    }
+}
+
+async fn sum(
+    cx: &Context,
+    vault: &Vault,
+    (name, sha256): (&str, &Digest),
+    outcome: &mut VerifyOutcome,
+) {
+    let mut hasher = Hasher::new();
+    let read = async {
+        let mut pieces = vault.place.stream(name).await?;
+        while let Some(piece) = pieces.next().await? {
+            hasher.update(&piece);
+            cx.advance(piece.len() as u64);
+            outcome.bytes += piece.len() as u64;
+        }
+        Ok::<_, lifeboat_storage::StorageError>(())
+    };
+    match read.await {
+        Err(e) => outcome.problems.push(format!("{name}: {e}")),
+        Ok(()) if hasher.finish() != *sha256 => {
+            outcome.problems.push(format!("{name}: its SHA-256 is not the seal's"));
+        }
+        Ok(()) => {}
+    }
+}
+
+/// Reads every volume, own and borrowed, and compares what the records name with what is there.
+async fn content(
+    cx: &Context,
+    open: &OpenBackup,
+    outcome: &mut VerifyOutcome,
+) -> Result<(), Failure> {
+    let manifest = open.manifest();
+    outcome.server_name = Some(manifest.metadata.server_id.clone());
+    outcome.gaps = manifest.gaps.total;
+    outcome.signed_by = signers(manifest);
+    if !outcome.signed_by.is_empty() && !fits_named_key(open.package())? {
+        let signers = outcome.signed_by.join(", ");
+        outcome.problems.push(format!("manifest.sealed: the signature of {signers} is wrong"));
+    }
+    let mut reading: Vec<(&lifeboat_engine::reader::Package, Vec<&Volume>)> =
+        vec![(open.package(), manifest.volumes.iter().collect())];
+    let mut lent: BTreeMap<String, Vec<&Volume>> = BTreeMap::new();
+    for borrowed in &manifest.borrowed {
+        lent.entry(borrowed.package.to_string()).or_default().push(&borrowed.volume);
+    }
+    for lender in open.lenders() {
+        let volumes = lent.remove(&lender.manifest.package.to_string());
+        reading.push((lender, volumes.unwrap_or_default()));
+    }
+    let total = reading.iter().flat_map(|(_, volumes)| volumes).map(|volume| volume.size).sum();
+    cx.stage("verify", total, Unit::Bytes);
+    let mut all = Seen::default();
+    for (package, volumes) in reading {
+        outcome.volumes += volumes.len() as u64;
+        all.add(engine::volumes(cx, package, &volumes).await);
+    }
+    engine::parts(open.package(), &mut all);
+    outcome.bytes += all.bytes;
+    outcome.entries = all.entries;
+    outcome.problems.append(&mut all.problems);
+    let mut named = HashSet::new();
+    for component in &manifest.components {
+        match named_by(open, component).await {
+            Ok(digests) => named.extend(digests),
+            Err(e) => outcome.problems.push(format!("{}: {}", component.name, e.what)),
+        }
+    }
+    for lost in named.iter().filter(|digest| !open.holds(digest)) {
+        outcome.problems.push(format!("content {lost}: a record names it, no volume holds it"));
+    }
+    Ok(())
+}
+
+/// The content that a component's records name; and whether its counts are right.
+async fn named_by(open: &OpenBackup, component: &Component) -> Result<HashSet<Digest>, Failure> {
+    let wrong = |what: String| Failure::not_valid(what, "look for another copy of the backup");
+    let mut named = HashSet::new();
+    for record in open.records::<DatabaseRecord>(component, DATABASES).await? {
+        let contents = [&record.pre_data, &record.post_data, &record.file];
+        named.extend(contents.into_iter().flatten().flat_map(Content::digests));
+    }
+    let mut rows: BTreeMap<(String, String, String), (u64, u64)> = BTreeMap::new();
+    for entry in open.record_entries(component, SEGMENTS) {
+        for record in open.package().records::<SegmentRecord>(&entry).await? {
+            named.extend(record.content.digests());
+            let sum = rows.entry((record.database, record.schema, record.table)).or_default();
+            *sum = (sum.0 + 1, sum.1 + record.rows);
+        }
+    }
+    for table in open.records::<TableRecord>(component, TABLES).await? {
+        let key = (table.database, table.schema, table.table);
+        if rows.get(&key).copied().unwrap_or_default() != (table.segments, table.rows) {
+            return Err(wrong(format!("table {}.{} has other rows than it should", key.1, key.2)));
+        }
+    }
+    let mut files = 0;
+    for entry in open.record_entries(component, FILES) {
+        for record in open.package().records::<FileRecord>(&entry).await? {
+            files += u64::from(record.content.is_some());
+            named.extend(record.content.iter().flat_map(Content::digests));
+        }
+    }
+    if files != component.files {
+        return Err(wrong(format!("{files} files, the manifest says {}", component.files)));
+    }
+    Ok(named)
+}
+
+async fn note(cx: &Context, vault: &Vault, folder: &Folder, outcome: &VerifyOutcome) {
+    let verdict = Verdict {
+        verified_at: cx.timestamp(),
+        valid: outcome.valid,
+        depth: if outcome.content_checked { "everything" } else { "sealed" }.to_owned(),
+        problems: outcome.problems.iter().take(20).cloned().collect(),
+    };
+    if vault.note_verdict((folder, (cx.now)()), &verdict).await.is_err() {
+        cx.note("the verdict could not be written into the vault; retention does not know of it");
+    }
+}
+
+/// The packages that a backup needs.
+pub fn needed(sealed: &Sealed) -> HashSet<PackageId> {
+    let borrowed = sealed.contents.borrowed.iter().map(|file| file.package);
+    borrowed.chain([sealed.contents.package]).collect()
+}
