@@ -4,3 +4,5 @@
 
 pub mod conflict;
 pub mod plan;
+pub mod retention;
+pub mod schedule;
