@@ -185,9 +185,8 @@ impl Builder {
             self.set_key(Key::Merge);
             return Ok(());
         }
-        let value = scalar
-            .resolve()
-            .ok_or_else(|| wrong(mark, "a tag that plain YAML does not have"))?;
+        let value =
+            scalar.resolve().ok_or_else(|| wrong(mark, "a tag that plain YAML does not have"))?;
         self.node(Node { mark, key: mark, value }, 1, anchor)
     }
 

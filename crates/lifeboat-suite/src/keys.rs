@@ -177,8 +177,10 @@ const fn optional(
 impl Section {
     /// Refuses the first key of `view` that this section does not have.
     pub(crate) fn check(&self, view: &View<'_>) -> Result<(), SuiteError> {
-        let mut strange: Vec<(&str, Mark)> =
-            view.keys().filter(|(key, _)| self.keys.iter().all(|known| known.name != *key)).collect();
+        let mut strange: Vec<(&str, Mark)> = view
+            .keys()
+            .filter(|(key, _)| self.keys.iter().all(|known| known.name != *key))
+            .collect();
         strange.sort_by_key(|(_, mark)| (mark.line, mark.column));
         let Some((key, mark)) = strange.first() else { return Ok(()) };
         let names = self.keys.iter().map(|known| known.name);

@@ -178,8 +178,8 @@ impl Finding<'_> {
         place: &str,
     ) -> Result<(), SuiteError> {
         let target = DatabaseTarget::from_parameters(parameters, self.around);
-        let target = target
-            .map_err(|source| SuiteError::Database { place: place.to_owned(), source })?;
+        let target =
+            target.map_err(|source| SuiteError::Database { place: place.to_owned(), source })?;
         self.target(name, target);
         Ok(())
     }

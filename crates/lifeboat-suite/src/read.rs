@@ -35,11 +35,7 @@ pub fn read(path: &Path, around: &Surroundings) -> Result<Installation, SuiteErr
 ///
 /// # Errors
 /// See [`SuiteError`].
-pub fn parse(
-    path: &Path,
-    text: &str,
-    around: &Surroundings,
-) -> Result<Installation, SuiteError> {
+pub fn parse(path: &Path, text: &str, around: &Surroundings) -> Result<Installation, SuiteError> {
     let document = Document::parse(path, text)?;
     let top = document.view()?;
     keys::TOP.check(&top)?;
@@ -72,8 +68,7 @@ fn vault(top: &View<'_>, folder: &Path, written: &str) -> Result<String, SuiteEr
 }
 
 fn recipients(top: &View<'_>, folder: &Path) -> Result<Vec<String>, SuiteError> {
-    let mut all: Vec<String> =
-        top.texts(&["recipients"])?.into_iter().map(str::to_owned).collect();
+    let mut all: Vec<String> = top.texts(&["recipients"])?.into_iter().map(str::to_owned).collect();
     if all.iter().any(|one| one.to_ascii_uppercase().contains("SECRET-KEY")) {
         let remedy = "take it out, make a new one with `lifeboat keygen`, and write its public \
                       key, age1…";
@@ -139,9 +134,10 @@ fn schedule(top: &View<'_>) -> Result<Schedule, SuiteError> {
     keys::SCHEDULE.check(&view)?;
     let cron = |name| match view.text(&[name])? {
         None => Ok(None),
-        Some(text) => text.parse::<Cron>().map(Some).map_err(|error| {
-            view.wrong(&[name], "is no schedule", error.to_string())
-        }),
+        Some(text) => text
+            .parse::<Cron>()
+            .map(Some)
+            .map_err(|error| view.wrong(&[name], "is no schedule", error.to_string())),
     };
     let time_zone = match view.text(&["time_zone"])? {
         None => Zone::utc(),
@@ -221,7 +217,8 @@ fn component(
     let home = config.first().map_or(folder, |first| {
         if first.is_dir() { first } else { first.parent().unwrap_or(folder) }
     });
-    let workdir = item.text(&["workdir"])?.map_or_else(|| home.to_owned(), |dir| absolute(folder, dir));
+    let workdir =
+        item.text(&["workdir"])?.map_or_else(|| home.to_owned(), |dir| absolute(folder, dir));
     let component = Component {
         name: name.to_owned(),
         kind,

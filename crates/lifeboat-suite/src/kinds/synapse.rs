@@ -40,8 +40,8 @@ pub(super) fn find(at: &mut Finding<'_>) -> Result<(), SuiteError> {
         return Err(at.item.missing(&["config"], "name Synapse's homeserver.yaml"));
     }
     let options = ReadOptions { workdir: at.component.workdir.clone() };
-    let config = lifeboat_config::read(&at.component.config, &options)
-        .map_err(SuiteError::Synapse)?;
+    let config =
+        lifeboat_config::read(&at.component.config, &options).map_err(SuiteError::Synapse)?;
     at.component.config.clone_from(&config.sources);
     for path in config.sources.clone() {
         at.file(Role::Config, path);
