@@ -72,6 +72,18 @@ impl DiskError {
     }
 }
 
+/// Reads a regular file of at most `limit` bytes, for those who read other configuration than
+/// Synapse's. Blocks on the disk.
+///
+/// # Errors
+/// When it cannot be read, is no regular file, or is larger than `limit` or 4 MiB.
+pub fn read_small_file(path: &Path, limit: u64) -> io::Result<Zeroizing<Vec<u8>>> {
+    if fs::metadata(path)?.len() > limit {
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, "it is larger than it may be"));
+    }
+    read_file(path).map(|file| file.bytes).map_err(DiskError::into_io)
+}
+
 /// Reads a regular file (symbolic links are followed, as Synapse does), at most 4 MiB.
 pub(super) fn read_file(path: &Path) -> Result<ReadFile, DiskError> {
     // Looked at before it is opened: opening a pipe would wait for a writer.

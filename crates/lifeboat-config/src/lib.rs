@@ -29,6 +29,7 @@ mod tree;
 pub mod units;
 pub mod yaml;
 
+pub use self::disk::read_small_file;
 pub use self::read::{Document, ReadOptions, read};
 pub use self::scan::{FileState, NamedFile, Shape};
 pub use self::secret::Secret;

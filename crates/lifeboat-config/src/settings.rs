@@ -234,7 +234,7 @@ pub(crate) fn media(tree: &Tree, workdir: &Path) -> Result<MediaSettings, Config
 }
 
 /// A path as the Synapse process sees it: relative to its working directory, without `.` and `..`.
-pub(crate) fn absolute(workdir: &Path, path: impl AsRef<Path>) -> PathBuf {
+pub fn absolute(workdir: &Path, path: impl AsRef<Path>) -> PathBuf {
     let mut clean = PathBuf::new();
     for part in workdir.join(path).components() {
         match part {

@@ -221,6 +221,16 @@ impl DatabaseTarget {
         None
     }
 
+    /// For people, without the password: `postgres://user@host:5432/name`.
+    pub fn shown(&self) -> String {
+        let place = |host: &DatabaseHost| match &host.place {
+            HostPlace::Tcp { name, .. } => format!("{name}:{}", host.port),
+            HostPlace::Socket(folder) => format!("{}:{}", folder.display(), host.port),
+        };
+        let places: Vec<String> = self.hosts.iter().map(place).collect();
+        format!("postgres://{}@{}/{}", self.user, places.join(","), self.dbname)
+    }
+
     /// The driver's configuration; how certificates are checked is not part of it.
     ///
     /// # Errors

@@ -37,6 +37,8 @@ pub struct Mark {
 pub struct Node {
     /// The place.
     pub mark: Mark,
+    /// The place of its key, for a value of a mapping; else its own.
+    pub key: Mark,
     /// The value.
     pub value: Yaml,
 }
@@ -90,7 +92,7 @@ pub fn parse(text: &str, file: usize) -> Result<Node, YamlError> {
         })?;
         builder.take(event, span)?;
     }
-    Ok(builder.root.unwrap_or(Node { mark: start, value: Yaml::Null }))
+    Ok(builder.root.unwrap_or(Node { mark: start, key: start, value: Yaml::Null }))
 }
 
 fn place(file: usize, line: usize, column: usize) -> Mark {
@@ -112,7 +114,7 @@ enum Kind {
 }
 
 enum Key {
-    Name(String),
+    Name(String, Mark),
     Merge,
 }
 
@@ -171,7 +173,7 @@ impl Builder {
     fn begin_document(&mut self, mark: Mark) -> Result<(), YamlError> {
         self.documents += 1;
         if self.documents > 1 {
-            return Err(wrong(mark, "a second document begins here; Synapse reads one a file"));
+            return Err(wrong(mark, "a second document begins here; a file holds one"));
         }
         Ok(())
     }
@@ -183,10 +185,9 @@ impl Builder {
             self.set_key(Key::Merge);
             return Ok(());
         }
-        let value = scalar
-            .resolve()
-            .ok_or_else(|| wrong(mark, "a tag that Synapse's YAML reader does not take"))?;
-        self.node(Node { mark, value }, 1, anchor)
+        let value =
+            scalar.resolve().ok_or_else(|| wrong(mark, "a tag that plain YAML does not have"))?;
+        self.node(Node { mark, key: mark, value }, 1, anchor)
     }
 
     fn alias(&mut self, anchor: usize, mark: Mark) -> Result<(), YamlError> {
@@ -194,7 +195,7 @@ impl Builder {
             return Err(wrong(mark, "this alias refers to the value that it is part of"));
         };
         self.budget.spend_all(target, mark)?;
-        let node = Node { mark, value: target.value.clone() };
+        let node = Node { mark, key: mark, value: target.value.clone() };
         self.node(node, *depth, 0)
     }
 
@@ -216,7 +217,7 @@ impl Builder {
             Kind::List(list) => Yaml::List(list),
             Kind::Map { merged, own, .. } => Yaml::Map(merge(merged, own)?),
         };
-        self.node(Node { mark, value }, deepest + 1, anchor)
+        self.node(Node { mark, key: mark, value }, deepest + 1, anchor)
     }
 
     /// More than this many values inside each other would make readers of the records stumble.
@@ -237,7 +238,7 @@ impl Builder {
             let mark = node.mark;
             let name = scalar::key(&node.value);
             let name = name.ok_or_else(|| wrong(mark, "a key is a list or a mapping"))?;
-            self.set_key(Key::Name(name));
+            self.set_key(Key::Name(name, mark));
             return Ok(());
         }
         self.check_depth(depth, node.mark)?;
@@ -249,7 +250,7 @@ impl Builder {
         match &mut frame.kind {
             Kind::List(list) => list.push(node),
             Kind::Map { merged, own, key } => match key.take() {
-                Some(Key::Name(name)) => drop(own.insert(name, node)),
+                Some(Key::Name(name, key)) => drop(own.insert(name, Node { key, ..node })),
                 Some(Key::Merge) => merged.push(node),
                 None => {}
             },
@@ -327,7 +328,7 @@ fn collection_tag(tag: Option<&Tag>, wanted: &str, mark: Mark) -> Result<(), Yam
     match tag {
         None => Ok(()),
         Some(tag) if tag.is_yaml_core_schema_tag(wanted) => Ok(()),
-        Some(_) => Err(wrong(mark, "a tag that Synapse's YAML reader does not take")),
+        Some(_) => Err(wrong(mark, "a tag that plain YAML does not have")),
     }
 }
 

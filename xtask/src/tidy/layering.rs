@@ -26,6 +26,7 @@ const ENGINE: &str = "lifeboat-engine";
 const SERVER: &str = "lifeboat-server";
 const TRANSCRIPT: &str = "lifeboat-transcript";
 const RETELLING: &str = "lifeboat-retelling";
+const SUITE: &str = "lifeboat-suite";
 const TESTING: &str = "lifeboat-testing";
 
 const PACKAGE_OUTSIDE: &[&str] =
@@ -34,7 +35,7 @@ const PACKAGE_OUTSIDE: &[&str] =
 const LAYERS: &[Layer] = &[
     Layer { name: PACKAGE, below: &[], pure: Some(PACKAGE_OUTSIDE) },
     Layer { name: PAGES, below: &[], pure: Some(&["jiff", "serde_json"]) },
-    Layer { name: RULES, below: &[PACKAGE], pure: Some(&["serde", "thiserror"]) },
+    Layer { name: RULES, below: &[PACKAGE], pure: Some(&["jiff", "serde", "thiserror"]) },
     Layer {
         name: TRANSCRIPT,
         below: &[PACKAGE],
@@ -48,6 +49,7 @@ const LAYERS: &[Layer] = &[
         pure: Some(&["base64", "ruma", "serde", "serde_json", "thiserror", "zeroize"]),
     },
     Layer { name: CONFIG, below: &[PACKAGE, MATRIX, POSTGRES], pure: None },
+    Layer { name: SUITE, below: &[RULES, STORAGE, MATRIX, POSTGRES, CONFIG], pure: None },
     Layer {
         name: COMPONENTS,
         below: &[PACKAGE, TRANSCRIPT, STORAGE, MATRIX, POSTGRES, CONFIG],
@@ -57,7 +59,7 @@ const LAYERS: &[Layer] = &[
     Layer { name: ROOMKEYS, below: &[PACKAGE, COMPONENTS], pure: None },
     Layer {
         name: ENGINE,
-        below: &[PACKAGE, PAGES, RULES, STORAGE, COMPONENTS, KEYRING, ROOMKEYS],
+        below: &[PACKAGE, PAGES, RULES, STORAGE, COMPONENTS, SUITE, KEYRING, ROOMKEYS],
         pure: None,
     },
     Layer {
@@ -68,7 +70,7 @@ const LAYERS: &[Layer] = &[
     Layer { name: SERVER, below: &[PACKAGE, RULES, ENGINE], pure: None },
     Layer {
         name: "lifeboat",
-        below: &[PACKAGE, RULES, STORAGE, COMPONENTS, ENGINE, RETELLING, SERVER],
+        below: &[PACKAGE, RULES, STORAGE, COMPONENTS, SUITE, ENGINE, RETELLING, SERVER],
         pure: None,
     },
     Layer { name: TESTING, below: &[], pure: None },

@@ -1,0 +1,97 @@
+//! The bridges of mautrix, for Telegram and WhatsApp: three generations of one configuration.
+
+use super::{Finding, Known};
+use crate::error::SuiteError;
+use crate::installation::Role;
+use crate::view::View;
+
+const TOKENS: Known = Known {
+    name: "tokens of the application service",
+    without_it: "the homeserver and the bridge do not know each other",
+};
+const PICKLE: Known = Known {
+    name: "pickle key",
+    without_it: "the bridge cannot read its encryption keys, and old messages stay closed",
+};
+const API: Known = Known {
+    name: "Telegram API id and hash",
+    without_it: "the bridge does not start until new ones are made at my.telegram.org",
+};
+const PROVISIONING: Known = Known {
+    name: "provisioning secret",
+    without_it: "what signs people in through this bridge is refused",
+};
+const LINKS: Known =
+    Known { name: "key of media links", without_it: "links to media lead nowhere" };
+/// Setting by setting, over the generations.
+const SECRETS: &[(&[&str], Known)] = &[
+    (&["appservice", "as_token"], TOKENS),
+    (&["encryption", "pickle_key"], PICKLE),
+    (&["network", "api_hash"], API),
+    (&["telegram", "api_hash"], API),
+    (&["provisioning", "shared_secret"], PROVISIONING),
+    (&["appservice", "provisioning", "shared_secret"], PROVISIONING),
+    (&["bridge", "provisioning", "shared_secret"], PROVISIONING),
+    (&["public_media", "signing_key"], LINKS),
+    (&["direct_media", "server_key"], LINKS),
+];
+
+pub(super) fn find(at: &mut Finding<'_>) -> Result<(), SuiteError> {
+    let document = at.needed_document()?;
+    let view = document.view()?;
+    database(at, &view)?;
+    for (setting, known) in SECRETS {
+        let value = view.scalar(setting);
+        if value.as_ref().is_some_and(|value| value.as_str() == "generate") {
+            let what = format!("{} is still `generate`", setting.join("."));
+            at.component.note(what, "start the bridge once: it writes the value into this file");
+        } else if value.is_some_and(|value| value.as_str() != "disable") {
+            at.secret_setting(*known, setting.join("."));
+        }
+    }
+    for folder in ["sessions", "media", "public_media"] {
+        let path = at.resolve(folder);
+        if path.is_dir() {
+            at.file(Role::Data, path);
+        }
+    }
+    at.registration(&["registration.yaml"])
+}
+
+fn database(at: &mut Finding<'_>, view: &View<'_>) -> Result<(), SuiteError> {
+    if at.is_given {
+        return Ok(());
+    }
+    let pairs: [(&[&str], &[&str]); 2] = [
+        (&["database", "type"], &["database", "uri"]),
+        (&["appservice", "database", "type"], &["appservice", "database", "uri"]),
+    ];
+    let place = format!("{} (its database)", view.path().display());
+    for (engine, uri) in pairs {
+        let Some(address) = view.text(uri)? else { continue };
+        let engine = view.text(engine)?.unwrap_or_default();
+        return one(at, engine, address, &place);
+    }
+    // Of Python: one address, whose scheme says what it is.
+    if !view.has(&["appservice", "database", "type"])
+        && let Some(address) = view.text(&["appservice", "database"])?
+    {
+        return one(at, "", address, &place);
+    }
+    Err(at.item.missing(&["database_url"], "its configuration names no database: say database_url"))
+}
+
+fn one(at: &mut Finding<'_>, engine: &str, uri: &str, place: &str) -> Result<(), SuiteError> {
+    let is_sqlite = engine.starts_with("sqlite")
+        || ["sqlite:", "file:"].iter().any(|scheme| uri.starts_with(scheme));
+    if !is_sqlite {
+        return at.postgres(uri, place);
+    }
+    // `sqlite:///name` is beside the bridge, `sqlite:////path` from the root; `file:name?option`.
+    let path = uri.strip_prefix("sqlite:///").or_else(|| uri.strip_prefix("sqlite:"));
+    let path = path.or_else(|| uri.strip_prefix("file:")).unwrap_or(uri);
+    let path = path.split('?').next().unwrap_or_default();
+    let path = at.resolve(path.strip_prefix("///").unwrap_or(path));
+    at.sqlite("main", path);
+    Ok(())
+}

@@ -1,0 +1,34 @@
+//! An installation: what `lifeboat.yaml` says, the components it names, and what each of them
+//! holds and needs.
+//!
+//! ```text
+//! lifeboat.yaml ──read──▶ Installation { vault, recipients, …, components }
+//!                            each component's own configuration ──▶ databases, files, secrets
+//! ```
+//!
+//! * Unknown keys are refused, with their line and the key that was probably meant.
+//! * Secrets stand in files; `lifeboat.yaml` holds none, and none has a `Debug` or is in an error.
+//! * What a component's configuration names and cannot be had is a note with a remedy. That the
+//!   configuration itself is missing is an error.
+//!
+//! Only reads, and only files; nothing is connected to.
+
+//Xpub mod catalogue;
+mod env_file;
+mod error;
+//Xmod example;
+mod ini;
+mod installation;
+//Xpub mod key_fit;
+mod keys;
+mod kinds;
+//Xpub mod proof;
+mod read;
+//Xpub mod reference;
+pub mod registration;
+mod view;
+
+pub use self::error::SuiteError;
+//Xpub use self::example::{EXAMPLES, example};
+pub use self::installation::*;
+pub use self::read::{parse, read};
