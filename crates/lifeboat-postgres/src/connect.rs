@@ -32,6 +32,7 @@ pub enum CertificateCheck {
 
 /// What we show a server that asks who we are (libpq's `sslcert` and `sslkey`). No `Debug`: it
 /// holds a private key.
+#[derive(Clone)]
 pub struct ClientIdentity {
     /// Our certificate, then those that lead to the server's authority: PEM.
     pub certificates: Vec<u8>,
@@ -44,6 +45,8 @@ pub struct ClientIdentity {
 pub struct Connector {
     config: Config,
     tls: MakeRustlsConnect,
+    /// What `tls` was made from, for programs that make their own connections.
+    trust: Arc<(CertificateCheck, Option<ClientIdentity>)>,
 }
 
 impl Connector {
@@ -61,7 +64,16 @@ impl Connector {
         if config.get_connect_timeout().is_none() {
             config.connect_timeout(std::time::Duration::from_secs(15));
         }
-        Ok(Self { config, tls: MakeRustlsConnect::new(client_config(check, identity)?) })
+        let tls = MakeRustlsConnect::new(client_config(check, identity)?);
+        Ok(Self { config, tls, trust: Arc::new((check.clone(), identity.cloned())) })
+    }
+
+    pub(crate) fn config(&self) -> &Config {
+        &self.config
+    }
+
+    pub(crate) fn tls(&self) -> (&CertificateCheck, Option<&ClientIdentity>) {
+        (&self.trust.0, self.trust.1.as_ref())
     }
 
     /// Opens a session. Its connection task ends with the client.

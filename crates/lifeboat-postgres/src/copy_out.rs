@@ -33,6 +33,11 @@ impl<'a> Row<'a> {
         self.fields.get(at)?.clone().and_then(|range| self.bytes.get(range))
     }
 
+    /// The row as it came: the number of fields, then each with its length.
+    pub fn bytes(&self) -> &'a [u8] {
+        self.bytes
+    }
+
     /// Bytes of the row on the wire.
     pub fn bytes_len(&self) -> usize {
         self.bytes.len()
@@ -57,9 +62,21 @@ impl RowStream {
     /// # Errors
     /// [`PostgresError`] when the server refuses the query or is lost.
     pub async fn start(client: &Client, label: &str, query: &str) -> Result<Self, PostgresError> {
-        let sql = format!("COPY ({query}) TO STDOUT (FORMAT binary)");
+        let statement = format!("COPY ({query}) TO STDOUT (FORMAT binary)");
+        Self::copy(client, label, &statement).await
+    }
+
+    /// Starts a whole `COPY … TO STDOUT (FORMAT binary)` statement.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub(crate) async fn copy(
+        client: &Client,
+        label: &str,
+        statement: &str,
+    ) -> Result<Self, PostgresError> {
         let stream = client
-            .copy_out(sql.as_str())
+            .copy_out(statement)
             .await
             .map_err(|e| PostgresError::sorted(format!("read {label}"), e))?;
         Ok(Self {

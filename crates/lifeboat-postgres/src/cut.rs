@@ -45,7 +45,7 @@ pub enum Hold {
 /// An open snapshot. It lasts as long as this value.
 pub struct Cut {
     anchor: Client,
-    connector: Connector,
+    pub(crate) connector: Connector,
     /// The name `pg_export_snapshot` gave.
     pub snapshot: String,
     /// When it was opened, by the database's clock, RFC 3339 in UTC.
@@ -94,11 +94,18 @@ impl Cut {
     /// # Errors
     /// [`PostgresError`] when the server is lost.
     pub async fn hold(&self, table: &str) -> Result<Hold, PostgresError> {
+        self.hold_named(&format!("ONLY {}", quoted(table))).await
+    }
+
+    /// As [`Self::hold`] for one or more tables, written as SQL wants them.
+    ///
+    /// # Errors
+    /// As [`Self::hold`].
+    pub(crate) async fn hold_named(&self, tables: &str) -> Result<Hold, PostgresError> {
         let doing = |e| PostgresError::sorted("held a table", e);
         let lock = format!(
             "SAVEPOINT held; SET LOCAL lock_timeout = '5s';
-             LOCK TABLE ONLY {} IN ACCESS SHARE MODE; RELEASE SAVEPOINT held",
-            quoted(table)
+             LOCK TABLE {tables} IN ACCESS SHARE MODE; RELEASE SAVEPOINT held"
         );
         let refused = match self.anchor.batch_execute(&lock).await.map_err(doing) {
             Ok(()) => return Ok(Hold::Held),

@@ -3,6 +3,7 @@
 //! Reading happens in one exported `REPEATABLE READ` snapshot that any number of lanes share, so
 //! that everything read is of one instant.
 
+pub mod archive;
 pub mod columns;
 pub mod connect;
 pub mod copy_in;
@@ -10,6 +11,8 @@ pub mod copy_out;
 pub mod cut;
 pub mod members;
 pub mod record;
+pub mod restore;
+pub mod schema_text;
 
 use thiserror::Error;
 
@@ -60,6 +63,24 @@ pub enum PostgresError {
         /// What is wrong.
         detail: String,
     },
+    /// A table is not any more what the snapshot shows.
+    #[error(
+        "table {table} was altered, emptied or dropped while the snapshot was opened; \
+         run the same command again"
+    )]
+    Moved {
+        /// Schema and name.
+        table: String,
+    },
+    /// Another session has a table locked.
+    #[error(
+        "table {table} is locked by another session, as while a migration runs; \
+         run the same command again when it is done"
+    )]
+    Busy {
+        /// Schema and name.
+        table: String,
+    },
     /// The bytes of a `COPY` stream are not what the protocol says.
     #[error("the database sent a malformed COPY stream for {table}: {detail}")]
     Malformed {
@@ -87,7 +108,10 @@ impl PostgresError {
 
     /// Whether running the same command again can succeed without changing anything else.
     pub fn is_transient(&self) -> bool {
-        matches!(self, Self::Lost { .. } | Self::Connect { .. })
+        matches!(
+            self,
+            Self::Lost { .. } | Self::Connect { .. } | Self::Moved { .. } | Self::Busy { .. }
+        )
     }
 
     /// The SQLSTATE, where the server gave one.
@@ -97,7 +121,10 @@ impl PostgresError {
             Self::Connect { source, .. } | Self::Lost { source, .. } => {
                 source.code().map(tokio_postgres::error::SqlState::code)
             }
-            Self::Tls { .. } | Self::Malformed { .. } => None,
+            Self::Tls { .. }
+            | Self::Malformed { .. }
+            | Self::Moved { .. }
+            | Self::Busy { .. } => None,
         }
     }
 }

@@ -76,6 +76,15 @@ impl Tools {
         packages::python(&self.root.join(name), requirements, say)
     }
 
+    /// The archive of a PostgreSQL of this major version, for [`crate::Cluster::start_other`].
+    ///
+    /// # Errors
+    /// When it cannot be installed.
+    pub fn postgres_archive(&self, major: u32, say: Say<'_>) -> Result<PathBuf, WorldError> {
+        let _turn = lock(&self.root.join("install.lock"))?;
+        packages::postgres(&self.root.join(format!("postgresql-{major}")), major, say)
+    }
+
     fn install(&self, part: Part, say: Say<'_>) -> Result<(), WorldError> {
         match part {
             // A client alone leaves the same folder behind, so the server is looked for itself.

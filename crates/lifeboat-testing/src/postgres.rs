@@ -50,6 +50,8 @@ pub struct Cluster {
     programs: PathBuf,
     directory: PathBuf,
     account: Option<Account>,
+    /// Where the programs are, when they are not the system's.
+    _unpacked: Option<Scratch>,
 }
 
 impl Cluster {
@@ -58,7 +60,37 @@ impl Cluster {
     /// # Errors
     /// When PostgreSQL is not installed, the folder cannot be used, or the server does not start.
     pub fn start(directory: &Path) -> Result<Self, WorldError> {
-        let programs = newest_programs()?;
+        Self::start_with(directory, newest_programs()?, None)
+    }
+
+    /// Starts a server of another version than Debian's, from an archive of its programs.
+    ///
+    /// # Errors
+    /// As [`Self::start`], and when the archive cannot be unpacked.
+    pub fn start_other(directory: &Path, archive: &Path) -> Result<Self, WorldError> {
+        // The server's account may not be let into our own folders.
+        let unpacked = Scratch::new("pgbin")?;
+        let output = Command::new("tar")
+            .args(["--strip-components=1", "-xzf"])
+            .arg(archive)
+            .arg("-C")
+            .arg(unpacked.path())
+            .output()
+            .map_err(WorldError::io("run tar"))?;
+        if !output.status.success() {
+            return Err(WorldError::command(format!("tar {}", archive.display()), &output));
+        }
+        // The archive's root has its own mode.
+        fs::set_permissions(unpacked.path(), Permissions::from_mode(0o711))
+            .map_err(WorldError::io("open the folder of programs"))?;
+        Self::start_with(directory, unpacked.path().join("bin"), Some(unpacked))
+    }
+
+    fn start_with(
+        directory: &Path,
+        programs: PathBuf,
+        unpacked: Option<Scratch>,
+    ) -> Result<Self, WorldError> {
         let account = unprivileged_account()?;
         let files = directory.join("pgdata");
         if !files.join("PG_VERSION").exists() {
@@ -72,8 +104,9 @@ impl Cluster {
             .map_err(WorldError::io("close the socket folder"))?;
         let port = Port::claim()?;
         let server = Guarded::spawn(launch(&programs, directory, socket.path(), &port, account)?)?;
+        let directory = directory.to_owned();
         let mut cluster =
-            Self { server, port, socket, programs, directory: directory.to_owned(), account };
+            Self { server, port, socket, programs, directory, account, _unpacked: unpacked };
         cluster.wait_ready()?;
         Ok(cluster)
     }

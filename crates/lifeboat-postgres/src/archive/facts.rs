@@ -1,0 +1,152 @@
+//! What a database is besides its schema and rows: what it takes to make one like it.
+
+use serde::{Deserialize, Serialize};
+
+use crate::PostgresError;
+use crate::cut::Cut;
+
+/// What a database is, as its server says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DatabaseFacts {
+    /// The database's name.
+    pub name: String,
+    /// The server's version as a number: 150018 is 15.18.
+    pub server_version: u32,
+    /// The server's version in its own words.
+    pub server_text: String,
+    /// Encoding, `UTF8` where Matrix is served.
+    pub encoding: String,
+    /// Who orders text.
+    pub locale_provider: LocaleProvider,
+    /// `LC_COLLATE`.
+    pub collate: String,
+    /// `LC_CTYPE`.
+    pub ctype: String,
+    /// The locale of a provider other than libc.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub locale: Option<String>,
+    /// Additional rules of an ICU collation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub icu_rules: Option<String>,
+    /// Bytes on the server's disk, indexes included.
+    pub size_bytes: u64,
+    /// Who owns the database.
+    pub owner: String,
+    /// Roles that own something in it or were granted something, by name.
+    pub roles: Vec<String>,
+    /// Extensions, by name.
+    pub extensions: Vec<Extension>,
+    /// Settings of the database for all roles: `name=value`.
+    pub settings: Vec<String>,
+    /// Large objects, which are not kept: neither Matrix servers nor bridges use them.
+    pub large_objects: u64,
+    /// Publications and subscriptions of logical replication, which are not kept: they belong to
+    /// the installation.
+    pub replication: Vec<String>,
+}
+
+/// An extension of a database.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Extension {
+    /// Its name.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+    /// The schema of its objects.
+    pub schema: String,
+}
+
+/// Who orders text in a database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LocaleProvider {
+    /// The operating system's C library; the only one for databases before PostgreSQL 15.
+    Libc,
+    /// ICU, from PostgreSQL 15.
+    Icu,
+    /// PostgreSQL itself, from version 17.
+    Builtin,
+}
+
+/// What the cut's database is.
+///
+/// # Errors
+/// [`PostgresError`] when the server refuses or is lost.
+pub async fn facts(cut: &Cut) -> Result<DatabaseFacts, PostgresError> {
+    let doing = |e| PostgresError::sorted("read what the database is", e);
+    let client = cut.anchor();
+    let version = server_version(client).await?;
+    let (provider, locale, rules) = match version {
+        170_000.. => ("datlocprovider", "datlocale", "daticurules"),
+        160_000.. => ("datlocprovider", "daticulocale", "daticurules"),
+        150_000.. => ("datlocprovider", "daticulocale", "NULL"),
+        _ => ("'c'", "NULL", "NULL"),
+    };
+    let statement = format!(
+        "SELECT d.datname::text, version(), pg_encoding_to_char(d.encoding)::text,
+                {provider}::text, d.datcollate::text, d.datctype::text,
+                ({locale})::text, ({rules})::text,
+                pg_database_size(d.oid), pg_get_userbyid(d.datdba)::text,
+                ARRAY(SELECT DISTINCT r.rolname::text FROM pg_shdepend s
+                      JOIN pg_roles r ON r.oid = s.refobjid
+                      WHERE s.refclassid = 'pg_authid'::regclass
+                        AND (s.dbid = d.oid OR (s.dbid = 0 AND s.objid = d.oid))
+                      ORDER BY 1),
+                ARRAY(SELECT unnest(s.setconfig) FROM pg_db_role_setting s
+                      WHERE s.setdatabase = d.oid AND s.setrole = 0),
+                (SELECT count(*) FROM pg_largeobject_metadata),
+                ARRAY(SELECT 'publication ' || pubname FROM pg_publication
+                      UNION ALL
+                      SELECT 'subscription ' || subname FROM pg_subscription
+                      WHERE subdbid = d.oid)
+         FROM pg_database d WHERE d.datname = current_database()"
+    );
+    let row = client.query_one(statement.as_str(), &[]).await.map_err(doing)?;
+    let extensions = client
+        .query(
+            "SELECT e.extname::text, e.extversion, n.nspname::text
+             FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace
+             ORDER BY e.extname COLLATE \"C\"",
+            &[],
+        )
+        .await
+        .map_err(doing)?;
+    let extension =
+        |row: &tokio_postgres::Row| Extension { name: row.get(0), version: row.get(1), schema: row.get(2) };
+    Ok(DatabaseFacts {
+        name: row.get(0),
+        server_version: version,
+        server_text: row.get(1),
+        encoding: row.get(2),
+        locale_provider: match row.get(3) {
+            "i" => LocaleProvider::Icu,
+            "b" => LocaleProvider::Builtin,
+            _ => LocaleProvider::Libc,
+        },
+        collate: row.get(4),
+        ctype: row.get(5),
+        locale: row.get(6),
+        icu_rules: row.get(7),
+        size_bytes: row.get::<_, i64>(8).unsigned_abs(),
+        owner: row.get(9),
+        roles: row.get(10),
+        extensions: extensions.iter().map(extension).collect(),
+        settings: row.get(11),
+        large_objects: row.get::<_, i64>(12).unsigned_abs(),
+        replication: row.get(13),
+    })
+}
+
+/// The server's version as a number: 150018 is 15.18.
+///
+/// # Errors
+/// [`PostgresError`] when the server refuses or is lost.
+pub async fn server_version(client: &tokio_postgres::Client) -> Result<u32, PostgresError> {
+    let row = client
+        .query_one("SELECT current_setting('server_version_num')::int4", &[])
+        .await
+        .map_err(|e| PostgresError::sorted("asked for the server's version", e))?;
+    Ok(row.get::<_, i32>(0).unsigned_abs())
+}

@@ -1,0 +1,184 @@
+//! Databases as a whole: made, looked into, put aside.
+
+use tokio_postgres::Client;
+
+use crate::PostgresError;
+use crate::archive::{DatabaseFacts, LocaleProvider, server_version};
+use crate::columns::{literal, quoted};
+use crate::connect::Connector;
+
+/// PostgreSQL's limit for names.
+const NAME_BYTES: usize = 63;
+/// How often a rename is tried while others come in.
+const RENAME_TRIES: u32 = 20;
+/// SQLSTATE of a database that is being used.
+const OBJECT_IN_USE: &str = "55006";
+
+/// Makes an empty database with the encoding and order of text that `facts` tell.
+///
+/// `administration` opens any other database of the server, such as `postgres`, as a role that may
+/// make databases.
+///
+/// # Errors
+/// [`PostgresError::Refused`] when it exists, when the server does not know the locale, or when
+/// the server is too old for its provider; else as the server says.
+pub async fn create_database(
+    administration: &Connector,
+    name: &str,
+    facts: &DatabaseFacts,
+    owner: Option<&str>,
+) -> Result<(), PostgresError> {
+    let client = administration.connect().await?;
+    let version = server_version(&client).await?;
+    let mut statement = format!(
+        "CREATE DATABASE {} TEMPLATE template0 ENCODING {} LC_COLLATE {} LC_CTYPE {}",
+        quoted(name),
+        literal(&facts.encoding),
+        literal(&facts.collate),
+        literal(&facts.ctype),
+    );
+    statement.push_str(&provider_clause(facts, version)?);
+    if let Some(owner) = owner {
+        statement.push_str(" OWNER ");
+        statement.push_str(&quoted(owner));
+    }
+    let doing = |e| PostgresError::sorted(format!("made the database {name}"), e);
+    client.batch_execute(&statement).await.map_err(doing)
+}
+
+fn provider_clause(facts: &DatabaseFacts, version: u32) -> Result<String, PostgresError> {
+    let needs = |least: u32| {
+        if version >= least {
+            return Ok(());
+        }
+        let provider = facts.locale_provider;
+        Err(PostgresError::Refused {
+            doing: "made the database".to_owned(),
+            message: format!("its text is ordered by {provider:?}"),
+            code: "0A000".to_owned(),
+            hint: format!("; restore into PostgreSQL {} or newer", least / 10_000),
+        })
+    };
+    let locale = facts.locale.as_deref().unwrap_or("C");
+    Ok(match facts.locale_provider {
+        LocaleProvider::Libc if version < 150_000 => String::new(),
+        LocaleProvider::Libc => " LOCALE_PROVIDER libc".to_owned(),
+        LocaleProvider::Icu => {
+            needs(if facts.icu_rules.is_some() { 160_000 } else { 150_000 })?;
+            let rules = facts.icu_rules.as_deref().map_or_else(String::new, |rules| {
+                format!(" ICU_RULES {}", literal(rules))
+            });
+            format!(" LOCALE_PROVIDER icu ICU_LOCALE {}{rules}", literal(locale))
+        }
+        LocaleProvider::Builtin => {
+            needs(170_000)?;
+            format!(" LOCALE_PROVIDER builtin BUILTIN_LOCALE {}", literal(locale))
+        }
+    })
+}
+
+/// True when a database has nothing of anybody's in it.
+///
+/// # Errors
+/// As [`things_in`].
+pub async fn is_empty(client: &Client) -> Result<bool, PostgresError> {
+    Ok(things_in(client, 1).await?.is_empty())
+}
+
+/// Names of some things in a database: relations, functions, types, schemas, large objects. What
+/// belongs to an extension is not counted, so one that needs a superuser can be made beforehand.
+///
+/// # Errors
+/// [`PostgresError`] when the server refuses or is lost.
+pub async fn things_in(client: &Client, most: u32) -> Result<Vec<String>, PostgresError> {
+    let own = |class: &str, object: &str| {
+        format!(
+            "NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = '{class}'::regclass
+                         AND d.objid = {object} AND d.deptype IN ('e', 'i'))
+             AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'"
+        )
+    };
+    let statement = format!(
+        "SELECT n.nspname || '.' || c.relname FROM pg_class c
+         JOIN pg_namespace n ON n.oid = c.relnamespace WHERE {}
+         UNION ALL
+         SELECT n.nspname || '.' || p.proname || '()' FROM pg_proc p
+         JOIN pg_namespace n ON n.oid = p.pronamespace WHERE {}
+         UNION ALL
+         SELECT n.nspname || '.' || t.typname FROM pg_type t
+         JOIN pg_namespace n ON n.oid = t.typnamespace
+         WHERE t.typtype IN ('d', 'e', 'r') AND {}
+         UNION ALL
+         SELECT 'schema ' || n.nspname FROM pg_namespace n
+         WHERE n.nspname <> 'public' AND {}
+         UNION ALL
+         SELECT 'large object ' || oid FROM pg_largeobject_metadata
+         LIMIT {most}",
+        own("pg_class", "c.oid"),
+        own("pg_proc", "p.oid"),
+        own("pg_type", "t.oid"),
+        own("pg_namespace", "n.oid"),
+    );
+    let doing = |e| PostgresError::sorted("looked into the database", e);
+    let rows = client.query(statement.as_str(), &[]).await.map_err(doing)?;
+    Ok(rows.iter().map(|row| row.get(0)).collect())
+}
+
+/// The name a database gets when another takes its place: `name_before_STAMP`, shortened to what
+/// PostgreSQL allows.
+pub fn name_before(name: &str, stamp: &str) -> String {
+    let end = format!("_before_{stamp}");
+    let mut room = NAME_BYTES.saturating_sub(end.len()).min(name.len());
+    while !name.is_char_boundary(room) {
+        room -= 1;
+    }
+    format!("{}{end}", &name[..room])
+}
+
+/// Gives a database another name, after its sessions are ended. As long as it takes, nobody new is
+/// let in.
+///
+/// # Errors
+/// [`PostgresError`] when we do not own it, when sessions stay that are not ours to end, or when
+/// the other name is taken. The database then has its name and takes sessions as before.
+pub async fn rename_database(
+    administration: &Connector,
+    name: &str,
+    to: &str,
+) -> Result<(), PostgresError> {
+    let client = administration.connect().await?;
+    let doing = |e| PostgresError::sorted(format!("renamed the database {name}"), e);
+    let (was, is) = (quoted(name), quoted(to));
+    let close = format!("ALTER DATABASE {was} ALLOW_CONNECTIONS false");
+    client.batch_execute(&close).await.map_err(doing)?;
+    let renamed = rename(&client, name, to).await;
+    let now = if renamed.is_ok() { is } else { was };
+    let open = format!("ALTER DATABASE {now} ALLOW_CONNECTIONS true");
+    client.batch_execute(&open).await.map_err(doing)?;
+    renamed
+}
+
+async fn rename(client: &Client, name: &str, to: &str) -> Result<(), PostgresError> {
+    let doing = |e| PostgresError::sorted(format!("renamed the database {name}"), e);
+    let statement = format!("ALTER DATABASE {} RENAME TO {}", quoted(name), quoted(to));
+    let mut tries = 1;
+    loop {
+        client
+            .execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1",
+                &[&name],
+            )
+            .await
+            .map_err(doing)?;
+        // The server itself waits some seconds for sessions to end before it refuses.
+        match client.batch_execute(&statement).await.map_err(doing) {
+            Err(refused) if refused.code() == Some(OBJECT_IN_USE) && tries < RENAME_TRIES => {
+                tries += 1;
+            }
+            outcome => return outcome,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

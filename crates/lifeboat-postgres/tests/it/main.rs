@@ -1,0 +1,4 @@
+//! Databases out and back, on real servers.
+
+mod round_trip;
+mod standing;

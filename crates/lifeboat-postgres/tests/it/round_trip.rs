@@ -1,0 +1,119 @@
+//! A database with everything that is hard, out and back, into the same and a newer version.
+
+use bytes::Bytes;
+use lifeboat_postgres::Client;
+use lifeboat_postgres::archive::{
+    DatabaseFacts, Segments, SequenceValue, TableShape, facts, sequences, tables,
+};
+use lifeboat_postgres::connect::Connector;
+use lifeboat_postgres::cut::Cut;
+use lifeboat_postgres::restore;
+use lifeboat_postgres::schema_text::{PgDump, SchemaText, SearchPlaces, schema_text};
+
+use crate::standing::{Standing, newer, one};
+
+/// What a plain owner can make that is hard to carry.
+const HARD: &str = include_str!("hard.sql");
+
+struct Kept {
+    facts: DatabaseFacts,
+    schema: SchemaText,
+    tables: Vec<(TableShape, Vec<Bytes>)>,
+    sequences: Vec<SequenceValue>,
+}
+
+async fn keep(connector: &Connector, places: &SearchPlaces) -> Kept {
+    let cut = Cut::open(connector).await.unwrap();
+    let shapes = tables(&cut).await.unwrap();
+    let facts = facts(&cut).await.unwrap();
+    let program = PgDump::find(facts.server_version, places).await.unwrap();
+    let schema = schema_text(&cut, &program).await.unwrap();
+    let lane = cut.lane().await.unwrap();
+    let mut kept = Vec::new();
+    for shape in shapes {
+        let mut segments = Segments::start(&lane, &shape).await.unwrap();
+        let mut copies = Vec::new();
+        while let Some(segment) = segments.next().await.unwrap() {
+            copies.push(Bytes::from(segment.copy));
+        }
+        kept.push((shape, copies));
+    }
+    let sequences = sequences(&connector.connect().await.unwrap()).await.unwrap();
+    Kept { facts, schema, tables: kept, sequences }
+}
+
+async fn bring(kept: &Kept, standing: &Standing, name: &str) -> Connector {
+    let administration = standing.connector("postgres");
+    restore::create_database(&administration, name, &kept.facts, None).await.unwrap();
+    let connector = administration.to_database(name);
+    let lane = restore::lane(&connector).await.unwrap();
+    assert!(restore::is_empty(&lane).await.unwrap());
+    let skipped = restore::run_schema(&lane, &kept.schema.before).await.unwrap();
+    assert_eq!(skipped, []);
+    assert!(!restore::is_empty(&lane).await.unwrap());
+    for (shape, copies) in &kept.tables {
+        for copy in copies {
+            restore::load_segment(&lane, shape, copy.clone()).await.unwrap();
+        }
+    }
+    restore::set_sequences(&lane, &kept.sequences).await.unwrap();
+    let skipped = restore::run_after(&connector, &kept.schema.after, 2).await.unwrap();
+    assert_eq!(skipped, []);
+    restore::analyze(&lane).await.unwrap();
+    connector
+}
+
+/// Everything in a database, as text that does not depend on where it is.
+async fn look(client: &Client, kept: &Kept) -> Vec<String> {
+    let mut seen = Vec::new();
+    for (shape, _) in &kept.tables {
+        let question = format!(
+            "SELECT coalesce(string_agg(t::text, E'\\n' ORDER BY t::text), '') FROM ONLY {} t",
+            shape.qualified()
+        );
+        let row = client.query_one(question.as_str(), &[]).await.unwrap();
+        seen.push(format!("{}:\n{}", shape.label(), row.get::<_, String>(0)));
+    }
+    let catalogue = "SELECT coalesce(string_agg(line, E'\\n' ORDER BY line), '') FROM (
+        SELECT pg_get_indexdef(indexrelid) AS line FROM pg_index i JOIN pg_class c ON c.oid = indexrelid
+        WHERE relnamespace::regnamespace::text IN ('public', 'deep', '\"Odd; name\"')
+        UNION ALL SELECT conname || ' ' || pg_get_constraintdef(oid) FROM pg_constraint
+        WHERE connamespace::regnamespace::text IN ('public', 'deep', '\"Odd; name\"') AND contype <> 'n'
+        UNION ALL SELECT pg_get_triggerdef(oid) FROM pg_trigger WHERE NOT tgisinternal
+        UNION ALL SELECT policyname || coalesce(qual, '') FROM pg_policies
+        UNION ALL SELECT obj_description(oid) FROM pg_class WHERE obj_description(oid) IS NOT NULL
+          AND relnamespace::regnamespace::text = 'public') all_of_it";
+    let row = client.query_one(catalogue, &[]).await.unwrap();
+    seen.push(row.get(0));
+    seen.extend(sequences(client).await.unwrap().iter().map(|s| format!("{s:?}")));
+    seen
+}
+
+async fn there_and_back(target: &Standing, name: &str) {
+    let source = one().fresh("hard");
+    let client = restore::lane(&source).await.unwrap();
+    client.batch_execute(HARD).await.unwrap();
+    let kept = keep(&source, &SearchPlaces::default()).await;
+    let labels: Vec<String> = kept.tables.iter().map(|(shape, _)| shape.label()).collect();
+    assert!(labels.contains(&"deep.days_2026".to_owned()), "{labels:?}");
+    assert!(!labels.contains(&"deep.days".to_owned()), "a partitioned table has no rows");
+    let before = look(&client, &kept).await;
+    let restored = bring(&kept, target, name).await;
+    let target = restore::lane(&restored).await.unwrap();
+    let after = look(&target, &kept).await;
+    assert!(before.len() > 20 && before.iter().any(|text| text.contains("'bee'::")), "{before:?}");
+    for (before, after) in before.iter().zip(&after) {
+        assert_eq!(before, after);
+    }
+    assert_eq!(before.len(), after.len());
+}
+
+#[tokio::test]
+async fn database_with_hard_types_comes_back_as_it_was() {
+    there_and_back(one(), "hard_back").await;
+}
+
+#[tokio::test]
+async fn database_with_hard_types_comes_back_in_a_newer_version() {
+    there_and_back(newer(), "hard_newer").await;
+}
