@@ -32,3 +32,5 @@ pub use self::error::SuiteError;
 //Xpub use self::example::{EXAMPLES, example};
 pub use self::installation::*;
 pub use self::read::{parse, read};
+pub use lifeboat_config::target::Surroundings;
+pub use lifeboat_config::{ReadOptions, read as read_synapse};

@@ -11,6 +11,7 @@ pub mod cache;
 pub mod known;
 pub mod ledger;
 pub mod run;
+pub mod subjects;
 
 pub mod backup;
 pub mod copy;
@@ -18,4 +19,5 @@ pub mod forget;
 pub mod key;
 pub mod list;
 pub mod prune;
+pub mod retention;
 pub mod verify;

@@ -1,9 +1,11 @@
 //! The command line: one file a command. Each reads its flags, asks the engine once, and turns the
 //! outcome into lines for people and a value for machines.
 
+pub(crate) mod backup;
 pub(crate) mod export;
 pub(crate) mod import;
 pub(crate) mod inspect;
+pub(crate) mod installation;
 pub(crate) mod keygen;
 pub(crate) mod manual;
 pub(crate) mod render;
@@ -57,6 +59,7 @@ pub(crate) enum Command {
     Unpack(unpack::UnpackFlags),
     Render(render::RenderFlags),
     Import(Box<import::ImportFlags>),
+    Backup(backup::BackupFlags),
     Completions(manual::CompletionsFlags),
     Man(manual::ManFlags),
 }

@@ -51,6 +51,9 @@ fn run(command: Command, screen: &Arc<Screen>) -> Result<Ended, Failure> {
                     Command::Import(flags) => {
                         Box::pin(commands::import::run(&session, *flags)).await
                     }
+                    Command::Backup(flags) => {
+                        Box::pin(commands::backup::run(&session, flags)).await
+                    }
                     Command::Inspect(flags) => {
                         Box::pin(commands::inspect::run(&session, flags)).await
                     }

@@ -27,6 +27,7 @@ const SERVER: &str = "lifeboat-server";
 const TRANSCRIPT: &str = "lifeboat-transcript";
 const RETELLING: &str = "lifeboat-retelling";
 const SUITE: &str = "lifeboat-suite";
+const VAULT: &str = "lifeboat-vault";
 const TESTING: &str = "lifeboat-testing";
 
 const PACKAGE_OUTSIDE: &[&str] =
@@ -67,10 +68,15 @@ const LAYERS: &[Layer] = &[
         below: &[PACKAGE, TRANSCRIPT, STORAGE, COMPONENTS, ENGINE],
         pure: None,
     },
+    Layer {
+        name: VAULT,
+        below: &[PACKAGE, RULES, STORAGE, POSTGRES, COMPONENTS, SUITE, ENGINE],
+        pure: None,
+    },
     Layer { name: SERVER, below: &[PACKAGE, RULES, ENGINE], pure: None },
     Layer {
         name: "lifeboat",
-        below: &[PACKAGE, RULES, STORAGE, COMPONENTS, SUITE, ENGINE, RETELLING, SERVER],
+        below: &[PACKAGE, RULES, STORAGE, COMPONENTS, SUITE, ENGINE, RETELLING, SERVER, VAULT],
         pure: None,
     },
     Layer { name: TESTING, below: &[], pure: None },
@@ -85,6 +91,7 @@ const OWNED: &[(&str, &[&str])] = &[
     ("indicatif", &["lifeboat"]),
     ("object_store", &[STORAGE]),
     ("reqwest", &[COMPONENTS]),
+    ("rusqlite", &[VAULT]),
     ("ruma", &[MATRIX]),
     ("tokio-postgres", &[POSTGRES, CONFIG, COMPONENTS]),
     ("tokio-postgres-rustls", &[POSTGRES]),

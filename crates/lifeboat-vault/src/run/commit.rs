@@ -41,12 +41,16 @@ pub async fn commit(
 ) -> Result<(Manifest, Option<String>), Failure> {
     let Writer { package, key, mut target, journal: ledger, volumes, parts, clear_files, .. } =
         writer;
+    let mut source = BTreeMap::new();
+    if let Some(key) = request.signing_keys.first() {
+        source.insert("signing_key".to_owned(), format!("{} {}", key.key_id(), key.public_base64()));
+    }
     let origin = Origin {
         server_id: request.server_name.clone(),
         export_date: cx.timestamp(),
         export_type: ExportType::Backup,
         generator: cx.generator.clone(),
-        source: BTreeMap::new(),
+        source,
     };
     let mut manifest = Manifest::begin(&package, origin, Selection::default());
     manifest.critical = vec![BACKUP.to_owned()];

@@ -147,7 +147,7 @@ fn units(
         listed.push(Database {
             name: ready.name.clone(),
             engine: "postgresql".to_owned(),
-            version: ready.facts.server_text.clone(),
+            version: version(&ready.facts.server_text),
             group: *group,
             tables: 0,
             rows: 0,
@@ -183,6 +183,11 @@ fn units(
     }
     first.extend(later);
     first
+}
+
+/// `PostgreSQL 15.18` without where and with what it was built.
+fn version(text: &str) -> String {
+    text.split_whitespace().take(2).collect::<Vec<_>>().join(" ")
 }
 
 fn online_copy(group: u32, (component, database): (&str, &str)) -> Group {

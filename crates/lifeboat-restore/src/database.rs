@@ -1,0 +1,325 @@
+//! Databases, made again: schema, rows, sequences, then indexes and constraints.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Mutex;
+
+use bytes::Bytes;
+use lifeboat_components::synapse::write::target::LAST_TABLE;
+use lifeboat_engine::context::{Context, Unit};
+use lifeboat_engine::failure::Failure;
+use lifeboat_engine::import::check::database_fault;
+use lifeboat_package::backup::{
+    Component, Content, DATABASES, DatabaseRecord, SEGMENTS, SegmentRecord, TABLES, TableRecord,
+};
+use lifeboat_postgres::archive::{DatabaseFacts, SequenceValue, TableShape};
+use lifeboat_postgres::connect::Connector;
+use lifeboat_postgres::restore::{
+    self, RestoreError, Skipped, create_database, name_before, rename_database, things_in,
+};
+use lifeboat_vault::backup::OpenBackup;
+
+use crate::files::{self, Placing};
+use crate::journal::StepDone;
+use crate::targets::TargetDatabase;
+
+/// Bytes of a schema's text.
+const TEXT_BYTES: usize = 256 << 20;
+/// Bytes of a stretch of rows that is held in memory.
+const SEGMENT_BYTES: usize = (1 << 30) + (16 << 20);
+/// Where one asks to make databases: there on every server.
+const MAINTENANCE: [&str; 2] = ["postgres", "template1"];
+
+/// A database of a backup with its records.
+pub struct Kept<'a> {
+    /// The backup.
+    pub open: &'a OpenBackup,
+    /// The component.
+    pub component: &'a Component,
+    /// The database.
+    pub record: DatabaseRecord,
+}
+
+impl<'a> Kept<'a> {
+    /// Finds a database of a component.
+    ///
+    /// # Errors
+    /// [`Failure`] when the backup is damaged or has no such database.
+    pub async fn find(
+        open: &'a OpenBackup,
+        component: &'a Component,
+        database: &str,
+    ) -> Result<Self, Failure> {
+        let records = open.records::<DatabaseRecord>(component, DATABASES).await?;
+        let record = records.into_iter().find(|record| record.database == database);
+        let record = record.ok_or_else(|| {
+            Failure::not_valid(
+                format!("the backup has no database {}/{database}", component.name),
+                "look for another backup",
+            )
+        })?;
+        Ok(Self { open, component, record })
+    }
+
+    /// Its tables.
+    ///
+    /// # Errors
+    /// [`Failure`] when the backup is damaged.
+    pub async fn tables(&self) -> Result<Vec<(TableRecord, TableShape)>, Failure> {
+        let records = self.open.records::<TableRecord>(self.component, TABLES).await?;
+        let own = records.into_iter().filter(|table| table.database == self.record.database);
+        own.map(|table| {
+            let shape = serde_json::from_value(table.shape.clone()).map_err(|e| {
+                let what = format!("the record of table {} is damaged", table.table);
+                Failure::not_valid(what, "look for another copy of the backup").because(e)
+            })?;
+            Ok((table, shape))
+        })
+        .collect()
+    }
+
+    /// Its sequences.
+    pub fn sequences(&self) -> Vec<SequenceValue> {
+        serde_json::from_value(self.record.sequences.clone()).unwrap_or_default()
+    }
+
+    async fn text(&self, content: Option<&Content>) -> Result<String, Failure> {
+        let Some(content) = content else { return Ok(String::new()) };
+        let bytes = self.open.whole(content, TEXT_BYTES).await?;
+        String::from_utf8(bytes).map_err(|e| {
+            Failure::not_valid("a schema in the backup is no text", "look for another copy")
+                .because(e)
+        })
+    }
+}
+
+/// How a database is put back.
+pub struct Loading<'a> {
+    /// Sessions that load in parallel.
+    pub lanes: usize,
+    /// Whether a database that is not empty is renamed; else it stops the step.
+    pub replace: bool,
+    /// What a renamed database is called at its end.
+    pub stamp: String,
+    /// How files are put back, for SQLite.
+    pub placing: &'a Placing<'a>,
+}
+
+/// Puts a database back.
+///
+/// # Errors
+/// [`Failure`] when the target is not empty, or something refuses. What broke off is begun again:
+/// the database then is cleared first, because it carries our mark.
+pub async fn put_back(
+    cx: &Context,
+    kept: &Kept<'_>,
+    (target, loading): (&TargetDatabase, &Loading<'_>),
+) -> Result<StepDone, Failure> {
+    match target {
+        TargetDatabase::Sqlite(path) => sqlite(kept, path, loading).await,
+        TargetDatabase::Postgres(connector) => postgres(cx, kept, connector, loading).await,
+    }
+}
+
+async fn sqlite(
+    kept: &Kept<'_>,
+    path: &std::path::Path,
+    loading: &Loading<'_>,
+) -> Result<StepDone, Failure> {
+    let Some(content) = &kept.record.file else {
+        return Err(Failure::not_valid(
+            format!("the backup has no file for database {}", kept.record.database),
+            "look for another backup",
+        ));
+    };
+    let bytes = files::whole_file(kept.open, (content, path), loading.placing).await?;
+    Ok(StepDone { lines: vec![format!("{bytes} bytes")], ..StepDone::default() })
+}
+
+async fn postgres(
+    cx: &Context,
+    kept: &Kept<'_>,
+    connector: &Connector,
+    loading: &Loading<'_>,
+) -> Result<StepDone, Failure> {
+    let facts: DatabaseFacts = serde_json::from_value(kept.record.facts.clone()).map_err(|e| {
+        Failure::not_valid("the record of a database is damaged", "look for another copy")
+            .because(e)
+    })?;
+    let mut done = StepDone::default();
+    make_empty(connector, &facts, loading, &mut done).await?;
+    let session = restore::lane(connector).await.map_err(database_fault)?;
+    let before = kept.text(kept.record.pre_data.as_ref()).await?;
+    tell(&mut done, restore::run_schema(&session, &before).await.map_err(restore_fault)?);
+    let tables = kept.tables().await?;
+    let rows = load(cx, kept, &tables, connector, loading.lanes).await?;
+    restore::set_sequences(&session, &kept.sequences()).await.map_err(database_fault)?;
+    let after = kept.text(kept.record.post_data.as_ref()).await?;
+    cx.stage("indexes and constraints", 0, Unit::Items);
+    let skipped = restore::run_after(connector, &after, loading.lanes).await;
+    tell(&mut done, skipped.map_err(restore_fault)?);
+    restore::analyze(&session).await.map_err(database_fault)?;
+    done.lines.push(format!("{} tables, {rows} rows", tables.len()));
+    Ok(done)
+}
+
+fn tell(done: &mut StepDone, skipped: Vec<Skipped>) {
+    for Skipped { statement, reason } in skipped {
+        done.gaps.push(format!("left out: {statement}: {reason}"));
+    }
+}
+
+/// An empty database: made, or found so, or made after what was there has another name.
+async fn make_empty(
+    connector: &Connector,
+    facts: &DatabaseFacts,
+    loading: &Loading<'_>,
+    done: &mut StepDone,
+) -> Result<(), Failure> {
+    let name = connector.database();
+    let Ok(session) = connector.connect().await else {
+        let administration = administration(connector).await?;
+        create_database(&administration, &name, facts, None).await.map_err(database_fault)?;
+        done.lines.push(format!("database {name} was made"));
+        return Ok(());
+    };
+    let found = things_in(&session, 5).await.map_err(database_fault)?;
+    if found.is_empty() {
+        return Ok(());
+    }
+    if !loading.replace {
+        return Err(Failure::failed(
+            format!("database {name} is not empty: {} …", found.join(", ")),
+            "name an empty one, or give --replace, which keeps this one under another name",
+        ));
+    }
+    drop(session);
+    let administration = administration(connector).await?;
+    let aside = name_before(&name, &loading.stamp);
+    rename_database(&administration, &name, &aside).await.map_err(database_fault)?;
+    create_database(&administration, &name, facts, None).await.map_err(database_fault)?;
+    done.lines.push(format!("the database that was there is {aside} now"));
+    Ok(())
+}
+
+async fn administration(connector: &Connector) -> Result<Connector, Failure> {
+    for name in MAINTENANCE {
+        let other = connector.to_database(name);
+        if other.connect().await.is_ok() {
+            return Ok(other);
+        }
+    }
+    Err(Failure::failed(
+        format!("there is no database {}, and none from which to make it", connector.database()),
+        "make it (ENCODING UTF8, LC_COLLATE C, LC_CTYPE C, TEMPLATE template0), owned by the role \
+         of the configuration, or see that PostgreSQL is up",
+    ))
+}
+
+/// One stretch of rows to load.
+struct Stretch {
+    table: usize,
+    content: Content,
+    rows: u64,
+}
+
+/// Loads all rows but those of the table that Synapse looks at first.
+async fn load(
+    cx: &Context,
+    kept: &Kept<'_>,
+    tables: &[(TableRecord, TableShape)],
+    connector: &Connector,
+    lanes: usize,
+) -> Result<u64, Failure> {
+    cx.stage("rows", tables.iter().map(|(table, _)| table.bytes).sum(), Unit::Bytes);
+    let is_held_back = |table: &TableShape| is_last(kept.component, table);
+    let queue = stretches(kept, tables, |table| !is_held_back(table)).await?;
+    let queue = Mutex::new(queue);
+    let work = (0..lanes.max(1)).map(|_| async {
+        let lane = restore::lane(connector).await.map_err(database_fault)?;
+        let next = || queue.lock().ok().and_then(|mut queue| queue.pop_front());
+        let mut rows = 0;
+        while let Some(stretch) = next() {
+            cx.go_on()?;
+            rows += load_stretch(cx, kept.open, (&lane, &tables[stretch.table].1), stretch).await?;
+        }
+        Ok::<u64, Failure>(rows)
+    });
+    let loaded = futures_util::future::try_join_all(work).await?;
+    let held: u64 = tables.iter().filter(|(_, s)| is_held_back(s)).map(|(t, _)| t.rows).sum();
+    Ok(loaded.iter().sum::<u64>() + held)
+}
+
+/// Loads the rows of the table without which Synapse does not start: when all else is right.
+///
+/// # Errors
+/// [`Failure`] when the backup is damaged or the database refuses.
+pub async fn load_last(
+    cx: &Context,
+    kept: &Kept<'_>,
+    lane: &lifeboat_postgres::Client,
+) -> Result<u64, Failure> {
+    let tables = kept.tables().await?;
+    let mut rows = 0;
+    for stretch in stretches(kept, &tables, |table| is_last(kept.component, table)).await? {
+        rows += load_stretch(cx, kept.open, (lane, &tables[stretch.table].1), stretch).await?;
+    }
+    Ok(rows)
+}
+
+fn is_last(component: &Component, table: &TableShape) -> bool {
+    component.kind == "synapse" && table.name == LAST_TABLE
+}
+
+async fn stretches(
+    kept: &Kept<'_>,
+    tables: &[(TableRecord, TableShape)],
+    wanted: impl Fn(&TableShape) -> bool,
+) -> Result<VecDeque<Stretch>, Failure> {
+    let place: BTreeMap<(&str, &str), usize> = tables
+        .iter()
+        .enumerate()
+        .map(|(at, (_, shape))| ((shape.schema.as_str(), shape.name.as_str()), at))
+        .collect();
+    let mut queue = VecDeque::new();
+    for entry in kept.open.record_entries(kept.component, SEGMENTS) {
+        for record in kept.open.package().records::<SegmentRecord>(&entry).await? {
+            if record.database != kept.record.database {
+                continue;
+            }
+            let Some(table) = place.get(&(record.schema.as_str(), record.table.as_str())) else {
+                return Err(Failure::not_valid(
+                    format!("the backup has rows of {}, which it does not list", record.table),
+                    "look for another copy of the backup",
+                ));
+            };
+            if wanted(&tables[*table].1) {
+                let (content, rows) = (record.content, record.rows);
+                queue.push_back(Stretch { table: *table, content, rows });
+            }
+        }
+    }
+    Ok(queue)
+}
+
+async fn load_stretch(
+    cx: &Context,
+    open: &OpenBackup,
+    (lane, shape): (&lifeboat_postgres::Client, &TableShape),
+    stretch: Stretch,
+) -> Result<u64, Failure> {
+    let bytes = open.whole(&stretch.content, SEGMENT_BYTES).await?;
+    cx.advance(bytes.len() as u64);
+    let rows = restore::load_segment(lane, shape, Bytes::from(bytes)).await;
+    let rows = rows.map_err(database_fault)?;
+    if rows != stretch.rows {
+        return Err(Failure::not_valid(
+            format!("{}: {rows} rows were taken, the backup says {}", shape.label(), stretch.rows),
+            "look for another copy of the backup",
+        ));
+    }
+    Ok(rows)
+}
+
+fn restore_fault(error: RestoreError) -> Failure {
+    Failure::failed("cannot make the schema again", "see the database's message").because(error)
+}

@@ -1,0 +1,101 @@
+//! What was done of a restore: the same command goes on after it.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use lifeboat_engine::failure::Failure;
+use serde::{Deserialize, Serialize};
+
+/// What came of a step.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StepDone {
+    /// What was done, in lines.
+    pub lines: Vec<String>,
+    /// What is missing or to be decided, in lines.
+    pub gaps: Vec<String>,
+    /// Seconds it took.
+    pub seconds: i64,
+}
+
+/// The journal of a restore.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub struct Journal {
+    /// The backup.
+    pub backup: String,
+    /// When it was begun: RFC 3339, UTC.
+    pub begun_at: String,
+    /// Steps that were done, by name.
+    pub done: BTreeMap<String, StepDone>,
+    #[serde(skip)]
+    path: PathBuf,
+}
+
+impl Journal {
+    /// Opens the journal of the restore of a backup, or begins one.
+    ///
+    /// # Errors
+    /// [`Failure`] when it cannot be read or written.
+    pub fn open(folder: &Path, backup: &str, now: String) -> Result<Self, Failure> {
+        let path = folder.join(format!("restore-{backup}.json"));
+        let cannot = |e: std::io::Error| {
+            Failure::failed(
+                format!("cannot use the journal {}", path.display()),
+                "name a folder we may write with `state:` in lifeboat.yaml",
+            )
+            .because(e)
+        };
+        match std::fs::read(&path) {
+            Ok(text) => {
+                let journal: Self = serde_json::from_slice(&text).map_err(|e| {
+                    let what = format!("the journal {} is damaged", path.display());
+                    Failure::failed(what, "remove it; every step is done again").because(e)
+                })?;
+                Ok(Self { path, ..journal })
+            }
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+                std::fs::create_dir_all(folder).map_err(cannot)?;
+                let journal =
+                    Self { backup: backup.to_owned(), begun_at: now, path, ..Self::default() };
+                journal.write()?;
+                Ok(journal)
+            }
+            Err(e) => Err(cannot(e)),
+        }
+    }
+
+    /// Notes that a step was done.
+    ///
+    /// # Errors
+    /// [`Failure`] when the journal cannot be written.
+    pub fn note(&mut self, step: &str, done: StepDone) -> Result<(), Failure> {
+        self.done.insert(step.to_owned(), done);
+        self.write()
+    }
+
+    /// Removes it: the restore is over.
+    ///
+    /// # Errors
+    /// [`Failure`] when it cannot be removed.
+    pub fn remove(self) -> Result<(), Failure> {
+        std::fs::remove_file(&self.path).map_err(|e| {
+            Failure::failed(format!("cannot remove {}", self.path.display()), "remove it by hand")
+                .because(e)
+        })
+    }
+
+    fn write(&self) -> Result<(), Failure> {
+        let cannot = |e: std::io::Error| {
+            Failure::failed(
+                format!("cannot write the journal {}", self.path.display()),
+                "free some space",
+            )
+            .because(e)
+        };
+        let folder = self.path.parent().unwrap_or(Path::new("."));
+        let text = serde_json::to_vec_pretty(self).unwrap_or_default();
+        let file = tempfile::NamedTempFile::new_in(folder).map_err(cannot)?;
+        std::fs::write(file.path(), text).map_err(cannot)?;
+        file.persist(&self.path).map_err(|e| cannot(e.error))?;
+        Ok(())
+    }
+}

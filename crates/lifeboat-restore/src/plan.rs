@@ -1,0 +1,166 @@
+//! The plan: which steps, in which order, and what each of them touches.
+
+use lifeboat_package::backup::Component;
+use serde::{Deserialize, Serialize};
+
+/// What a step does.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "step")]
+pub enum What {
+    /// Stops the components and sees that nothing answers.
+    Fence,
+    /// Puts configuration and secrets back.
+    Configuration {
+        /// Whose.
+        component: String,
+    },
+    /// Looks whether every secret is there without which the rest is useless.
+    Secrets,
+    /// Makes a database again.
+    Database {
+        /// Whose.
+        component: String,
+        /// The component's name for it.
+        database: String,
+    },
+    /// Applies the rules that keep people's messages.
+    Rules {
+        /// To which component.
+        component: String,
+    },
+    /// Puts the other files back.
+    Files {
+        /// Whose.
+        component: String,
+    },
+    /// Compares accounts and sessions of MAS with users and devices of Synapse.
+    Compare,
+    /// Checks what was put back, before anything is started.
+    Check,
+    /// Starts a component.
+    Start {
+        /// Which.
+        component: String,
+    },
+    /// Checks what runs, before clients are let in.
+    Gate,
+}
+
+/// A step of the plan.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Step {
+    /// Its number, from 1.
+    pub number: u32,
+    /// A short name: for `--only` and `--from-step`.
+    pub name: String,
+    /// What it does.
+    #[serde(flatten)]
+    pub what: What,
+}
+
+/// The order of kinds: what others need comes first.
+pub fn rank(kind: &str) -> u32 {
+    match kind.split('-').next().unwrap_or(kind) {
+        "lifeboat" => 0,
+        "synapse" => 1,
+        "mas" => 2,
+        "bridge" | "irc" | "xmpp" | "telegram" | "whatsapp" | "sip" | "hookshot" => 4,
+        "sydent" => 5,
+        "integrator" => 6,
+        "sliding_sync" => 7,
+        "adminbot" | "auditbot" => 8,
+        _ => 9,
+    }
+}
+
+/// The steps that put these components back.
+pub fn steps(components: &[&Component]) -> Vec<Step> {
+    let mut components = components.to_vec();
+    components.sort_by_key(|component| (rank(&component.kind), component.name.clone()));
+    let name = |component: &&Component| component.name.clone();
+    let is_core = |component: &&&Component| matches!(component.kind.as_str(), "synapse" | "mas");
+    let mut steps = vec![What::Fence];
+    steps.extend(components.iter().map(|c| What::Configuration { component: name(c) }));
+    steps.push(What::Secrets);
+    for component in &components {
+        let databases = component.databases.iter();
+        steps.extend(databases.map(|database| What::Database {
+            component: name(component),
+            database: database.name.clone(),
+        }));
+        if is_core(&component) {
+            steps.push(What::Rules { component: name(component) });
+        }
+    }
+    steps.extend(components.iter().map(|c| What::Files { component: name(c) }));
+    if components.iter().filter(is_core).count() > 1 {
+        steps.push(What::Compare);
+    }
+    steps.push(What::Check);
+    // MAS before Synapse, which asks it for every token; everything else after both.
+    let mut starting = components.clone();
+    starting.sort_by_key(|c| (if c.kind == "mas" { 0 } else { rank(&c.kind) }, c.name.clone()));
+    let core: Vec<What> = starting
+        .iter()
+        .filter(is_core)
+        .map(|c| What::Start { component: name(c) })
+        .collect();
+    if !core.is_empty() {
+        steps.extend(core);
+        steps.push(What::Gate);
+    }
+    let others = starting.iter().filter(|c| !is_core(c) && c.kind != "lifeboat");
+    steps.extend(others.map(|c| What::Start { component: name(c) }));
+    let numbered = steps.into_iter().zip(1..);
+    numbered.map(|(what, number)| Step { number, name: what.name(), what }).collect()
+}
+
+impl What {
+    /// A short name.
+    pub fn name(&self) -> String {
+        match self {
+            Self::Fence => "fence".to_owned(),
+            Self::Configuration { component } => format!("configuration/{component}"),
+            Self::Secrets => "secrets".to_owned(),
+            Self::Database { component, database } => format!("database/{component}/{database}"),
+            Self::Rules { component } => format!("rules/{component}"),
+            Self::Files { component } => format!("files/{component}"),
+            Self::Compare => "compare".to_owned(),
+            Self::Check => "check".to_owned(),
+            Self::Start { component } => format!("start/{component}"),
+            Self::Gate => "gate".to_owned(),
+        }
+    }
+
+    /// What it does, in words.
+    pub fn words(&self) -> String {
+        match self {
+            Self::Fence => "stop everything, and see that nothing answers".to_owned(),
+            Self::Configuration { component } => {
+                format!("put configuration and secrets of {component} back")
+            }
+            Self::Secrets => "see that no secret is missing".to_owned(),
+            Self::Database { component, database } => {
+                format!("make database {database} of {component} again")
+            }
+            Self::Rules { component } => format!("make the database of {component} safe to start"),
+            Self::Files { component } => format!("put the files of {component} back"),
+            Self::Compare => "compare the accounts of MAS with the users of Synapse".to_owned(),
+            Self::Check => "check what was put back".to_owned(),
+            Self::Start { component } => format!("start {component}"),
+            Self::Gate => "check what runs; then open it to clients".to_owned(),
+        }
+    }
+
+    /// The component it is about, if it is about one.
+    pub fn component(&self) -> Option<&str> {
+        match self {
+            Self::Configuration { component }
+            | Self::Database { component, .. }
+            | Self::Rules { component }
+            | Self::Files { component }
+            | Self::Start { component } => Some(component),
+            Self::Fence | Self::Secrets | Self::Compare | Self::Check | Self::Gate => None,
+        }
+    }
+}

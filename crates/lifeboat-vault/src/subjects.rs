@@ -1,0 +1,145 @@
+//! From an installation to what a backup reads.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+use lifeboat_components::matrix::SigningKey;
+use lifeboat_engine::failure::Failure;
+use lifeboat_suite::{At, Component, Installation, Kind, Surroundings};
+
+use crate::run::tree::Tree;
+use crate::run::{DatabaseAt, Subject, SubjectDatabase, Sync};
+
+/// The name of the component that is the installation's own file.
+pub const OWN: &str = "lifeboat";
+
+/// The components of an installation, or those of them that are named.
+///
+/// # Errors
+/// [`Failure`] when a name is none, or a database's address cannot be used.
+pub fn subjects(
+    installation: &Installation,
+    only: &[String],
+    around: &Surroundings,
+) -> Result<Vec<Subject>, Failure> {
+    for name in only {
+        if installation.component(name).is_none() {
+            let known: Vec<&str> =
+                installation.components.iter().map(|c| c.name.as_str()).collect();
+            return Err(Failure::usage(
+                format!("there is no component {name}"),
+                format!("there are: {}", known.join(", ")),
+            ));
+        }
+    }
+    let is_wanted = |component: &&Component| only.is_empty() || only.contains(&component.name);
+    let wanted: Vec<&Component> = installation.components.iter().filter(is_wanted).collect();
+    let databases = |kind| {
+        let of_kind = wanted.iter().filter(move |component| component.kind == kind);
+        of_kind.map(|component| component.databases.len()).sum::<usize>()
+    };
+    // One database alone needs no other to be cut with.
+    let in_sync = databases(Kind::Synapse) + databases(Kind::Mas) > 1;
+    let subjects = wanted.iter().map(|component| subject(component, in_sync, around));
+    let mut subjects = subjects.collect::<Result<Vec<_>, _>>()?;
+    subjects.push(own(installation));
+    Ok(subjects)
+}
+
+/// What says what the installation is: without it nobody knows where things belong.
+fn own(installation: &Installation) -> Subject {
+    let root = installation.path.clone();
+    Subject {
+        name: OWN.to_owned(),
+        kind: OWN.to_owned(),
+        databases: Vec::new(),
+        trees: vec![Tree { role: "config".to_owned(), root, without: Vec::new() }],
+    }
+}
+
+fn subject(
+    component: &Component,
+    in_sync: bool,
+    around: &Surroundings,
+) -> Result<Subject, Failure> {
+    let sync = match component.kind {
+        Kind::Synapse if in_sync => Sync::Together,
+        Kind::Mas if in_sync => Sync::Guarded,
+        _ => Sync::Alone,
+    };
+    let mut databases = Vec::new();
+    for database in &component.databases {
+        let at = match &database.at {
+            At::Sqlite(path) => DatabaseAt::Sqlite(path.clone()),
+            At::Postgres(target) => {
+                let mut target = (**target).clone();
+                target.find_password(around);
+                let connector = target.connector().map_err(|e| {
+                    Failure::failed(
+                        format!("cannot use the database of {}", component.name),
+                        "correct its address in the component's configuration",
+                    )
+                    .because(e)
+                })?;
+                DatabaseAt::Postgres(Box::new(connector))
+            }
+        };
+        databases.push(SubjectDatabase { name: database.name.clone(), at, sync });
+    }
+    Ok(Subject {
+        name: component.name.clone(),
+        kind: component.kind.label().to_owned(),
+        databases,
+        trees: trees(component),
+    })
+}
+
+/// The trees of a component, none inside another of them.
+fn trees(component: &Component) -> Vec<Tree> {
+    let listed = component.files.iter().map(|tree| (tree.role.word(), tree.path.clone()));
+    let secrets = component.secrets.iter().map(|secret| ("secrets", secret.path.clone()));
+    let media = component.media.iter().filter(|media| media.local_storage);
+    let media = media.map(|media| ("media", media.store_path.clone()));
+    let sqlite: Vec<PathBuf> = component
+        .databases
+        .iter()
+        .filter_map(|database| match &database.at {
+            At::Sqlite(path) => Some(path.clone()),
+            At::Postgres(_) => None,
+        })
+        .flat_map(|path| ["", "-wal", "-shm", "-journal"].map(|end| with_end(&path, end)))
+        .collect();
+    let all: Vec<(&str, PathBuf)> = listed.chain(media).chain(secrets).collect();
+    let roots: BTreeSet<PathBuf> = all.iter().map(|(_, path)| path.clone()).collect();
+    let mut taken = BTreeSet::new();
+    let mut trees = Vec::new();
+    for (role, root) in all {
+        let is_inside = roots.iter().any(|other| *other != root && root.starts_with(other));
+        let is_media = role == "media";
+        if (is_inside && !is_media) || !taken.insert(root.clone()) {
+            continue;
+        }
+        let mut without = sqlite.clone();
+        // Media inside another tree are taken as media.
+        without.extend(component.media.iter().map(|m| m.store_path.clone()).filter(|_| !is_media));
+        trees.push(Tree { role: role.to_owned(), root, without });
+    }
+    trees
+}
+
+fn with_end(path: &std::path::Path, end: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(end);
+    PathBuf::from(name)
+}
+
+/// The signing keys of the installation's Synapse; none when they cannot be read.
+pub fn signing_keys(installation: &Installation) -> Vec<SigningKey> {
+    let synapse = installation.of_kind(Kind::Synapse).next();
+    let keys = synapse.and_then(|component| {
+        let options = lifeboat_suite::ReadOptions { workdir: component.workdir.clone() };
+        let config = lifeboat_suite::read_synapse(&component.config, &options).ok()?;
+        config.signing_keys().ok()
+    });
+    keys.unwrap_or_default()
+}

@@ -1,0 +1,87 @@
+//! `lifeboat backup`: whole components, into the vault.
+
+mod keep;
+mod look;
+mod take;
+
+use lifeboat_engine::failure::Failure;
+use lifeboat_storage::Access;
+use lifeboat_suite::Installation;
+use lifeboat_vault::place::{Survey, Vault};
+
+use super::installation::InstallationFlags;
+use super::{Ended, Session};
+
+/// Back up whole components into the vault, and look after what is in it
+///
+/// Backups hold whole databases and file trees, sealed for the recipients in lifeboat.yaml; the
+/// machine that makes them cannot read them back.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  lifeboat backup run -c lifeboat.yaml
+  lifeboat backup list -c lifeboat.yaml
+  lifeboat backup verify -c lifeboat.yaml -i identity.txt
+  lifeboat backup forget -c lifeboat.yaml --dry-run
+  lifeboat backup prune -c lifeboat.yaml")]
+pub(crate) struct BackupFlags {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Verb {
+    Run(take::RunFlags),
+    List(look::ListFlags),
+    Show(look::ShowFlags),
+    Verify(look::VerifyFlags),
+    Forget(keep::ForgetFlags),
+    Pin(keep::PinFlags),
+    Unpin(keep::UnpinFlags),
+    Prune(keep::PruneFlags),
+    Key(keep::KeyFlags),
+    Copy(keep::CopyFlags),
+}
+
+pub(crate) async fn run(session: &Session, flags: BackupFlags) -> Result<Ended, Failure> {
+    match flags.verb {
+        Verb::Run(flags) => take::run(session, flags).await,
+        Verb::List(flags) => look::list(session, flags).await,
+        Verb::Show(flags) => look::show(session, flags).await,
+        Verb::Verify(flags) => look::verify(session, flags).await,
+        Verb::Forget(flags) => keep::forget(session, flags).await,
+        Verb::Pin(flags) => keep::pin(session, flags).await,
+        Verb::Unpin(flags) => keep::unpin(session, flags).await,
+        Verb::Prune(flags) => keep::prune(session, flags).await,
+        Verb::Key(flags) => keep::key(session, flags).await,
+        Verb::Copy(flags) => keep::copy(session, flags).await,
+    }
+}
+
+/// Which vault: the installation's, or one that is named.
+#[derive(Debug, clap::Args)]
+struct VaultFlags {
+    #[command(flatten)]
+    installation: InstallationFlags,
+    /// The vault instead of the installation's: on the worst day nothing else is left
+    #[arg(long, value_name = "VAULT")]
+    vault: Option<String>,
+}
+
+impl VaultFlags {
+    /// Opens the vault and looks at what is in it.
+    async fn open(&self, session: &Session) -> Result<(Vault, Survey), Failure> {
+        let location = match &self.vault {
+            Some(location) => location.clone(),
+            None => self.installation.read(session)?.vault,
+        };
+        let access = Access::new(session.environment.iter().cloned());
+        let vault = Vault::open(&location, &access, None).await?;
+        let survey = vault.survey().await?;
+        Ok((vault, survey))
+    }
+
+    fn installation(&self, session: &Session) -> Result<Installation, Failure> {
+        self.installation.read(session)
+    }
+}

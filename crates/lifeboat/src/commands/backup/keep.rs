@@ -1,0 +1,199 @@
+//! `lifeboat backup forget`, `pin`, `prune`, `key`, `copy`.
+
+use lifeboat_engine::failure::Failure;
+use lifeboat_engine::keyring::Recipients;
+use lifeboat_storage::Access;
+use lifeboat_vault::place::Vault;
+use lifeboat_vault::retention::{self, Choice};
+use lifeboat_vault::{copy as copying, forget as forgetting, key as keys, prune as pruning};
+
+use super::VaultFlags;
+use crate::commands::{Ended, Exit, Session, story};
+use crate::secrets::IdentityFlags;
+use crate::size;
+
+/// Let backups go that retention does not keep; nothing is deleted before a prune
+///
+/// The newest backup that was verified is never let go, nor one dated in the future.
+#[derive(Debug, clap::Args)]
+pub(super) struct ForgetFlags {
+    #[command(flatten)]
+    vault: VaultFlags,
+    /// Say what would be done, and do nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// Let this backup go, whatever retention says; may be repeated
+    #[arg(value_name = "BACKUP")]
+    backup: Vec<String>,
+}
+
+/// Keep a backup until it is unpinned
+#[derive(Debug, clap::Args)]
+pub(super) struct PinFlags {
+    #[command(flatten)]
+    vault: VaultFlags,
+    /// `latest`, or the beginning of an id
+    backup: String,
+    /// Why
+    #[arg(long, default_value = "")]
+    reason: String,
+}
+
+/// Leave a pinned backup to retention again
+#[derive(Debug, clap::Args)]
+pub(super) struct UnpinFlags {
+    #[command(flatten)]
+    vault: VaultFlags,
+    /// `latest`, or the beginning of an id
+    backup: String,
+}
+
+/// Delete what no kept backup needs: a first call lists it, a later one deletes it
+#[derive(Debug, clap::Args)]
+pub(super) struct PruneFlags {
+    #[command(flatten)]
+    vault: VaultFlags,
+    /// Say what would be done, and do nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// Days after which a run without an end counts as cut short for good
+    #[arg(long, value_name = "DAYS", default_value_t = 7)]
+    abandoned_after: u32,
+}
+
+/// Seal the backups that are there for the recipients that lifeboat.yaml names now
+///
+/// Add or remove recipients in lifeboat.yaml, then run this with an identity that opens the
+/// backups: only envelopes are rewritten. Who had opened a backup before may have kept its key.
+#[derive(Debug, clap::Args)]
+pub(super) struct KeyFlags {
+    #[command(flatten)]
+    vault: VaultFlags,
+    #[command(flatten)]
+    identities: IdentityFlags,
+    /// Show the recipients of lifeboat.yaml, and do nothing
+    #[arg(long)]
+    list: bool,
+}
+
+/// Copy the kept backups into a second vault, byte for byte, without a key
+#[derive(Debug, clap::Args)]
+pub(super) struct CopyFlags {
+    #[command(flatten)]
+    vault: VaultFlags,
+    /// The second vault: a folder or bucket
+    #[arg(long, value_name = "VAULT")]
+    to: String,
+}
+
+pub(super) async fn forget(session: &Session, flags: ForgetFlags) -> Result<Ended, Failure> {
+    let (cx, installation) = (&session.context, flags.vault.installation(session)?);
+    let (vault, survey) = flags.vault.open(session).await?;
+    let mut named = Vec::new();
+    for name in &flags.backup {
+        named.push(survey.find(name)?.folder.id());
+    }
+    let rules = (&installation.retention, &installation.schedule.time_zone);
+    let choices = retention::choose(cx, (&vault, &survey), rules, &named).await?;
+    if !flags.dry_run {
+        for choice in choices.iter().filter(|choice| !choice.keep) {
+            let id = lifeboat_package::id::PackageId::parse(&choice.backup);
+            let id = id.map_err(|e| Failure::failed("no id", "").because(e))?;
+            forgetting::forget(cx, &vault, (&id, &choice.reason)).await?;
+        }
+    }
+    let mut lines: Vec<String> = choices.iter().map(choice_line).collect();
+    let gone = choices.iter().filter(|choice| !choice.keep).count();
+    let gone = size::count(gone as u64, "backup is", "backups are");
+    lines.push(match flags.dry_run {
+        true => format!("{gone} to go; nothing was done"),
+        false => format!("{gone} let go; lifeboat backup prune deletes what nobody needs"),
+    });
+    Ok(Ended::new("backup forget", &choices, lines, Exit::Done))
+}
+
+fn choice_line(choice: &Choice) -> String {
+    let id = choice.backup.get(..12).unwrap_or(&choice.backup);
+    let word = if choice.keep { "keep" } else { "forget" };
+    format!("{word:<7} {id}  {}  {}", choice.begun_at, choice.reason)
+}
+
+pub(super) async fn pin(session: &Session, flags: PinFlags) -> Result<Ended, Failure> {
+    let (vault, survey) = flags.vault.open(session).await?;
+    let id = survey.find(&flags.backup)?.folder.id();
+    forgetting::pin(&session.context, &vault, (&id, &flags.reason)).await?;
+    Ok(marked("backup pin", &id.to_string(), "is pinned"))
+}
+
+pub(super) async fn unpin(session: &Session, flags: UnpinFlags) -> Result<Ended, Failure> {
+    let (vault, survey) = flags.vault.open(session).await?;
+    let id = survey.find(&flags.backup)?.folder.id();
+    forgetting::unpin(&vault, &id).await?;
+    Ok(marked("backup unpin", &id.to_string(), "is left to retention"))
+}
+
+fn marked(command: &'static str, id: &str, word: &str) -> Ended {
+    let outcome = serde_json::json!({ "backup": id });
+    Ended::new(command, &outcome, vec![story::line("backup", &format!("{id} {word}"))], Exit::Done)
+}
+
+pub(super) async fn prune(session: &Session, flags: PruneFlags) -> Result<Ended, Failure> {
+    let (vault, _) = flags.vault.open(session).await?;
+    let seconds = i64::from(flags.abandoned_after) * 24 * 3600;
+    let outcome = pruning::prune(&session.context, &vault, (seconds, flags.dry_run)).await?;
+    let word = if flags.dry_run { "would go" } else { "deleted" };
+    let (files, listed) = (
+        size::count(outcome.deleted_files, "file", "files"),
+        size::count(outcome.listed_volumes, "volume", "volumes"),
+    );
+    let mut lines = vec![
+        story::line(word, &format!("{files}, {}", size::bytes(outcome.deleted_bytes))),
+        story::line(
+            "listed",
+            &format!("{listed}, {}, for the next prune", size::bytes(outcome.listed_bytes)),
+        ),
+    ];
+    for folder in &outcome.waiting_for {
+        lines.push(story::line("waits", &format!("for the unfinished run {folder}")));
+    }
+    Ok(Ended::new("backup prune", &outcome, lines, Exit::Done))
+}
+
+pub(super) async fn key(session: &Session, flags: KeyFlags) -> Result<Ended, Failure> {
+    let installation = flags.vault.installation(session)?;
+    let recipients = Recipients::parse(&installation.recipients)?;
+    if flags.list {
+        let names = recipients.names();
+        let lines = names.iter().map(|name| story::line("recipient", name)).collect();
+        return Ok(Ended::new("backup key", &names, lines, Exit::Done));
+    }
+    let identities = flags.identities.demand()?;
+    let (vault, survey) = flags.vault.open(session).await?;
+    let keys = (&identities, &recipients);
+    let outcome = keys::rewrap(&session.context, &vault, &survey, keys).await?;
+    let rewritten = size::count(outcome.rewritten, "envelope", "envelopes");
+    let mut lines = vec![story::line("rewritten", &rewritten)];
+    lines.extend(outcome.recipients.iter().map(|name| story::line("recipient", name)));
+    Ok(Ended::new("backup key", &outcome, lines, Exit::Done))
+}
+
+pub(super) async fn copy(session: &Session, flags: CopyFlags) -> Result<Ended, Failure> {
+    let (vault, survey) = flags.vault.open(session).await?;
+    let access = Access::new(session.environment.iter().cloned());
+    let to = Vault::open(&flags.to, &access, Some(&session.context)).await?;
+    let copying = copying::copy(&session.context, (&vault, &survey), &to);
+    let outcome = session.until_stopped(Box::pin(copying)).await?;
+    let lines = vec![
+        story::line("backups", &outcome.backups.to_string()),
+        story::line(
+            "copied",
+            &format!(
+                "{}, {}; {} were there",
+                size::count(outcome.copied_files, "file", "files"),
+                size::bytes(outcome.copied_bytes),
+                outcome.equal_files
+            ),
+        ),
+    ];
+    Ok(Ended::new("backup copy", &outcome, lines, Exit::Done))
+}

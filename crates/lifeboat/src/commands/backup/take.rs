@@ -1,0 +1,133 @@
+//! `lifeboat backup run`.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use lifeboat_engine::failure::Failure;
+use lifeboat_engine::keyring::Recipients;
+use lifeboat_package::backup::{Component, Group};
+use lifeboat_package::limits::VOLUME_TARGET_BYTES;
+use lifeboat_vault::run::{BackupOutcome, BackupRequest, run as back_up};
+use lifeboat_vault::subjects::{signing_keys, subjects};
+
+use crate::commands::installation::{InstallationFlags, around};
+use crate::commands::{Ended, Exit, Session, story};
+use crate::size;
+
+/// Back up all components, or some, into the vault
+///
+/// What the vault has already is borrowed, not stored again. The same command again goes on after a
+/// crash.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  lifeboat backup run -c lifeboat.yaml
+  lifeboat backup run --component synapse --component mas")]
+pub(super) struct RunFlags {
+    #[command(flatten)]
+    installation: InstallationFlags,
+    /// Only this component; may be repeated
+    #[arg(long, value_name = "NAME")]
+    component: Vec<String>,
+    /// What is read in parallel
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = lanes)]
+    lanes: usize,
+    /// Compress less and faster
+    #[arg(long)]
+    fast: bool,
+    /// Seconds in which Synapse and MAS must be cut at one instant
+    #[arg(long, value_name = "SECONDS", default_value_t = 60)]
+    cut_budget: u64,
+    /// Go on when they could not be, and say so in the backup
+    #[arg(long)]
+    allow_skew: bool,
+    /// Bytes at which the next volume is begun, such as 256MB
+    #[arg(long, value_name = "SIZE", value_parser = size::parse)]
+    volume_size: Option<u64>,
+    /// Folder with a pg_dump that fits the database server
+    #[arg(long, value_name = "DIR")]
+    pg_bin: Option<PathBuf>,
+}
+
+fn lanes(text: &str) -> Result<usize, String> {
+    let lanes = text.parse().ok().filter(|lanes| (1..=64).contains(lanes));
+    lanes.ok_or_else(|| "give a number from 1 to 64".to_owned())
+}
+
+pub(super) async fn run(session: &Session, flags: RunFlags) -> Result<Ended, Failure> {
+    let installation = flags.installation.read(session)?;
+    let request = BackupRequest {
+        vault: installation.vault.clone(),
+        recipients: Recipients::parse(&installation.recipients)?,
+        state: installation.state.clone(),
+        server_name: installation.server_name.clone(),
+        signing_keys: signing_keys(&installation),
+        components: subjects(&installation, &flags.component, &around(session))?,
+        environment: session.environment.clone(),
+        client_folder: flags.pg_bin,
+        lanes: flags.lanes,
+        level: if flags.fast { 1 } else { 3 },
+        volume_bytes: flags.volume_size.unwrap_or(VOLUME_TARGET_BYTES),
+        budget: Duration::from_secs(flags.cut_budget),
+        allow_skew: flags.allow_skew,
+    };
+    let outcome = Box::pin(back_up(&session.context, request)).await?;
+    let exit = Exit::with_gaps(outcome.gaps.total);
+    Ok(Ended::new("backup run", &outcome, lines(&outcome), exit))
+}
+
+fn lines(outcome: &BackupOutcome) -> Vec<String> {
+    let stored = format!(
+        "{} in {}, {} borrowed",
+        size::bytes(outcome.stored_bytes),
+        size::count(outcome.volumes, "volume", "volumes"),
+        outcome.volumes_borrowed,
+    );
+    let mut lines = vec![
+        story::line("backup", &outcome.backup),
+        story::line("vault", &outcome.vault),
+        story::line("server", &outcome.server_name),
+        story::line("stored", &stored),
+    ];
+    lines.extend(outcome.components.iter().map(component));
+    lines.extend(outcome.groups.iter().filter(|group| group.members.len() > 1).map(group));
+    let signed = outcome.signed_by.as_deref().unwrap_or("nobody");
+    lines.push(story::line("signed", signed));
+    lines.extend(story::gaps(&outcome.gaps));
+    lines.push(story::line("time", &format!("{} s", outcome.seconds)));
+    lines
+}
+
+/// One component in a line.
+pub(super) fn component(component: &Component) -> String {
+    let mut parts = Vec::new();
+    for database in &component.databases {
+        let rows = size::count(database.rows, "row", "rows");
+        parts.push(match database.engine.as_str() {
+            "sqlite" => format!("{} (SQLite, {})", database.name, size::bytes(database.bytes)),
+            _ => format!("{} ({rows}, {})", database.name, size::bytes(database.bytes)),
+        });
+    }
+    if component.files > 0 {
+        let files = size::count(component.files, "file", "files");
+        parts.push(format!("{files} ({})", size::bytes(component.file_bytes)));
+    }
+    if parts.is_empty() {
+        parts.push("nothing".to_owned());
+    }
+    story::line(&component.name, &parts.join(", "))
+}
+
+/// One group in a line.
+pub(super) fn group(group: &Group) -> String {
+    let members: Vec<String> =
+        group.members.iter().map(|m| format!("{}/{}", m.component, m.database)).collect();
+    let how = format!(
+        "{} by {}, window {} µs, {}",
+        members.join(" + "),
+        group.method,
+        group.window_micros,
+        size::count(group.tries, "try", "tries"),
+    );
+    story::line("cut", &how)
+}
