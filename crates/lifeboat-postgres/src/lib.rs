@@ -121,10 +121,9 @@ impl PostgresError {
             Self::Connect { source, .. } | Self::Lost { source, .. } => {
                 source.code().map(tokio_postgres::error::SqlState::code)
             }
-            Self::Tls { .. }
-            | Self::Malformed { .. }
-            | Self::Moved { .. }
-            | Self::Busy { .. } => None,
+            Self::Tls { .. } | Self::Malformed { .. } | Self::Moved { .. } | Self::Busy { .. } => {
+                None
+            }
         }
     }
 }
