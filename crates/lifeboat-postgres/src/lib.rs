@@ -9,6 +9,7 @@ pub mod connect;
 pub mod copy_in;
 pub mod copy_out;
 pub mod cut;
+pub mod group;
 pub mod members;
 pub mod record;
 pub mod restore;

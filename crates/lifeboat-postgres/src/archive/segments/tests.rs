@@ -42,7 +42,7 @@ fn segments_are_whole_files_that_hold_every_row_once_and_in_order() {
         assert!(segment.copy.ends_with(&TRAILER));
         joined.extend_from_slice(&segment.copy[HEADER_BYTES..segment.copy.len() - 2]);
     }
-    assert_eq!(segments.iter().map(|s| s.rows).sum::<u64>(), 40_000);
+    assert_eq!(segments.iter().map(|s| s.rows).sum::<u64>(), 20_000);
     assert!(joined == rows.concat());
 }
 
