@@ -13,7 +13,8 @@ use rustls::{
     SignatureScheme,
 };
 use tokio_postgres::config::Host;
-use tokio_postgres::{Client, Config};
+use tokio_postgres::Client;
+pub use tokio_postgres::Config;
 use tokio_postgres_rustls::MakeRustlsConnect;
 use zeroize::{Zeroize, Zeroizing};
 

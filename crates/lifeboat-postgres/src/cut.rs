@@ -61,18 +61,17 @@ impl Cut {
     /// # Errors
     /// [`PostgresError`] when the server cannot be reached or refuses.
     pub async fn open(connector: &Connector) -> Result<Self, PostgresError> {
-        let anchor = Self::session(connector).await?;
+        let anchor = connector.connect().await?;
+        Self::settle(&anchor).await?;
         let doing = |e| PostgresError::sorted("opened a snapshot", e);
         anchor.batch_execute(BEGIN).await.map_err(doing)?;
         Self::export(anchor, connector).await
     }
 
-    /// A session that can become the anchor of a cut: [`BEGIN`], then [`Self::export`].
-    pub(crate) async fn session(connector: &Connector) -> Result<Client, PostgresError> {
-        let client = connector.connect().await?;
+    /// Prepares a session to become the anchor of a cut: then [`BEGIN`] and [`Self::export`].
+    pub(crate) async fn settle(client: &Client) -> Result<(), PostgresError> {
         let doing = |e| PostgresError::sorted("prepared a session", e);
-        client.batch_execute(SESSION).await.map_err(doing)?;
-        Ok(client)
+        client.batch_execute(SESSION).await.map_err(doing)
     }
 
     /// Makes a cut of the snapshot that a session's transaction has.

@@ -26,8 +26,7 @@ impl<'a> Anchor<'a> {
         if is_pooled(&client, &member.connector).await.map_err(&at)? {
             return Err(GroupError::Pooler { member: member.name.clone() });
         }
-        drop(client);
-        let client = Cut::session(&member.connector).await.map_err(&at)?;
+        Cut::settle(&client).await.map_err(&at)?;
         Self::prepare(member, client).await.map_err(&at)
     }
 

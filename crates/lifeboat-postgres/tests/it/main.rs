@@ -1,4 +1,5 @@
 //! Databases out and back, on real servers.
 
+mod group;
 mod round_trip;
 mod standing;
