@@ -18,9 +18,7 @@ mod sequences;
 mod types;
 
 pub use facts::{DatabaseFacts, Extension, LocaleProvider, facts, server_version};
-pub use segments::{
-    ROW_LIMIT_BYTES, SEGMENT_LEAST_BYTES, SEGMENT_MOST_BYTES, Segment, Segments,
-};
+pub use segments::{ROW_LIMIT_BYTES, SEGMENT_LEAST_BYTES, SEGMENT_MOST_BYTES, Segment, Segments};
 pub use sequences::{SequenceValue, sequences};
 
 /// Schemas that are the server's own.

@@ -23,6 +23,9 @@ const SESSION: &str = "SET standard_conforming_strings = on; SET bytea_output = 
 const PLANNER: &str = "SET random_page_cost = 1.1; SET work_mem = '64MB';
     SET max_parallel_workers_per_gather = 0; SET enable_sort = off;";
 
+/// How the transaction of a cut begins. Its first question fixes what it sees.
+pub(crate) const BEGIN: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+
 /// SQLSTATE of a table that is not there (PostgreSQL documentation, appendix A).
 const UNDEFINED_TABLE: &str = "42P01";
 /// SQLSTATEs of a snapshot that is not there, of older and newer servers.
@@ -59,12 +62,24 @@ impl Cut {
     /// [`PostgresError`] when the server cannot be reached or refuses.
     pub async fn open(connector: &Connector) -> Result<Self, PostgresError> {
         let anchor = connector.connect().await?;
+        Self::settle(&anchor).await?;
         let doing = |e| PostgresError::sorted("opened a snapshot", e);
-        anchor.batch_execute(SESSION).await.map_err(doing)?;
-        anchor
-            .batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
-            .await
-            .map_err(doing)?;
+        anchor.batch_execute(BEGIN).await.map_err(doing)?;
+        Self::export(anchor, connector).await
+    }
+
+    /// Prepares a session to become the anchor of a cut: then [`BEGIN`] and [`Self::export`].
+    pub(crate) async fn settle(client: &Client) -> Result<(), PostgresError> {
+        let doing = |e| PostgresError::sorted("prepared a session", e);
+        client.batch_execute(SESSION).await.map_err(doing)
+    }
+
+    /// Makes a cut of the snapshot that a session's transaction has.
+    pub(crate) async fn export(
+        anchor: Client,
+        connector: &Connector,
+    ) -> Result<Self, PostgresError> {
+        let doing = |e| PostgresError::sorted("opened a snapshot", e);
         let row = anchor
             .query_one(
                 "SELECT pg_export_snapshot(),

@@ -9,6 +9,7 @@ pub mod connect;
 pub mod copy_in;
 pub mod copy_out;
 pub mod cut;
+pub mod group;
 pub mod members;
 pub mod record;
 pub mod restore;
@@ -121,10 +122,9 @@ impl PostgresError {
             Self::Connect { source, .. } | Self::Lost { source, .. } => {
                 source.code().map(tokio_postgres::error::SqlState::code)
             }
-            Self::Tls { .. }
-            | Self::Malformed { .. }
-            | Self::Moved { .. }
-            | Self::Busy { .. } => None,
+            Self::Tls { .. } | Self::Malformed { .. } | Self::Moved { .. } | Self::Busy { .. } => {
+                None
+            }
         }
     }
 }

@@ -115,9 +115,8 @@ async fn load_by_text(
     lane.batch_execute(&make).await.map_err(doing)?;
     fill(lane, shape, STAGE, copy).await?;
     let (columns, taken) = (shape.column_list(), taken.join(", "));
-    let bring = format!(
-        "INSERT INTO {table}{columns} OVERRIDING SYSTEM VALUE SELECT {taken} FROM {STAGE}"
-    );
+    let bring =
+        format!("INSERT INTO {table}{columns} OVERRIDING SYSTEM VALUE SELECT {taken} FROM {STAGE}");
     lane.execute(bring.as_str(), &[]).await.map_err(doing)
 }
 

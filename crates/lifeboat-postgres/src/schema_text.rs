@@ -131,8 +131,8 @@ async fn section(cut: &Cut, program: &PgDump, name: &str) -> Result<String, Sche
     let mut command = Command::new(program.path());
     command.args(arguments).env_clear().envs(access.environment()).stdin(access.input());
     let written = run(command, program.path()).await?;
-    let text = String::from_utf8(written)
-        .map_err(|_| SchemaTextError::Text { detail: "not UTF-8" })?;
+    let text =
+        String::from_utf8(written).map_err(|_| SchemaTextError::Text { detail: "not UTF-8" })?;
     Ok(without_restriction(&text))
 }
 

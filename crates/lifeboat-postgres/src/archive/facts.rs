@@ -113,8 +113,11 @@ pub async fn facts(cut: &Cut) -> Result<DatabaseFacts, PostgresError> {
         )
         .await
         .map_err(doing)?;
-    let extension =
-        |row: &tokio_postgres::Row| Extension { name: row.get(0), version: row.get(1), schema: row.get(2) };
+    let extension = |row: &tokio_postgres::Row| Extension {
+        name: row.get(0),
+        version: row.get(1),
+        schema: row.get(2),
+    };
     Ok(DatabaseFacts {
         name: row.get(0),
         server_version: version,

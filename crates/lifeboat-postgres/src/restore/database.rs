@@ -65,9 +65,10 @@ fn provider_clause(facts: &DatabaseFacts, version: u32) -> Result<String, Postgr
         LocaleProvider::Libc => " LOCALE_PROVIDER libc".to_owned(),
         LocaleProvider::Icu => {
             needs(if facts.icu_rules.is_some() { 160_000 } else { 150_000 })?;
-            let rules = facts.icu_rules.as_deref().map_or_else(String::new, |rules| {
-                format!(" ICU_RULES {}", literal(rules))
-            });
+            let rules = facts
+                .icu_rules
+                .as_deref()
+                .map_or_else(String::new, |rules| format!(" ICU_RULES {}", literal(rules)));
             format!(" LOCALE_PROVIDER icu ICU_LOCALE {}{rules}", literal(locale))
         }
         LocaleProvider::Builtin => {

@@ -37,10 +37,7 @@ impl PgDump {
     ///
     /// # Errors
     /// [`SchemaTextError::Missing`] and [`SchemaTextError::TooOld`] name the package to install.
-    pub async fn find(
-        server_version: u32,
-        places: &SearchPlaces,
-    ) -> Result<Self, SchemaTextError> {
+    pub async fn find(server_version: u32, places: &SearchPlaces) -> Result<Self, SchemaTextError> {
         let places = places.clone();
         let searched = tokio::task::spawn_blocking(move || found(&places)).await;
         let (named, others) = searched.unwrap_or_default();

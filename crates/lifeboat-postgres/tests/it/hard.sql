@@ -1,3 +1,4 @@
+BEGIN;
 SET search_path = public;
 SET check_function_bodies = off;
 CREATE SCHEMA deep;
@@ -19,7 +20,7 @@ CREATE TABLE public.everything (
     ag text[][], ah deep.mood, ai deep.mood[], aj deep.place, ak deep.place[], al deep.positive,
     am deep.moods, an deep.span, ao regclass, ap regtype[], aq "char", ar name, "as" oid, at point,
     au box, av path, aw polygon, ax circle, ay lseg, az line, ba pg_lsn, bb jsonpath,
-    doubled bigint GENERATED ALWAYS AS (d * 2) STORED
+    doubled bigint GENERATED ALWAYS AS (d / 2) STORED
 );
 COMMENT ON TABLE public.everything IS 'it''s; --all /* here';
 INSERT INTO public.everything DEFAULT VALUES;
@@ -57,6 +58,7 @@ INSERT INTO deep.child VALUES (2, 'inherited', 'more');
 CREATE TABLE "Odd; name"."Table ON (x" ("Key ID" serial PRIMARY KEY, everything_id bigint
     REFERENCES public.everything (id) DEFERRABLE INITIALLY DEFERRED, words text, UNIQUE (words));
 INSERT INTO "Odd; name"."Table ON (x" (everything_id, words) VALUES (1, 'bee'), (2, NULL), (2, NULL);
+COMMIT;
 CREATE INDEX "index ON; odd" ON "Odd; name"."Table ON (x" USING gin (words gin_trgm_ops)
     WHERE words <> 'bee';
 CREATE UNLOGGED TABLE deep.fleeting (x integer);
@@ -78,7 +80,7 @@ CREATE TRIGGER noted BEFORE INSERT ON deep.days FOR EACH ROW EXECUTE FUNCTION de
 CREATE VIEW deep.seen AS SELECT id, deep.atomic(c) AS one FROM public.everything GROUP BY id;
 CREATE MATERIALIZED VIEW deep.counted AS SELECT count(*) AS days FROM deep.days;
 CREATE UNIQUE INDEX counted_days ON deep.counted (days);
-CREATE RULE both AS ON INSERT TO deep.empty
+CREATE RULE twice AS ON INSERT TO deep.empty
     DO ALSO (INSERT INTO deep.fleeting VALUES (1); DELETE FROM deep.fleeting;);
 ALTER TABLE deep.child ENABLE ROW LEVEL SECURITY;
 CREATE POLICY mine ON deep.child USING (extra = 'more');

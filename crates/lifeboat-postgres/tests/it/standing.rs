@@ -43,6 +43,14 @@ impl Standing {
         Connector::new(config, &CertificateCheck::Nothing, None).expect("a connector")
     }
 
+    /// A connector over the socket, where the server asks for no password.
+    pub(crate) fn beside(&self, database: &str) -> Connector {
+        let mut config = lifeboat_postgres::connect::Config::new();
+        config.host_path(self.cluster.socket_directory()).port(self.cluster.port());
+        config.user(OWNER).dbname(database);
+        Connector::new(config, &CertificateCheck::Nothing, None).expect("a connector")
+    }
+
     /// An empty database and a connector to it.
     pub(crate) fn fresh(&self, label: &str) -> Connector {
         static NEXT: AtomicU32 = AtomicU32::new(0);

@@ -15,7 +15,8 @@ fn semicolons_inside_of_quotes_comments_and_bodies_end_nothing() {
         "COMMENT ON TABLE t IS 'no /* comment -- here; ';",
         "SELECT 1 /* a; /* b; */ c; */ + 2;",
     ];
-    let text = format!("-- a comment; here\n\n/* and; /* there; */ */ {}", statements.join("\n--\n"));
+    let text =
+        format!("-- a comment; here\n\n/* and; /* there; */ */ {}", statements.join("\n--\n"));
     assert_eq!(split(&text), statements);
 }
 
