@@ -1,13 +1,17 @@
 //! The command line: one file a command. Each reads its flags, asks the engine once, and turns the
 //! outcome into lines for people and a value for machines.
 
+pub(crate) mod components;
+pub(crate) mod config;
 pub(crate) mod export;
 pub(crate) mod import;
 pub(crate) mod inspect;
+mod installation;
 pub(crate) mod keygen;
 pub(crate) mod manual;
 pub(crate) mod render;
 mod restart;
+pub(crate) mod schedule;
 pub(crate) mod unpack;
 pub(crate) mod verify;
 
@@ -57,6 +61,9 @@ pub(crate) enum Command {
     Unpack(unpack::UnpackFlags),
     Render(render::RenderFlags),
     Import(Box<import::ImportFlags>),
+    Config(config::ConfigFlags),
+    Components(components::ComponentsFlags),
+    Schedule(schedule::ScheduleFlags),
     Completions(manual::CompletionsFlags),
     Man(manual::ManFlags),
 }
