@@ -2,6 +2,8 @@
 //!
 //! A component's table and file names appear in its module and nowhere else.
 
+pub mod health;
+pub mod mas;
 pub mod synapse;
 pub mod transcript;
 

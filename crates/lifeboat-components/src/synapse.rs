@@ -1,5 +1,6 @@
 //! Synapse: its configuration, its database, its media store.
 
+pub mod accounts;
 pub mod archive;
 pub mod ask;
 pub mod catalogue;

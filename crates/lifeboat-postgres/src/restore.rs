@@ -19,7 +19,9 @@ mod database;
 mod schema;
 mod statements;
 
-pub use database::{create_database, is_empty, name_before, rename_database, things_in};
+pub use database::{
+    create_database, drop_database, is_empty, name_before, rename_database, things_in,
+};
 pub use schema::{RestoreError, Skipped, run_after, run_schema};
 
 /// What a session that writes is told. Text forms are read as they were written; whoever loses

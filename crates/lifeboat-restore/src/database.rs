@@ -14,7 +14,8 @@ use lifeboat_package::backup::{
 use lifeboat_postgres::archive::{DatabaseFacts, SequenceValue, TableShape};
 use lifeboat_postgres::connect::Connector;
 use lifeboat_postgres::restore::{
-    self, RestoreError, Skipped, create_database, name_before, rename_database, things_in,
+    self, RestoreError, Skipped, create_database, drop_database, name_before, rename_database,
+    things_in,
 };
 use lifeboat_vault::backup::OpenBackup;
 
@@ -98,6 +99,8 @@ pub struct Loading<'a> {
     pub lanes: usize,
     /// Whether a database that is not empty is renamed; else it stops the step.
     pub replace: bool,
+    /// Whether an earlier run began: what is in the database is ours, and goes.
+    pub again: bool,
     /// What a renamed database is called at its end.
     pub stamp: String,
     /// How files are put back, for SQLite.
@@ -184,6 +187,14 @@ async fn make_empty(
     };
     let found = things_in(&session, 5).await.map_err(database_fault)?;
     if found.is_empty() {
+        return Ok(());
+    }
+    if loading.again {
+        drop(session);
+        let administration = administration(connector).await?;
+        drop_database(&administration, &name).await.map_err(database_fault)?;
+        create_database(&administration, &name, facts, None).await.map_err(database_fault)?;
+        done.lines.push(format!("database {name}, which an earlier run had begun, was made anew"));
         return Ok(());
     }
     if !loading.replace {

@@ -77,8 +77,10 @@ struct Placed {
 
 impl Placed {
     fn told(self) -> StepDone {
-        let mut lines =
-            vec![format!("{} files written, {} bytes; {} there", self.written, self.bytes, self.equal)];
+        let mut lines = vec![format!(
+            "{} files written, {} bytes; {} there",
+            self.written, self.bytes, self.equal
+        )];
         lines.extend(self.aside.into_iter().map(|path| format!("moved aside: {path}")));
         let mut gaps = Vec::new();
         if self.owners > 0 {
@@ -152,11 +154,12 @@ fn is_equal(path: &Path, record: &FileRecord, digests: &[Digest]) -> bool {
     }
     // Small files are compared by what is in them.
     let [digest] = digests else { return false };
-    record.size <= (16 << 20) && fs::read(path).is_ok_and(|bytes| {
-        let mut hasher = Hasher::new();
-        hasher.update(&bytes);
-        hasher.finish() == *digest
-    })
+    record.size <= (16 << 20)
+        && fs::read(path).is_ok_and(|bytes| {
+            let mut hasher = Hasher::new();
+            hasher.update(&bytes);
+            hasher.finish() == *digest
+        })
 }
 
 /// Moves what is in the way aside, or stops.

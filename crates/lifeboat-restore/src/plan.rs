@@ -100,11 +100,8 @@ pub fn steps(components: &[&Component]) -> Vec<Step> {
     // MAS before Synapse, which asks it for every token; everything else after both.
     let mut starting = components.clone();
     starting.sort_by_key(|c| (if c.kind == "mas" { 0 } else { rank(&c.kind) }, c.name.clone()));
-    let core: Vec<What> = starting
-        .iter()
-        .filter(is_core)
-        .map(|c| What::Start { component: name(c) })
-        .collect();
+    let core: Vec<What> =
+        starting.iter().filter(is_core).map(|c| What::Start { component: name(c) }).collect();
     if !core.is_empty() {
         steps.extend(core);
         steps.push(What::Gate);

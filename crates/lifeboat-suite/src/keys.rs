@@ -59,8 +59,13 @@ pub(crate) const TOP: Section = Section {
     keys: &[
         required("server_name", Shape::Text, "The Matrix server name, as in `@user:NAME`."),
         required("vault", Shape::Text, "Where backups go: a folder, or `s3://`, `gs://`, `az://`."),
-        optional("recipients", Shape::Texts, "-", "Public keys that backups are sealed for."),
-        optional("recipients_file", Shape::Path, "-", "A file with one public key a line."),
+        optional(
+            "recipients",
+            Shape::Texts,
+            "the file",
+            "Public keys that backups are sealed for.",
+        ),
+        optional("recipients_file", Shape::Path, "the list", "A file with one public key a line."),
         optional("state", Shape::Path, "/var/lib/lifeboat", "Folder for caches and journals."),
         optional("retention", Shape::Section, "keeps everything", "Which backups are kept."),
         optional("schedule", Shape::Section, "by hand", "What runs when."),
@@ -97,7 +102,7 @@ pub(crate) const SCHEDULE: Section = Section {
 
 pub(crate) const COMPONENT: Section = Section {
     name: "components[]",
-    about: "One component. What its own configuration says is found there and need not be repeated.",
+    about: "One component. What its own configuration says is found there, and not repeated.",
     keys: &[
         required("kind", Shape::OneOf(KINDS), "What it is."),
         optional("bridge", Shape::OneOf(BRIDGES), "-", "Which bridge; with `kind: bridge` only."),
@@ -124,8 +129,8 @@ pub(crate) const COMPONENT: Section = Section {
 
 pub(crate) const COMMANDS: Section = Section {
     name: "components[].commands",
-    about: "A preset fills in `stop`, `start` and `health`; each may be said itself. No shell reads \
-            them; write `[sh, -c, …]` where one should.",
+    about: "A preset fills in `stop`, `start` and `health`; each may be said itself. No shell \
+            reads them; write `[sh, -c, …]` where one should.",
     keys: &[
         optional("preset", Shape::OneOf(PRESETS), "none", "Who runs the component."),
         optional("unit", Shape::Text, "the name", "systemd: the unit."),

@@ -13,24 +13,26 @@
 //!
 //! Only reads, and only files; nothing is connected to.
 
-//Xpub mod catalogue;
+pub mod catalogue;
 mod env_file;
 mod error;
-//Xmod example;
+mod example;
 mod ini;
 mod installation;
-//Xpub mod key_fit;
+pub mod key_fit;
 mod keys;
 mod kinds;
-//Xpub mod proof;
+pub mod proof;
 mod read;
-//Xpub mod reference;
+pub mod reference;
 pub mod registration;
+pub mod runs;
 mod view;
 
+pub use lifeboat_config::target::Surroundings;
+
 pub use self::error::SuiteError;
-//Xpub use self::example::{EXAMPLES, example};
+pub use self::example::{EXAMPLES, example};
 pub use self::installation::*;
 pub use self::read::{parse, read};
-pub use lifeboat_config::target::Surroundings;
 pub use lifeboat_config::{ReadOptions, read as read_synapse};

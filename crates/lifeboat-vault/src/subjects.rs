@@ -40,7 +40,8 @@ pub fn subjects(
     };
     // One database alone needs no other to be cut with.
     let in_sync = databases(Kind::Synapse) + databases(Kind::Mas) > 1;
-    let subjects = wanted.iter().map(|component| subject(component, in_sync, around));
+    let has_mas = databases(Kind::Mas) > 0;
+    let subjects = wanted.iter().map(|component| subject(component, (in_sync, has_mas), around));
     let mut subjects = subjects.collect::<Result<Vec<_>, _>>()?;
     subjects.push(own(installation));
     Ok(subjects)
@@ -59,10 +60,12 @@ fn own(installation: &Installation) -> Subject {
 
 fn subject(
     component: &Component,
-    in_sync: bool,
+    (in_sync, has_mas): (bool, bool),
     around: &Surroundings,
 ) -> Result<Subject, Failure> {
-    let sync = match component.kind {
+    let sync_of = |name: &str| match component.kind {
+        // Of two databases of Synapse the smaller waits: what joins them passes through it.
+        Kind::Synapse if in_sync && !has_mas && name != "main" => Sync::Guarded,
         Kind::Synapse if in_sync => Sync::Together,
         Kind::Mas if in_sync => Sync::Guarded,
         _ => Sync::Alone,
@@ -84,7 +87,8 @@ fn subject(
                 DatabaseAt::Postgres(Box::new(connector))
             }
         };
-        databases.push(SubjectDatabase { name: database.name.clone(), at, sync });
+        let (name, sync) = (database.name.clone(), sync_of(&database.name));
+        databases.push(SubjectDatabase { name, at, sync });
     }
     Ok(Subject {
         name: component.name.clone(),

@@ -2,14 +2,18 @@
 //! outcome into lines for people and a value for machines.
 
 pub(crate) mod backup;
+pub(crate) mod components;
+pub(crate) mod config;
 pub(crate) mod export;
 pub(crate) mod import;
 pub(crate) mod inspect;
-pub(crate) mod installation;
+mod installation;
 pub(crate) mod keygen;
 pub(crate) mod manual;
 pub(crate) mod render;
 mod restart;
+pub(crate) mod restore;
+pub(crate) mod schedule;
 pub(crate) mod unpack;
 pub(crate) mod verify;
 
@@ -60,6 +64,10 @@ pub(crate) enum Command {
     Render(render::RenderFlags),
     Import(Box<import::ImportFlags>),
     Backup(backup::BackupFlags),
+    Restore(restore::RestoreFlags),
+    Config(config::ConfigFlags),
+    Components(components::ComponentsFlags),
+    Schedule(schedule::ScheduleFlags),
     Completions(manual::CompletionsFlags),
     Man(manual::ManFlags),
 }

@@ -28,6 +28,7 @@ const TRANSCRIPT: &str = "lifeboat-transcript";
 const RETELLING: &str = "lifeboat-retelling";
 const SUITE: &str = "lifeboat-suite";
 const VAULT: &str = "lifeboat-vault";
+const RESTORE: &str = "lifeboat-restore";
 const TESTING: &str = "lifeboat-testing";
 
 const PACKAGE_OUTSIDE: &[&str] =
@@ -73,10 +74,17 @@ const LAYERS: &[Layer] = &[
         below: &[PACKAGE, RULES, STORAGE, POSTGRES, COMPONENTS, SUITE, ENGINE],
         pure: None,
     },
+    Layer {
+        name: RESTORE,
+        below: &[PACKAGE, STORAGE, POSTGRES, COMPONENTS, SUITE, ENGINE, VAULT],
+        pure: None,
+    },
     Layer { name: SERVER, below: &[PACKAGE, RULES, ENGINE], pure: None },
     Layer {
         name: "lifeboat",
-        below: &[PACKAGE, RULES, STORAGE, COMPONENTS, SUITE, ENGINE, RETELLING, SERVER, VAULT],
+        below: &[
+            PACKAGE, RULES, STORAGE, COMPONENTS, SUITE, ENGINE, RETELLING, SERVER, VAULT, RESTORE,
+        ],
         pure: None,
     },
     Layer { name: TESTING, below: &[], pure: None },

@@ -125,6 +125,17 @@ pub async fn things_in(client: &Client, most: u32) -> Result<Vec<String>, Postgr
     Ok(rows.iter().map(|row| row.get(0)).collect())
 }
 
+/// Drops a database that a restore began and did not end, with its sessions (PostgreSQL 13).
+///
+/// # Errors
+/// [`PostgresError`] when we do not own it.
+pub async fn drop_database(administration: &Connector, name: &str) -> Result<(), PostgresError> {
+    let client = administration.connect().await?;
+    let statement = format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", quoted(name));
+    let doing = |e| PostgresError::sorted(format!("dropped the database {name}"), e);
+    client.batch_execute(&statement).await.map_err(doing)
+}
+
 /// The name a database gets when another takes its place: `name_before_STAMP`, shortened to what
 /// PostgreSQL allows.
 pub fn name_before(name: &str, stamp: &str) -> String {

@@ -43,7 +43,8 @@ pub async fn commit(
         writer;
     let mut source = BTreeMap::new();
     if let Some(key) = request.signing_keys.first() {
-        source.insert("signing_key".to_owned(), format!("{} {}", key.key_id(), key.public_base64()));
+        source
+            .insert("signing_key".to_owned(), format!("{} {}", key.key_id(), key.public_base64()));
     }
     let origin = Origin {
         server_id: request.server_name.clone(),

@@ -6,7 +6,7 @@ use lifeboat_engine::context::Context;
 use lifeboat_engine::failure::Failure;
 use lifeboat_package::backup::{Group, Member};
 use lifeboat_postgres::connect::Connector;
-use lifeboat_postgres::group::{self, GroupCut, GroupRequest, Proof};
+use lifeboat_postgres::group::{self, GroupCut, LOCK_TIMEOUT, Proof};
 
 use super::database::Ready;
 use super::{BackupRequest, DatabaseAt, Sync};
@@ -91,13 +91,17 @@ async fn open(
         entropy(&mut bytes);
         u64::from_le_bytes(bytes)
     };
-    let members = wanted.iter().map(|wanted| group::Member {
-        name: wanted.label.clone(),
-        connector: wanted.connector.clone(),
-        guarded: wanted.sync == Sync::Guarded,
-    });
-    let asked = GroupRequest {
-        members: members.collect(),
+    let members: Vec<group::Member> = wanted
+        .iter()
+        .map(|wanted| group::Member {
+            name: wanted.label.clone(),
+            connector: wanted.connector.clone(),
+            guarded: wanted.sync == Sync::Guarded,
+        })
+        .collect();
+    let asked = group::Group {
+        members: &members,
+        lock_timeout: LOCK_TIMEOUT,
         budget: request.budget,
         allow_skew: request.allow_skew,
         random: &random,
@@ -111,6 +115,12 @@ async fn open(
     })
 }
 
+/// The method as the proof says it.
+fn word(method: group::Method) -> String {
+    let word = serde_json::to_value(method).ok();
+    word.as_ref().and_then(serde_json::Value::as_str).unwrap_or_default().to_owned()
+}
+
 fn group_of(number: u32, request: &BackupRequest, wanted: &[Wanted<'_>], proof: &Proof) -> Group {
     let members = wanted.iter().zip(&proof.members).map(|(wanted, member)| Member {
         component: request.components[wanted.component].name.clone(),
@@ -119,7 +129,7 @@ fn group_of(number: u32, request: &BackupRequest, wanted: &[Wanted<'_>], proof: 
     });
     Group {
         group: number,
-        method: proof.method.as_str().to_owned(),
+        method: word(proof.method),
         tries: u64::from(proof.tries),
         window_micros: proof.window_micros,
         opened_at: proof.opened_at.clone(),

@@ -82,6 +82,13 @@ impl Suite {
         lifeboat(all)
     }
 
+    /// What a command says to people.
+    pub(crate) fn text(&self, words: &[&str]) -> String {
+        let yaml = self.yaml.to_str().unwrap();
+        let said = lifeboat(words.iter().copied().chain(["-c", yaml]));
+        format!("{}{}", said.stdout, said.stderr)
+    }
+
     /// As [`Self::lifeboat`], with what opens the backups.
     pub(crate) fn lifeboat_opened(&self, words: &[&str]) -> Said {
         let identity = ["-i", self.identity.to_str().unwrap()];

@@ -1,0 +1,187 @@
+//! The gate: what must be right before clients are let in.
+
+use std::sync::Arc;
+
+use lifeboat_components::postgres::PostgresError;
+use lifeboat_components::synapse::check::{access, events, keys};
+use lifeboat_engine::context::Context;
+use lifeboat_engine::failure::Failure;
+use lifeboat_engine::import::check::database_fault;
+use lifeboat_package::backup::{Component, FILES, FileKind, FileRecord};
+use lifeboat_package::digest::Hasher;
+use lifeboat_postgres::connect::Connector;
+use lifeboat_suite::{Component as Installed, ReadOptions, read_synapse};
+use lifeboat_vault::backup::OpenBackup;
+
+use crate::database::Kept;
+use crate::fence;
+use crate::files::path_of;
+use crate::journal::StepDone;
+use crate::targets::Targets;
+
+/// Events of which signatures are checked.
+const SIGNATURES: u64 = 500;
+/// One media file in so many is hashed.
+const MEDIA_SAMPLE: u64 = 20;
+
+/// Counts the rows of every table and compares with the backup. Tables that a restore leaves empty
+/// on purpose may have fewer.
+///
+/// # Errors
+/// [`Failure`] when the database refuses or the backup is damaged.
+pub async fn rows(
+    kept: &Kept<'_>,
+    connector: &Connector,
+    done: &mut StepDone,
+) -> Result<(), Failure> {
+    let session = connector.connect().await.map_err(database_fault)?;
+    let (mut tables, mut rows) = (0_u64, 0_u64);
+    for (record, shape) in kept.tables().await? {
+        let query = format!("SELECT count(*) FROM ONLY {}", shape.qualified());
+        let doing = |e| database_fault(PostgresError::sorted("counted rows", e));
+        let found: i64 = session.query_one(&query, &[]).await.map_err(doing)?.get(0);
+        let found = u64::try_from(found).unwrap_or_default();
+        tables += 1;
+        rows += found;
+        let may_be_less = kept.component.kind == "synapse" || kept.component.kind == "mas";
+        let is_right = found == record.rows || (may_be_less && found < record.rows);
+        if !is_right {
+            done.gaps.push(format!(
+                "{}: {found} rows, the backup has {}",
+                shape.label(),
+                record.rows
+            ));
+        } else if found < record.rows {
+            done.lines.push(format!(
+                "{}: {found} of {} rows; the rest is left out by rule",
+                shape.label(),
+                record.rows
+            ));
+        }
+    }
+    done.lines.push(format!("{}: {rows} rows in {tables} tables", connector.database()));
+    Ok(())
+}
+
+/// Looks at every file of a component, and hashes some of its media.
+///
+/// # Errors
+/// [`Failure`] when the backup is damaged.
+pub async fn files(
+    open: &OpenBackup,
+    (component, targets): (&Component, &Targets),
+    done: &mut StepDone,
+) -> Result<(), Failure> {
+    let (mut looked, mut hashed) = (0_u64, 0_u64);
+    for entry in open.record_entries(component, FILES) {
+        for record in open.package().records::<FileRecord>(&entry).await? {
+            if record.kind != FileKind::File {
+                continue;
+            }
+            looked += 1;
+            let path = targets.place(&path_of(&record));
+            match std::fs::symlink_metadata(&path) {
+                Ok(found) if found.len() == record.size => {}
+                Ok(found) => done.gaps.push(format!(
+                    "{}: {} bytes, the backup has {}",
+                    path.display(),
+                    found.len(),
+                    record.size
+                )),
+                Err(e) => done.gaps.push(format!("{}: {e}", path.display())),
+            }
+            let digests = record.content.as_ref().map(|c| c.digests()).unwrap_or_default();
+            if let [digest] = digests
+                && looked % MEDIA_SAMPLE == 1
+                && let Ok(bytes) = std::fs::read(&path)
+            {
+                hashed += 1;
+                let mut hasher = Hasher::new();
+                hasher.update(&bytes);
+                if hasher.finish() != *digest {
+                    done.gaps.push(format!("{}: its SHA-256 is another", path.display()));
+                }
+            }
+        }
+    }
+    done.lines.push(format!("{}: {looked} files there, {hashed} hashed", component.name));
+    Ok(())
+}
+
+/// Checks ids and signatures of Synapse's events, and who has access to which rooms.
+///
+/// # Errors
+/// [`Failure`] when the database refuses.
+pub async fn synapse(
+    cx: &Context,
+    installed: &Installed,
+    connector: &Connector,
+    done: &mut StepDone,
+) -> Result<(), Failure> {
+    let session = connector.connect().await.map_err(database_fault)?;
+    let options = ReadOptions { workdir: installed.workdir.clone() };
+    let Ok(config) = read_synapse(&installed.config, &options) else {
+        done.gaps.push("Synapse's configuration cannot be read: events were not checked".into());
+        return Ok(());
+    };
+    let mut public = keys::own_keys(&config);
+    keys::add_kept_keys(&session, &config.server_name, &mut public)
+        .await
+        .map_err(database_fault)?;
+    let seed = u64::from_le_bytes(cx.random());
+    let checker = Arc::new(events::EventChecker::new(public, seed, SIGNATURES));
+    let found = events::check_all(&session, &checker, 2, |_| ()).await.map_err(|e| {
+        Failure::failed("cannot check the events", "see that the database is up").because(e)
+    })?;
+    done.lines.push(format!(
+        "{} events: {} ids or contents wrong; {} signatures checked, {} wrong",
+        found.content.checked,
+        found.content.wrong,
+        found.signatures.checked,
+        found.signatures.wrong
+    ));
+    for problem in found.content.problems.iter().chain(&found.signatures.problems) {
+        done.gaps.push(format!("event {}: {}", problem.object, problem.detail));
+    }
+    let users = access::sample(&session, i64::from_le_bytes(cx.random()) >> 1)
+        .await
+        .map_err(database_fault)?;
+    let seen = access::check(&session, &users, None).await.map_err(database_fault)?;
+    done.lines.push(format!(
+        "rooms of {} users compared with the state: {} wrong",
+        seen.users.checked, seen.users.wrong
+    ));
+    for problem in &seen.users.problems {
+        done.gaps.push(format!("{}: {}", problem.object, problem.detail));
+    }
+    Ok(())
+}
+
+/// Asks the running Synapse as clients with tokens of before the loss.
+///
+/// # Errors
+/// [`Failure`] when the database refuses.
+pub async fn clients(
+    cx: &Context,
+    installed: &Installed,
+    connector: &Connector,
+    done: &mut StepDone,
+) -> Result<(), Failure> {
+    let Some(port) = fence::synapse_port(installed).await else {
+        done.gaps.push(format!("{} does not answer on this machine: not asked", installed.name));
+        return Ok(());
+    };
+    let session = connector.connect().await.map_err(database_fault)?;
+    let users = access::sample(&session, i64::from_le_bytes(cx.random()) >> 1)
+        .await
+        .map_err(database_fault)?;
+    let found = access::ask_as_clients(&session, &users, port).await.map_err(database_fault)?;
+    done.lines.push(format!(
+        "asked on port {port} as {} clients with their old tokens: {} wrong",
+        found.checked, found.wrong
+    ));
+    for problem in &found.problems {
+        done.gaps.push(format!("{}: {}", problem.object, problem.detail));
+    }
+    Ok(())
+}

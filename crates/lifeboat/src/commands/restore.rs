@@ -1,0 +1,182 @@
+//! `lifeboat restore`: a backup, back to where it came from.
+
+use std::path::PathBuf;
+
+use lifeboat_engine::failure::Failure;
+use lifeboat_restore::run::{self as restoring, RestoreOutcome, RestorePlan, RestoreRequest};
+use lifeboat_restore::targets::Targets;
+use lifeboat_storage::Access;
+use lifeboat_vault::backup::OpenBackup;
+use lifeboat_vault::place::Vault;
+
+use super::installation::{InstallationFlags, around};
+use super::{Ended, Exit, Session, story};
+use crate::secrets::IdentityFlags;
+use crate::size;
+
+/// Put components back from a backup, step by step
+///
+/// Everything stands still while data is put back, secrets come before data, and what was put back
+/// is checked before it is started. The same command again goes on after a crash.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  lifeboat restore plan -c lifeboat.yaml -i identity.txt
+  lifeboat restore run -c lifeboat.yaml -i identity.txt
+  lifeboat restore run --vault s3://bucket/vault -i identity.txt    (the machine is new)
+  lifeboat restore run -i identity.txt --component synapse --root /srv/copy --beside _copy")]
+pub(crate) struct RestoreFlags {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Verb {
+    /// Say what would be done, in which order, and what would be lost; change nothing
+    Plan(Box<StepFlags>),
+    /// Put the components back
+    Run(Box<StepFlags>),
+}
+
+/// What to put back, and where.
+#[derive(Debug, clap::Args)]
+struct StepFlags {
+    #[command(flatten)]
+    installation: InstallationFlags,
+    /// The vault instead of the installation's
+    #[arg(long, value_name = "VAULT")]
+    vault: Option<String>,
+    /// `latest`, or the beginning of an id
+    #[arg(default_value = "latest")]
+    backup: String,
+    #[command(flatten)]
+    identities: IdentityFlags,
+    /// Only this component; may be repeated
+    #[arg(long, value_name = "NAME")]
+    component: Vec<String>,
+    /// Only this step, by name or number; may be repeated
+    #[arg(long, value_name = "STEP", conflicts_with = "from_step")]
+    only: Vec<String>,
+    /// Begin with this step
+    #[arg(long, value_name = "STEP")]
+    from_step: Option<String>,
+    /// Keep what is in the way under another name, instead of stopping
+    #[arg(long)]
+    replace: bool,
+    /// Put files below this folder instead of /
+    #[arg(long, value_name = "DIR")]
+    root: Option<PathBuf>,
+    /// Add this to the name of every database, so that those in use stay as they are
+    #[arg(long, value_name = "SUFFIX", value_parser = suffix)]
+    beside: Option<String>,
+    /// Start nothing: the last steps are left to you
+    #[arg(long)]
+    no_start: bool,
+    /// Folder for the journal; else the installation's
+    #[arg(long, value_name = "DIR")]
+    state: Option<PathBuf>,
+    /// Sessions that load in parallel
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..=64))]
+    lanes: u8,
+}
+
+fn suffix(text: &str) -> Result<String, String> {
+    let is_plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+    if text.is_empty() || text.len() > 20 || !text.chars().all(is_plain) {
+        return Err("give 1 to 20 of a-z, 0-9 and _".to_owned());
+    }
+    Ok(text.to_owned())
+}
+
+pub(crate) async fn run(session: &Session, flags: RestoreFlags) -> Result<Ended, Failure> {
+    let (flags, is_plan) = match flags.verb {
+        Verb::Plan(flags) => (*flags, true),
+        Verb::Run(flags) => (*flags, false),
+    };
+    let identities = flags.identities.demand()?;
+    let (location, state) = places(session, &flags)?;
+    let access = Access::new(session.environment.iter().cloned());
+    let vault = Vault::open(&location, &access, None).await?;
+    let survey = vault.survey().await?;
+    let sealed = survey.find(&flags.backup)?;
+    let open = OpenBackup::open(&vault, &survey, (&sealed.folder, &identities)).await?;
+    let request = RestoreRequest {
+        components: flags.component,
+        only: flags.only,
+        from_step: flags.from_step,
+        config: session.folder.join(&flags.installation.config),
+        state,
+        targets: Targets { root: flags.root, suffix: flags.beside, around: around(session) },
+        replace: flags.replace,
+        no_commands: flags.no_start,
+        lanes: usize::from(flags.lanes),
+    };
+    let cx = &session.context;
+    if is_plan {
+        let plan = restoring::plan(cx, &open, &request).await?;
+        return Ok(Ended::new("restore plan", &plan, plan_lines(&plan), Exit::Done));
+    }
+    let outcome = Box::pin(restoring::run(cx, &open, &request)).await?;
+    let exit = Exit::with_gaps(outcome.gaps);
+    Ok(Ended::new("restore run", &outcome, lines(&outcome), exit))
+}
+
+/// The vault and the state folder: named, or the installation's.
+fn places(session: &Session, flags: &StepFlags) -> Result<(String, PathBuf), Failure> {
+    match (&flags.vault, &flags.state) {
+        (Some(vault), Some(state)) => Ok((vault.clone(), state.clone())),
+        (vault, state) => match (flags.installation.read(session), vault) {
+            (Ok(found), _) => {
+                Ok((vault.clone().unwrap_or(found.vault), state.clone().unwrap_or(found.state)))
+            }
+            // On a new machine there is no installation yet: the backup holds it.
+            (Err(_), Some(vault)) => {
+                let usual = PathBuf::from("/var/lib/lifeboat");
+                Ok((vault.clone(), state.clone().unwrap_or(usual)))
+            }
+            (Err(failure), None) => Err(Failure {
+                remedy: "on a new machine name the vault with --vault; the backup holds the rest"
+                    .to_owned(),
+                ..failure
+            }),
+        },
+    }
+}
+
+fn plan_lines(plan: &RestorePlan) -> Vec<String> {
+    let mut lines = vec![
+        story::line("backup", &plan.backup),
+        story::line("server", &plan.server_name),
+        story::line("as of", &plan.recovery_point),
+    ];
+    for planned in &plan.steps {
+        let done = if planned.done { " (done)" } else { "" };
+        lines.push(format!("{:>4}  {}{done}", planned.step.number, planned.words));
+        if let Some(target) = &planned.target {
+            lines.push(format!("        → {target}"));
+        }
+    }
+    lines.extend(plan.losses.iter().map(|loss| story::line("lost", loss)));
+    lines.extend(plan.obstacles.iter().map(|obstacle| story::line("OBSTACLE", obstacle)));
+    lines
+}
+
+fn lines(outcome: &RestoreOutcome) -> Vec<String> {
+    let mut lines = vec![
+        story::line("backup", &outcome.backup),
+        story::line("server", &outcome.server_name),
+        story::line("as of", &outcome.recovery_point),
+    ];
+    if outcome.done_before > 0 {
+        let before = size::count(outcome.done_before, "step", "steps");
+        lines.push(story::line("before", &format!("{before} done by an earlier run")));
+    }
+    for (step, done) in &outcome.steps {
+        lines.push(format!("{:>4}  {} ({} s)", step.number, step.what.words(), done.seconds));
+        lines.extend(done.lines.iter().map(|line| format!("        {line}")));
+        lines.extend(done.gaps.iter().map(|gap| format!("        GAP: {gap}")));
+    }
+    lines.extend(outcome.next.iter().map(|next| story::line("next", next)));
+    lines.push(story::line("time", &format!("{} s", outcome.seconds)));
+    lines
+}
