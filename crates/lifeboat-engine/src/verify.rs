@@ -177,6 +177,13 @@ pub struct Seen {
 }
 
 impl Seen {
+    /// Leaves out records of parts: in volumes that are borrowed for their content, those are
+    /// somebody else's.
+    #[must_use]
+    pub fn without_parts(self) -> Self {
+        Self { records: 0, parts: BTreeMap::new(), ..self }
+    }
+
     /// Adds what was seen elsewhere.
     pub fn add(&mut self, seen: Self) {
         self.bytes += seen.bytes;

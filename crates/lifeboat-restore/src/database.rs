@@ -181,7 +181,20 @@ async fn make_empty(
     let name = connector.database();
     let Ok(session) = connector.connect().await else {
         let administration = administration(connector).await?;
-        create_database(&administration, &name, facts, None).await.map_err(database_fault)?;
+        create_database(&administration, &name, facts, None).await.map_err(|e| {
+            let (encoding, order) = (&facts.encoding, &facts.collate);
+            let role = connector.role().unwrap_or("the role");
+            Failure::failed(
+                format!("there is no database {name}, and it cannot be made"),
+                format!(
+                    "as an administrator: CREATE DATABASE \"{name}\" OWNER \"{role}\" TEMPLATE \
+                     template0 ENCODING '{encoding}' LC_COLLATE '{order}' LC_CTYPE '{}'; then run \
+                     the same command again",
+                    facts.ctype
+                ),
+            )
+            .because(e)
+        })?;
         done.lines.push(format!("database {name} was made"));
         return Ok(());
     };

@@ -526,6 +526,10 @@ impl<'a> Restoring<'a> {
         for component in &self.components {
             let kind = self.installed(&component.name).map(|installed| installed.kind);
             let Some(kind) = kind else { continue };
+            if matches!(kind, Kind::Synapse | Kind::Mas) {
+                // The rules of these two were applied; their gaps say what is left to decide.
+                continue;
+            }
             let steps = lifeboat_suite::catalogue::row(kind).after_restore;
             next.extend(steps.iter().map(|step| format!("{}: {step}", component.name)));
         }

@@ -189,7 +189,9 @@ async fn content(
     let mut all = Seen::default();
     for (package, volumes) in reading {
         outcome.volumes += volumes.len() as u64;
-        all.add(engine::volumes(cx, package, &volumes).await);
+        let seen = engine::volumes(cx, package, &volumes).await;
+        let is_own = package.manifest.package == manifest.package;
+        all.add(if is_own { seen } else { seen.without_parts() });
     }
     engine::parts(open.package(), &mut all);
     outcome.bytes += all.bytes;

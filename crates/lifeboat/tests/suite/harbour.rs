@@ -51,6 +51,8 @@ impl Suite {
         let vault = folder.join("vault");
         let yaml = folder.join("lifeboat.yaml");
         let accounts = world.cluster.url("accounts", role);
+        let may_make = format!("ALTER ROLE {} CREATEDB", role.name);
+        world.cluster.psql("accounts", &may_make).unwrap();
         let address = folder.join("accounts.url");
         fs::write(&address, accounts).unwrap();
         let text = format!(
