@@ -319,7 +319,7 @@ fn hand_over(path: &Path, account: Account) -> Result<(), WorldError> {
 }
 
 /// None when we are not root and so need no other account.
-fn unprivileged_account() -> Result<Option<Account>, WorldError> {
+pub(crate) fn unprivileged_account() -> Result<Option<Account>, WorldError> {
     let ourselves = fs::metadata("/proc/self").map_err(WorldError::io("look at /proc/self"))?;
     if ourselves.uid() != 0 {
         return Ok(None);
