@@ -2,7 +2,7 @@
 //!
 //! In this order: [`create_database`], [`run_schema`] with the text before the rows,
 //! [`load_segment`] for each segment on any number of [`lane`]s, [`set_sequences`], [`run_after`]
-//! with the text after the rows, [`analyze`]. All of it works for a role that owns the database,
+//! with the text after the rows, [`apply_settings`], [`analyze`]. All of it works for a role that owns the database,
 //! and into a newer PostgreSQL. Nothing is one transaction: what breaks off is dropped and begun
 //! again.
 
@@ -19,7 +19,9 @@ mod database;
 mod schema;
 mod statements;
 
-pub use database::{create_database, is_empty, name_before, rename_database, things_in};
+pub use database::{
+    apply_settings, create_database, is_empty, name_before, rename_database, things_in,
+};
 pub use schema::{RestoreError, Skipped, run_after, run_schema};
 
 /// What a session that writes is told. Text forms are read as they were written; whoever loses
@@ -48,6 +50,9 @@ pub async fn lane(connector: &Connector) -> Result<Client, PostgresError> {
 
 /// Loads one segment into its table, whole or not at all, on a [`lane`] of this segment alone.
 /// Returns how many rows the server took.
+///
+/// Rows lie in a table as they came. Where one lane brings all segments of a table, in order, the
+/// next backup of the new database finds the segments of this one again.
 ///
 /// # Errors
 /// [`PostgresError`] when the rows do not fit the table, or the server is lost.

@@ -44,6 +44,26 @@ async fn database_is_made_with_the_order_of_text_of_the_one_it_comes_from() {
 }
 
 #[tokio::test]
+async fn settings_of_a_database_are_set_again_and_those_of_a_superuser_are_told() {
+    let (source, target) = (one().fresh("told"), one().fresh("told_too"));
+    let name = source.database();
+    let settings = format!(
+        "ALTER DATABASE {name} SET search_path = public, \"Odd, name\", \"$user\";
+         ALTER DATABASE {name} SET work_mem = '5MB';
+         ALTER DATABASE {name} SET log_statement = 'none'"
+    );
+    one().cluster.psql("postgres", &settings).unwrap();
+    let mut known = facts(&Cut::open(&source).await.unwrap()).await.unwrap();
+    let client = target.connect().await.unwrap();
+    let skipped = restore::apply_settings(&client, &known).await.unwrap();
+    let skipped: Vec<&str> = skipped.iter().map(|s| s.statement.as_str()).collect();
+    assert_eq!(skipped, ["SET log_statement"]);
+    known.settings.retain(|setting| !setting.starts_with("log_statement"));
+    let too = facts(&Cut::open(&target).await.unwrap()).await.unwrap();
+    assert_eq!(too.settings, known.settings);
+}
+
+#[tokio::test]
 async fn things_that_somebody_made_are_found_and_extensions_are_not_counted() {
     let target = one().fresh("occupied");
     let client = target.connect().await.unwrap();
