@@ -265,7 +265,7 @@ async fn pooler_that_shares_sessions_out_by_transaction_is_refused_and_one_by_se
         let outcome = cut_together(&Group::of(&[member], &number)).await;
         match outcome {
             Err(refused) => {
-                assert!(is_refused && refused.to_string().contains("pooler"), "{refused}")
+                assert!(is_refused && refused.to_string().contains("pooler"), "{refused}");
             }
             Ok(cut) => assert!(!is_refused && cut.proof.method == Method::Alone, "{mode}"),
         }
