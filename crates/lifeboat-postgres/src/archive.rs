@@ -132,7 +132,7 @@ pub async fn tables(cut: &Cut) -> Result<Vec<TableShape>, PostgresError> {
     let doing = |e| PostgresError::sorted("read the table list", e);
     let anchor = cut.anchor();
     anchor.batch_execute(QUIET).await.map_err(doing)?;
-    let found = read(anchor).await?;
+    let mut found = read(anchor).await?;
     anchor.batch_execute("ROLLBACK TO SAVEPOINT quiet").await.map_err(doing)?;
     hold_all(cut, &found).await?;
     // What a session of now sees cannot change any more, and must be what the snapshot sees.
@@ -146,7 +146,25 @@ pub async fn tables(cut: &Cut) -> Result<Vec<TableShape>, PostgresError> {
             return Err(PostgresError::Moved { table: table.shape.label() });
         }
     }
+    measure(anchor, &mut found).await?;
     Ok(found.into_iter().map(|table| table.shape).collect())
+}
+
+/// Asks how large tables are, which waits for whoever has one locked: so not before they are held.
+async fn measure(client: &Client, found: &mut [Found]) -> Result<(), PostgresError> {
+    let oids: Vec<u32> = found.iter().map(|table| table.oid).collect();
+    let rows = client
+        .query(
+            "SELECT coalesce(pg_table_size(oid), 0)
+             FROM unnest($1::oid[]) WITH ORDINALITY AS asked (oid, place) ORDER BY place",
+            &[&oids],
+        )
+        .await
+        .map_err(|e| PostgresError::sorted("asked for the sizes of the tables", e))?;
+    for (table, row) in found.iter_mut().zip(&rows) {
+        table.shape.bytes = row.get::<_, i64>(0).unsigned_abs();
+    }
+    Ok(())
 }
 
 /// Names of types are printed with their schemas.
@@ -182,7 +200,7 @@ async fn read(client: &Client) -> Result<Vec<Found>, PostgresError> {
     let types = types::Types::read(client).await?;
     let statement = format!(
         "SELECT n.nspname::text, c.relname::text, c.relpersistence = 'u', c.oid, c.relfilenode,
-                coalesce(pg_table_size(c.oid), 0), nullif(o.condition, '')
+                nullif(o.condition, '')
          FROM pg_class c
          JOIN pg_namespace n ON n.oid = c.relnamespace
          LEFT JOIN LATERAL (
@@ -205,8 +223,8 @@ async fn read(client: &Client) -> Result<Vec<Found>, PostgresError> {
                 name: row.get(1),
                 columns: Vec::new(),
                 unlogged: row.get(2),
-                condition: row.get(6),
-                bytes: row.get::<_, i64>(5).unsigned_abs(),
+                condition: row.get(5),
+                bytes: 0,
             },
             oid: row.get(3),
             file: row.get(4),

@@ -2,9 +2,9 @@
 //!
 //! In this order: [`create_database`], [`run_schema`] with the text before the rows,
 //! [`load_segment`] for each segment on any number of [`lane`]s, [`set_sequences`], [`run_after`]
-//! with the text after the rows, [`analyze`]. All of it works for a role that owns the database,
-//! and into a newer PostgreSQL. Nothing is one transaction: what breaks off is dropped and begun
-//! again.
+//! with the text after the rows, [`apply_settings`], [`analyze`]. All of it works for a role that
+//! owns the database, and into a newer PostgreSQL. Nothing is one transaction: what breaks off is
+//! dropped and begun again.
 
 use bytes::Bytes;
 use futures_util::SinkExt;
@@ -20,7 +20,8 @@ mod schema;
 mod statements;
 
 pub use database::{
-    create_database, drop_database, is_empty, name_before, rename_database, things_in,
+    apply_settings, create_database, drop_database, is_empty, name_before, rename_database,
+    things_in,
 };
 pub use schema::{RestoreError, Skipped, run_after, run_schema};
 
@@ -50,6 +51,9 @@ pub async fn lane(connector: &Connector) -> Result<Client, PostgresError> {
 
 /// Loads one segment into its table, whole or not at all, on a [`lane`] of this segment alone.
 /// Returns how many rows the server took.
+///
+/// Rows lie in a table as they came. Where one lane brings all segments of a table, in order, the
+/// next backup of the new database finds the segments of this one again.
 ///
 /// # Errors
 /// [`PostgresError`] when the rows do not fit the table, or the server is lost.

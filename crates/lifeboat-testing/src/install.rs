@@ -21,6 +21,8 @@ pub type Say<'a> = &'a dyn Fn(&str);
 pub enum Part {
     /// PostgreSQL's server and client, from Debian.
     Postgres,
+    /// The connection pooler, from Debian.
+    Pooler,
     /// The `age` program, from Debian.
     Age,
     /// What backups are piped through beside `age`, and what measures it: `zstd`, `time`.
@@ -35,8 +37,15 @@ pub enum Part {
 
 impl Part {
     /// All parts.
-    pub const ALL: [Self; 6] =
-        [Self::Postgres, Self::Age, Self::Pipes, Self::Synapse, Self::Probes, Self::Node];
+    pub const ALL: [Self; 7] = [
+        Self::Postgres,
+        Self::Pooler,
+        Self::Age,
+        Self::Pipes,
+        Self::Synapse,
+        Self::Probes,
+        Self::Node,
+    ];
 }
 
 /// The folder of installed tools.
@@ -90,6 +99,7 @@ impl Tools {
             // A client alone leaves the same folder behind, so the server is looked for itself.
             Part::Postgres if postgres::newest_programs().is_ok() => Ok(()),
             Part::Postgres => debian::install(debian::POSTGRES, say),
+            Part::Pooler => debian::install(debian::POOLER, say),
             Part::Age => debian::install(debian::AGE, say),
             Part::Pipes => debian::install(debian::PIPES, say),
             Part::Synapse => {

@@ -11,6 +11,7 @@ pub mod child;
 pub mod failure;
 pub mod http;
 pub mod install;
+pub mod pooler;
 pub mod port;
 pub mod postgres;
 pub mod scratch;
@@ -22,6 +23,7 @@ pub mod world;
 
 pub use failure::WorldError;
 pub use install::{Part, Tools};
+pub use pooler::Pooler;
 pub use postgres::{Cluster, Role};
 pub use scratch::Scratch;
 pub use synapse::{Homeserver, ServerOptions};

@@ -63,6 +63,33 @@ impl Cluster {
         Self::start_with(directory, newest_programs()?, None)
     }
 
+    /// Starts a standby that follows this server, with its files in `directory`.
+    ///
+    /// # Errors
+    /// When the files cannot be copied or it does not start.
+    pub fn start_standby(&self, directory: &Path) -> Result<Self, WorldError> {
+        let files = directory.join("pgdata");
+        let mut copy = Command::new(self.programs.join("pg_basebackup"));
+        copy.args(["-R", "-X", "stream", "-c", "fast", "-N", "-U", SUPERUSER, "-h"])
+            .arg(self.socket.path())
+            .args(["-p", &self.port().to_string(), "-D"])
+            .arg(&files);
+        let output = copy.output().map_err(WorldError::io("run pg_basebackup"))?;
+        if !output.status.success() {
+            return Err(WorldError::command("pg_basebackup", &output));
+        }
+        if let Some(Account { uid, gid }) = unprivileged_account()? {
+            let owner = format!("{uid}:{gid}");
+            let mut give = Command::new("chown");
+            give.args(["-R", &owner]).arg(&files);
+            let output = give.output().map_err(WorldError::io("run chown"))?;
+            if !output.status.success() {
+                return Err(WorldError::command("chown", &output));
+            }
+        }
+        Self::start_with(directory, self.programs.clone(), None)
+    }
+
     /// Starts a server of another version than Debian's, from an archive of its programs.
     ///
     /// # Errors
@@ -319,7 +346,7 @@ fn hand_over(path: &Path, account: Account) -> Result<(), WorldError> {
 }
 
 /// None when we are not root and so need no other account.
-fn unprivileged_account() -> Result<Option<Account>, WorldError> {
+pub(crate) fn unprivileged_account() -> Result<Option<Account>, WorldError> {
     let ourselves = fs::metadata("/proc/self").map_err(WorldError::io("look at /proc/self"))?;
     if ourselves.uid() != 0 {
         return Ok(None);

@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::LazyLock;
 
+use lifeboat_components::postgres::cut::Cut;
+use lifeboat_components::postgres::schema_text::{PgDump, SearchPlaces, schema_text};
 use lifeboat_components::synapse::config::database::{DatabaseError, DatabaseSettings};
 use lifeboat_components::synapse::config::target::{DatabaseTarget, Surroundings};
 use lifeboat_components::synapse::config::{ReadOptions, read};
@@ -224,4 +226,20 @@ fn certificate_in_the_home_folder_is_shown_as_libpq_does() {
     let around = Surroundings { home: Some(home), ..Surroundings::default() };
     let target = DatabaseTarget::parse(&words("sslmode=verify-ca"), &around).expect("good words");
     assert_eq!(seen(&target).as_deref(), Ok("/CN=sailor"));
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn schema(target: &DatabaseTarget) -> Result<String, String> {
+    let connector = target.connector().map_err(|e| chain(&e))?;
+    let cut = Cut::open(&connector).await.map_err(|e| chain(&e))?;
+    let program = PgDump::find(150_000, &SearchPlaces::default()).await.map_err(|e| chain(&e))?;
+    Ok(schema_text(&cut, &program).await.map_err(|e| chain(&e))?.before)
+}
+
+#[test]
+fn program_that_writes_the_schema_shows_the_same_certificate_and_checks_as_we_do() {
+    let text = schema(&target(&shown("sailor.crt", "sailor.key"))).unwrap();
+    assert!(text.contains("PostgreSQL database dump"), "{text}");
+    let text = schema(&target(&shown("rsa.crt", "pkcs1.key"))).unwrap();
+    assert!(text.contains("PostgreSQL database dump"), "{text}");
 }

@@ -39,6 +39,7 @@ pub struct Segment {
 /// The rows of one table, read segment by segment.
 pub struct Segments {
     rows: RowStream,
+    table: String,
     cutter: Cutter,
     ended: bool,
 }
@@ -55,7 +56,7 @@ impl Segments {
             lane.batch_execute("SET LOCAL search_path = ''").await.map_err(doing)?;
         }
         let rows = RowStream::copy(lane, &shape.label(), &shape.copy_statement()).await?;
-        Ok(Self { rows, cutter: Cutter::default(), ended: false })
+        Ok(Self { rows, table: shape.label(), cutter: Cutter::default(), ended: false })
     }
 
     /// The next segment, or `None` after the last; a table without rows has none.
@@ -66,6 +67,10 @@ impl Segments {
         while !self.ended {
             match self.rows.next().await? {
                 None => self.ended = true,
+                Some(row) if row.bytes_len() > ROW_LIMIT_BYTES => {
+                    let detail = "a row is longer than PostgreSQL allows";
+                    return Err(PostgresError::Malformed { table: self.table.clone(), detail });
+                }
                 Some(row) => {
                     if let Some(segment) = self.cutter.push(row.bytes()) {
                         return Ok(Some(segment));

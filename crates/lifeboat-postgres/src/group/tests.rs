@@ -27,7 +27,11 @@ fn proof_is_written_as_the_format_says_and_read_again() {
         }],
     };
     let text = serde_json::to_string(&proof).unwrap();
-    let expected = r#"{"method":"snapshot-equality","tries":3,"window_micros":180,"opened_at":"2026-03-01T12:00:00.000Z","members":[{"name":"synapse","database":"matrix","snapshot_text":"7:9:7","lsn":"0/1"}]}"#;
+    let expected = concat!(
+        r#"{"method":"snapshot-equality","tries":3,"window_micros":180,"#,
+        r#""opened_at":"2026-03-01T12:00:00.000Z","members":[{"name":"synapse","#,
+        r#""database":"matrix","snapshot_text":"7:9:7","lsn":"0/1"}]}"#,
+    );
     assert_eq!(text, expected);
     assert_eq!(serde_json::from_str::<Proof>(&text).unwrap(), proof);
 }

@@ -2,6 +2,7 @@
 
 use tokio_postgres::Client;
 
+use super::Skipped;
 use crate::PostgresError;
 use crate::archive::{DatabaseFacts, LocaleProvider, server_version};
 use crate::columns::{literal, quoted};
@@ -76,6 +77,40 @@ fn provider_clause(facts: &DatabaseFacts, version: u32) -> Result<String, Postgr
             format!(" LOCALE_PROVIDER builtin BUILTIN_LOCALE {}", literal(locale))
         }
     })
+}
+
+/// Gives the database that `client` is in the settings it had. Returns those that the role may not
+/// set, or that this server does not know.
+///
+/// # Errors
+/// [`PostgresError`] when the server is lost.
+pub async fn apply_settings(
+    client: &Client,
+    facts: &DatabaseFacts,
+) -> Result<Vec<Skipped>, PostgresError> {
+    let mut skipped = Vec::new();
+    for setting in &facts.settings {
+        let Some((name, value)) = setting.split_once('=') else { continue };
+        match apply(client, name, value).await {
+            Ok(()) => {}
+            Err(PostgresError::Refused { message, .. }) => {
+                skipped.push(Skipped { statement: format!("SET {name}"), reason: message });
+            }
+            Err(lost) => return Err(lost),
+        }
+    }
+    Ok(skipped)
+}
+
+/// The session takes the value first, because lists are written otherwise in a statement.
+async fn apply(client: &Client, name: &str, value: &str) -> Result<(), PostgresError> {
+    let doing = |e| PostgresError::sorted("set what the database is told", e);
+    let set = "SELECT pg_catalog.set_config($1, $2, false), current_database()::text";
+    let row = client.query_one(set, &[&name, &value]).await.map_err(doing)?;
+    let database = quoted(row.get(1));
+    let parts: Vec<String> = name.split('.').map(quoted).collect();
+    let keep = format!("ALTER DATABASE {database} SET {} FROM CURRENT", parts.join("."));
+    client.batch_execute(&keep).await.map_err(doing)
 }
 
 /// True when a database has nothing of anybody's in it.

@@ -194,8 +194,9 @@ impl RestoreError {
     /// The SQLSTATE, where the server gave one.
     pub fn code(&self) -> Option<&str> {
         match self {
-            Self::Extension { source, .. } | Self::Statement { source, .. } => source.code(),
-            Self::Postgres(source) => source.code(),
+            Self::Extension { source, .. }
+            | Self::Statement { source, .. }
+            | Self::Postgres(source) => source.code(),
         }
     }
 }

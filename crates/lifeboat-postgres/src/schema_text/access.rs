@@ -23,7 +23,7 @@ pub(super) struct Access {
     environment: Vec<(&'static str, String)>,
     password: Option<File>,
     /// Open as long as the child may read them.
-    _files: Vec<File>,
+    files: Vec<File>,
 }
 
 impl Access {
@@ -56,7 +56,7 @@ impl Access {
         if !addresses.is_empty() {
             environment.push(("PGHOSTADDR", addresses.join(",")));
         }
-        let mut access = Self { environment, password: None, _files: Vec::new() };
+        let mut access = Self { environment, password: None, files: Vec::new() };
         access.add_tls(connector)?;
         if let Some(password) = config.get_password() {
             access.password = Some(password_file(password)?);
@@ -108,7 +108,7 @@ impl Access {
         let file = memory_file(what, content)?;
         let path = format!("/proc/{}/fd/{}", std::process::id(), file.as_raw_fd());
         self.environment.push((name, path));
-        self._files.push(file);
+        self.files.push(file);
         Ok(())
     }
 }

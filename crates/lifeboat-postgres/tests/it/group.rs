@@ -231,3 +231,43 @@ async fn reader_who_may_not_lock_is_told_and_one_database_alone_needs_no_lock() 
     assert!(proof.snapshot_text.contains(':') && proof.lsn.is_some(), "{proof:?}");
     assert!(alone.proof.opened_at.ends_with('Z'));
 }
+
+#[tokio::test]
+async fn standby_is_no_member_of_a_group_and_can_be_cut_alone() {
+    let accounts = other().fresh("accounts");
+    let devices = one().fresh("devices");
+    devices.connect().await.unwrap().batch_execute("CREATE TABLE device (n int)").await.unwrap();
+    let files = lifeboat_testing::Scratch::new("standby").unwrap();
+    let standby = one().cluster.start_standby(files.path()).unwrap();
+    let config = standby.url(&devices.database(), &one().owner).parse().unwrap();
+    let check = lifeboat_postgres::connect::CertificateCheck::Nothing;
+    let copy = Connector::new(config, &check, None).unwrap();
+    let members = members(&copy, &accounts);
+    let refused = cut_together(&Group::of(&members, &number)).await.err().unwrap();
+    assert!(refused.to_string().contains("devices is reached on a standby"), "{refused}");
+    let alone = cut_together(&Group::of(&members[..1], &number)).await.unwrap();
+    assert_eq!(alone.proof.method, Method::Alone);
+    let shapes = lifeboat_postgres::archive::tables(&alone.cuts[0]).await.unwrap();
+    assert_eq!(shapes.len(), 1);
+    alone.cuts[0].lane().await.unwrap();
+}
+
+#[tokio::test]
+async fn pooler_that_shares_sessions_out_by_transaction_is_refused_and_one_by_session_is_not() {
+    let owner = &one().owner;
+    let database = one().fresh("pooled").database();
+    for (mode, is_refused) in [("transaction", true), ("session", false)] {
+        let pooler = lifeboat_testing::Pooler::start(&one().cluster, owner, mode).unwrap();
+        let config = pooler.url(&database, owner).parse().unwrap();
+        let check = lifeboat_postgres::connect::CertificateCheck::Nothing;
+        let connector = Connector::new(config, &check, None).unwrap();
+        let member = Member { name: "pooled".to_owned(), connector, guarded: false };
+        let outcome = cut_together(&Group::of(&[member], &number)).await;
+        match outcome {
+            Err(refused) => {
+                assert!(is_refused && refused.to_string().contains("pooler"), "{refused}");
+            }
+            Ok(cut) => assert!(!is_refused && cut.proof.method == Method::Alone, "{mode}"),
+        }
+    }
+}

@@ -63,6 +63,24 @@ async fn bring(kept: &Kept, standing: &Standing, name: &str) -> Connector {
     connector
 }
 
+/// Indexes, constraints, triggers, policies and comments.
+const CATALOGUE: &str = r"
+    WITH ours AS (SELECT oid FROM pg_namespace WHERE nspname IN ('public', 'deep', 'Odd; name'))
+    SELECT string_agg(line, E'\n' ORDER BY line) FROM (
+        SELECT pg_get_indexdef(indexrelid) AS line FROM pg_index
+        JOIN pg_class ON pg_class.oid = indexrelid WHERE relnamespace IN (TABLE ours)
+        UNION ALL
+        SELECT conname || ' ' || pg_get_constraintdef(oid) FROM pg_constraint
+        WHERE connamespace IN (TABLE ours) AND contype <> 'n'
+        UNION ALL
+        SELECT pg_get_triggerdef(oid) FROM pg_trigger WHERE NOT tgisinternal
+        UNION ALL
+        SELECT policyname || coalesce(qual, '') FROM pg_policies
+        UNION ALL
+        SELECT obj_description(oid) FROM pg_class
+        WHERE relnamespace IN (TABLE ours) AND obj_description(oid) IS NOT NULL
+    ) AS lines";
+
 /// Everything in a database, as text that does not depend on where it is.
 async fn look(client: &Client, kept: &Kept) -> Vec<String> {
     let mut seen = Vec::new();
@@ -74,16 +92,7 @@ async fn look(client: &Client, kept: &Kept) -> Vec<String> {
         let row = client.query_one(question.as_str(), &[]).await.unwrap();
         seen.push(format!("{}:\n{}", shape.label(), row.get::<_, String>(0)));
     }
-    let catalogue = "SELECT coalesce(string_agg(line, E'\\n' ORDER BY line), '') FROM (
-        SELECT pg_get_indexdef(indexrelid) AS line FROM pg_index i JOIN pg_class c ON c.oid = indexrelid
-        WHERE relnamespace::regnamespace::text IN ('public', 'deep', '\"Odd; name\"')
-        UNION ALL SELECT conname || ' ' || pg_get_constraintdef(oid) FROM pg_constraint
-        WHERE connamespace::regnamespace::text IN ('public', 'deep', '\"Odd; name\"') AND contype <> 'n'
-        UNION ALL SELECT pg_get_triggerdef(oid) FROM pg_trigger WHERE NOT tgisinternal
-        UNION ALL SELECT policyname || coalesce(qual, '') FROM pg_policies
-        UNION ALL SELECT obj_description(oid) FROM pg_class WHERE obj_description(oid) IS NOT NULL
-          AND relnamespace::regnamespace::text = 'public') all_of_it";
-    let row = client.query_one(catalogue, &[]).await.unwrap();
+    let row = client.query_one(CATALOGUE, &[]).await.unwrap();
     seen.push(row.get(0));
     seen.extend(sequences(client).await.unwrap().iter().map(|s| format!("{s:?}")));
     seen

@@ -23,7 +23,8 @@ pub(crate) struct Standing {
 impl Standing {
     fn start(major: Option<u32>) -> Self {
         let say = |line: &str| println!("{line}");
-        let tools = Tools::ready(&[Part::Postgres], &say).expect("PostgreSQL is installed");
+        let tools =
+            Tools::ready(&[Part::Postgres, Part::Pooler], &say).expect("PostgreSQL is installed");
         let files = Scratch::new("harbour").expect("a folder");
         let cluster = match major {
             None => Cluster::start(files.path()).expect("the server starts"),

@@ -13,6 +13,7 @@ pub(super) type Wanted = (&'static str, &'static str);
 
 /// The server brings the client of its version.
 pub(super) const POSTGRES: &[Wanted] = &[("postgresql", "/usr/share/doc/postgresql")];
+pub(super) const POOLER: &[Wanted] = &[("pgbouncer", "/usr/sbin/pgbouncer")];
 /// What other programs seal and certify with.
 pub(super) const AGE: &[Wanted] = &[
     ("age", "/usr/bin/age"),

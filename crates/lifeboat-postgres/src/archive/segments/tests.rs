@@ -16,7 +16,7 @@ fn row(seed: u64, bytes: usize) -> Vec<u8> {
         state ^= state << 13;
         state ^= state >> 7;
         state ^= state << 17;
-        row.extend(if state % 3 == 0 { *b"the same" } else { state.to_be_bytes() });
+        row.extend(if state.is_multiple_of(3) { *b"the same" } else { state.to_be_bytes() });
     }
     row
 }

@@ -6,10 +6,10 @@ use super::{Phases, phases, split};
 fn semicolons_inside_of_quotes_comments_and_bodies_end_nothing() {
     let statements = [
         "SELECT 'a;b', E'it\\'s;', \"odd;name\", 'it''s; fine';",
-        "CREATE FUNCTION public.f() RETURNS trigger\n    LANGUAGE plpgsql\n    AS $_$\nBEGIN; END;\n$_$;",
+        "CREATE FUNCTION public.f() RETURNS trigger\n LANGUAGE plpgsql\n AS $_$\nBEGIN; END;\n$_$;",
         "CREATE FUNCTION public.g(a integer) RETURNS integer\n    LANGUAGE sql\n    BEGIN ATOMIC\n \
          SELECT CASE WHEN a > 0 THEN 1 ELSE 2 END;\n SELECT 2;\nEND;",
-        "CREATE RULE r AS ON INSERT TO public.t DO ALSO (INSERT INTO public.u VALUES (1); DELETE FROM v;);",
+        "CREATE RULE r AS ON INSERT TO public.t DO ALSO (DELETE FROM u; DELETE FROM v;);",
         "CREATE PROCEDURE p() LANGUAGE sql BEGIN ATOMIC END;",
         "SELECT $1, a$b$c FROM t;",
         "COMMENT ON TABLE t IS 'no /* comment -- here; ';",

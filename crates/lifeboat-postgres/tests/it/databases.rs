@@ -1,0 +1,123 @@
+//! Databases made, filled, and put aside.
+
+use bytes::Bytes;
+use lifeboat_postgres::archive::{TableShape, facts};
+use lifeboat_postgres::cut::Cut;
+use lifeboat_postgres::restore::{self, RestoreError};
+
+use crate::standing::{newer, one};
+
+#[tokio::test]
+async fn database_put_aside_keeps_its_rows_under_another_name_and_lets_people_in() {
+    let source = one().fresh("harbour_log");
+    let client = source.connect().await.unwrap();
+    client.batch_execute("CREATE TABLE entries AS SELECT 7 AS x").await.unwrap();
+    let aside = restore::name_before(&source.database(), "20260301T120000Z");
+    let administration = one().connector("postgres");
+    restore::rename_database(&administration, &source.database(), &aside).await.unwrap();
+    assert!(client.query("SELECT 1", &[]).await.is_err(), "its sessions were ended");
+    assert!(source.connect().await.is_err(), "the name is free");
+    let moved = source.to_database(&aside).connect().await.unwrap();
+    let row = moved.query_one("SELECT x FROM entries", &[]).await.unwrap();
+    assert_eq!(row.get::<_, i32>(0), 7);
+    // A name that is taken leaves everything as it was.
+    let taken = restore::rename_database(&administration, &aside, "postgres").await;
+    assert!(taken.unwrap_err().to_string().contains("already exists"));
+    source.to_database(&aside).connect().await.unwrap();
+}
+
+#[tokio::test]
+async fn database_is_made_with_the_order_of_text_of_the_one_it_comes_from() {
+    let source = newer();
+    let make = "CREATE DATABASE sorted TEMPLATE template0 LOCALE_PROVIDER builtin
+        BUILTIN_LOCALE 'C.UTF-8' OWNER harbour";
+    source.cluster.psql("postgres", make).unwrap();
+    let known = facts(&Cut::open(&source.connector("sorted")).await.unwrap()).await.unwrap();
+    let administration = source.connector("postgres");
+    restore::create_database(&administration, "sorted_too", &known, None).await.unwrap();
+    let too = facts(&Cut::open(&source.connector("sorted_too")).await.unwrap()).await.unwrap();
+    assert_eq!((too.locale_provider, &too.locale), (known.locale_provider, &known.locale));
+    assert_eq!((too.collate, too.ctype), (known.collate.clone(), known.ctype.clone()));
+    let older = one().connector("postgres");
+    let refused = restore::create_database(&older, "sorted_old", &known, None).await.unwrap_err();
+    assert!(refused.to_string().contains("restore into PostgreSQL 17 or newer"), "{refused}");
+}
+
+#[tokio::test]
+async fn settings_of_a_database_are_set_again_and_those_of_a_superuser_are_told() {
+    let (source, target) = (one().fresh("told"), one().fresh("told_too"));
+    let name = source.database();
+    let settings = format!(
+        "ALTER DATABASE {name} SET search_path = public, \"Odd, name\", \"$user\";
+         ALTER DATABASE {name} SET work_mem = '5MB';
+         ALTER DATABASE {name} SET log_statement = 'none'"
+    );
+    one().cluster.psql("postgres", &settings).unwrap();
+    let mut known = facts(&Cut::open(&source).await.unwrap()).await.unwrap();
+    let client = target.connect().await.unwrap();
+    let skipped = restore::apply_settings(&client, &known).await.unwrap();
+    let skipped: Vec<&str> = skipped.iter().map(|s| s.statement.as_str()).collect();
+    assert_eq!(skipped, ["SET log_statement"]);
+    known.settings.retain(|setting| !setting.starts_with("log_statement"));
+    let too = facts(&Cut::open(&target).await.unwrap()).await.unwrap();
+    assert_eq!(too.settings, known.settings);
+}
+
+#[tokio::test]
+async fn things_that_somebody_made_are_found_and_extensions_are_not_counted() {
+    let target = one().fresh("occupied");
+    let client = target.connect().await.unwrap();
+    client.batch_execute("CREATE EXTENSION pg_trgm").await.unwrap();
+    assert!(restore::is_empty(&client).await.unwrap());
+    for (make, name, remove) in [
+        ("CREATE TABLE a (x int)", "public.a", "DROP TABLE a"),
+        ("CREATE TYPE t AS ENUM ()", "public.t", "DROP TYPE t"),
+        ("CREATE SCHEMA s", "schema s", "DROP SCHEMA s"),
+        ("CREATE FUNCTION f() RETURNS int LANGUAGE sql RETURN 1", "public.f()", "DROP FUNCTION f"),
+        ("SELECT lo_create(77)", "large object 77", "SELECT lo_unlink(77)"),
+    ] {
+        client.batch_execute(make).await.unwrap();
+        assert_eq!(restore::things_in(&client, 5).await.unwrap(), [name]);
+        client.batch_execute(remove).await.unwrap();
+        assert!(restore::is_empty(&client).await.unwrap(), "{remove}");
+    }
+}
+
+#[tokio::test]
+async fn extension_that_only_a_superuser_may_make_is_named() {
+    let target = one().fresh("extended");
+    let client = restore::lane(&target).await.unwrap();
+    for (statement, name) in [
+        ("CREATE EXTENSION IF NOT EXISTS file_fdw WITH SCHEMA public;", "file_fdw"),
+        ("CREATE EXTENSION IF NOT EXISTS \"no-such\" WITH SCHEMA public;", "\"no-such\""),
+    ] {
+        let refused = restore::run_schema(&client, statement).await.unwrap_err();
+        let RestoreError::Extension { name: told, .. } = &refused else { panic!("{refused}") };
+        assert_eq!(told, name);
+        assert!(refused.to_string().contains("superuser"), "{refused}");
+    }
+    let comment = "COMMENT ON EXTENSION plpgsql IS 'not ours'; CREATE TABLE public.a (x int);";
+    let skipped = restore::run_schema(&client, comment).await.unwrap();
+    assert_eq!(skipped.len(), 1);
+    assert!(skipped[0].reason.contains("must be owner"), "{}", skipped[0].reason);
+    let refused = restore::run_schema(&client, "CREATE TABLE public.a (x int);").await;
+    assert!(refused.unwrap_err().to_string().contains("CREATE TABLE public.a"));
+}
+
+#[tokio::test]
+async fn damaged_segment_is_refused_whole() {
+    let target = one().fresh("damaged");
+    let client = restore::lane(&target).await.unwrap();
+    client.batch_execute("CREATE TABLE public.a (x integer)").await.unwrap();
+    let shape = r#"{"schema":"public","name":"a","columns":[{"name":"x","type":"integer"}]}"#;
+    let shape: TableShape = serde_json::from_str(shape).unwrap();
+    let mut copy = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0".to_vec();
+    copy.extend(b"\0\x01\0\0\0\x04\0\0\0\x07");
+    let mut whole = copy.clone();
+    whole.extend(b"\xff\xff");
+    copy.extend(b"\0\x02\0\0");
+    assert!(restore::load_segment(&client, &shape, Bytes::from(copy)).await.is_err());
+    assert_eq!(restore::load_segment(&client, &shape, Bytes::from(whole)).await.unwrap(), 1);
+    let row = client.query_one("SELECT array_agg(x) FROM public.a", &[]).await.unwrap();
+    assert_eq!(row.get::<_, Vec<i32>>(0), [7]);
+}
