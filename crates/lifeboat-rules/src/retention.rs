@@ -69,7 +69,9 @@ pub fn keep(backups: &[Dated], policy: &Retention, zone: &Zone, now: i64) -> Vec
     let mut past: Vec<usize> = (0..backups.len()).filter(|at| backups[*at].at <= now).collect();
     past.sort_by(|left, right| backups[*right].order().cmp(&backups[*left].order()));
     if policy.is_none() {
-        verdicts.iter_mut().for_each(|verdict| verdict.stay("no retention is set".to_owned()));
+        for verdict in &mut verdicts {
+            verdict.stay("no retention is set".to_owned());
+        }
     }
     if let Some(newest) = past.first() {
         verdicts[*newest].stay("newest".to_owned());

@@ -59,8 +59,13 @@ pub(crate) const TOP: Section = Section {
     keys: &[
         required("server_name", Shape::Text, "The Matrix server name, as in `@user:NAME`."),
         required("vault", Shape::Text, "Where backups go: a folder, or `s3://`, `gs://`, `az://`."),
-        optional("recipients", Shape::Texts, "-", "Public keys that backups are sealed for."),
-        optional("recipients_file", Shape::Path, "-", "A file with one public key a line."),
+        optional(
+            "recipients",
+            Shape::Texts,
+            "the file",
+            "Public keys that backups are sealed for.",
+        ),
+        optional("recipients_file", Shape::Path, "the list", "A file with one public key a line."),
         optional("state", Shape::Path, "/var/lib/lifeboat", "Folder for caches and journals."),
         optional("retention", Shape::Section, "keeps everything", "Which backups are kept."),
         optional("schedule", Shape::Section, "by hand", "What runs when."),

@@ -17,7 +17,10 @@ use lifeboat_config::absolute;
 use lifeboat_config::conninfo::{self, Parameters};
 use lifeboat_config::target::{DatabaseTarget, Surroundings};
 
+pub(crate) use self::irc::PASSKEY;
 pub(crate) use self::mas::encryption_setting;
+pub(crate) use self::mautrix::registration_setting;
+pub(crate) use self::sliding_sync::SECRET as SYNC_SECRET;
 
 use crate::error::SuiteError;
 use crate::installation::{At, Bridge, Component, Database, FileTree, Kind, Role, SecretFile};

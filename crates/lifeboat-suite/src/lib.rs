@@ -16,20 +16,20 @@
 //Xpub mod catalogue;
 mod env_file;
 mod error;
-//Xmod example;
+mod example;
 mod ini;
 mod installation;
-//Xpub mod key_fit;
+pub mod key_fit;
 mod keys;
 mod kinds;
-//Xpub mod proof;
+pub mod proof;
 mod read;
-//Xpub mod reference;
+pub mod reference;
 pub mod registration;
 mod view;
 
 pub use self::error::SuiteError;
-//Xpub use self::example::{EXAMPLES, example};
+pub use self::example::{EXAMPLES, example};
 pub use self::installation::*;
 pub use self::read::{parse, read};
 pub use lifeboat_config::target::Surroundings;

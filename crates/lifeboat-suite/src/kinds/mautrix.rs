@@ -1,9 +1,12 @@
-//! The bridges of mautrix, for Telegram and WhatsApp: three generations of one configuration.
+//! The bridges of mautrix, for Telegram and `WhatsApp`: three generations of one configuration.
+
+use lifeboat_config::Secret;
 
 use super::{Finding, Known};
 use crate::error::SuiteError;
-use crate::installation::Role;
-use crate::view::View;
+use crate::installation::{Component, Role};
+use crate::registration::Registration;
+use crate::view::{Document, View};
 
 const TOKENS: Known = Known {
     name: "tokens of the application service",
@@ -94,4 +97,20 @@ fn one(at: &mut Finding<'_>, engine: &str, uri: &str, place: &str) -> Result<(),
     let path = at.resolve(path.strip_prefix("///").unwrap_or(path));
     at.sqlite("main", path);
     Ok(())
+}
+
+/// The tokens in its own configuration, which must be those of its registration.
+pub(crate) fn registration_setting(
+    component: &Component,
+) -> Result<Option<Registration>, SuiteError> {
+    let Some(path) = component.config.first() else { return Ok(None) };
+    let document = Document::read(path)?;
+    let view = document.view()?;
+    let token = |name: &str| view.scalar(&["appservice", name]);
+    let (Some(as_token), Some(hs_token)) = (token("as_token"), token("hs_token")) else {
+        return Ok(None);
+    };
+    let id = token("id").map_or_else(String::new, |id| id.to_string());
+    let (as_token, hs_token) = (Secret::new(as_token.as_str()), Secret::new(hs_token.as_str()));
+    Ok(Some(Registration { id, as_token, hs_token, path: path.clone() }))
 }

@@ -127,12 +127,12 @@ fn health_url(config: &SynapseConfig) -> Option<String> {
     let serves = |listener: &&Value| {
         let resources = listener.get("resources").and_then(Value::as_array);
         let names = resources.into_iter().flatten().filter_map(|one| one.get("names"));
-        let named = |names: &Value| {
+        let is_client = |names: &Value| {
             names.as_str() == Some("client")
                 || names.as_array().is_some_and(|all| all.iter().any(|name| name == "client"))
         };
         let is_plain = listener.get("tls").and_then(Value::as_bool) != Some(true);
-        is_plain && names.into_iter().any(named)
+        is_plain && names.into_iter().any(is_client)
     };
     let listener = listeners.iter().find(serves)?;
     let port = listener.get("port").and_then(Value::as_u64).filter(|port| *port < 65_536)?;

@@ -63,15 +63,15 @@ fn check_url(view: &View<'_>, url: &str) -> Result<(), SuiteError> {
     }
 }
 
-fn words(words: &[&str]) -> Option<Vec<String>> {
-    Some(words.iter().map(|word| (*word).to_owned()).collect())
+fn words(words: &[&str]) -> Vec<String> {
+    words.iter().map(|word| (*word).to_owned()).collect()
 }
 
 fn systemd(unit: &str) -> Commands {
     Commands {
-        stop: words(&["systemctl", "stop", unit]),
-        start: words(&["systemctl", "start", unit]),
-        health: words(&["systemctl", "is-active", "--quiet", unit]),
+        stop: Some(words(&["systemctl", "stop", unit])),
+        start: Some(words(&["systemctl", "start", unit])),
+        health: Some(words(&["systemctl", "is-active", "--quiet", unit])),
         health_url: None,
     }
 }
@@ -81,7 +81,7 @@ fn compose(file: Option<&str>, service: &str) -> Commands {
         let mut all = vec!["docker", "compose"];
         all.extend(file.iter().flat_map(|file| ["-f", *file]));
         all.extend(rest);
-        words(&all)
+        Some(words(&all))
     };
     Commands {
         stop: with(&["stop", service]),
@@ -117,12 +117,12 @@ fn kubectl(view: &View<'_>, kind: Kind) -> Result<Commands, SuiteError> {
     let namespace = view.text(&["namespace"])?.unwrap_or("default");
     let replicas = format!("--replicas={}", view.count(&["replicas"])?.unwrap_or(1));
     let scale = |replicas: &str| {
-        words(&["kubectl", "-n", namespace, "scale", workload, "-l", selector, replicas])
+        Some(words(&["kubectl", "-n", namespace, "scale", workload, "-l", selector, replicas]))
     };
     Ok(Commands {
         stop: scale("--replicas=0"),
         start: scale(&replicas),
-        health: words(&[
+        health: Some(words(&[
             "kubectl",
             "-n",
             namespace,
@@ -132,7 +132,7 @@ fn kubectl(view: &View<'_>, kind: Kind) -> Result<Commands, SuiteError> {
             "-l",
             selector,
             "--timeout=60s",
-        ]),
+        ])),
         health_url: None,
     })
 }
