@@ -157,7 +157,9 @@ fn tagged(tag: u8, parts: &[&[u8]]) -> Option<Zeroizing<Vec<u8>>> {
         [0, low] => value.extend([tag, 0x81, low]),
         [high, low] => value.extend([tag, 0x82, high, low]),
     }
-    parts.iter().for_each(|part| value.extend(*part));
+    for part in parts {
+        value.extend(*part);
+    }
     Some(value)
 }
 

@@ -307,3 +307,6 @@ fn remedy_of(error: &std::io::Error) -> &'static str {
         _ => "run as root, or as the user that the component runs as",
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -13,7 +13,7 @@
 //!
 //! Only reads, and only files; nothing is connected to.
 
-//Xpub mod catalogue;
+pub mod catalogue;
 mod env_file;
 mod error;
 mod example;
