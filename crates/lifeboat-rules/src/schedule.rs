@@ -115,7 +115,7 @@ impl fmt::Display for Cron {
 }
 
 impl Cron {
-    /// The first due time after `after` (seconds since 1970); `None` beyond the end of the calendar.
+    /// The first due time after `after` (seconds since 1970); `None` at the end of the calendar.
     pub fn next(&self, after: i64, zone: &Zone) -> Option<i64> {
         let first = zone.date(after)?.checked_sub(Span::new().days(1)).ok()?;
         (0..DAYS).find_map(|day| {

@@ -102,7 +102,7 @@ pub(crate) const SCHEDULE: Section = Section {
 
 pub(crate) const COMPONENT: Section = Section {
     name: "components[]",
-    about: "One component. What its own configuration says is found there and need not be repeated.",
+    about: "One component. What its own configuration says is found there, and not repeated.",
     keys: &[
         required("kind", Shape::OneOf(KINDS), "What it is."),
         optional("bridge", Shape::OneOf(BRIDGES), "-", "Which bridge; with `kind: bridge` only."),
@@ -129,8 +129,8 @@ pub(crate) const COMPONENT: Section = Section {
 
 pub(crate) const COMMANDS: Section = Section {
     name: "components[].commands",
-    about: "A preset fills in `stop`, `start` and `health`; each may be said itself. No shell reads \
-            them; write `[sh, -c, …]` where one should.",
+    about: "A preset fills in `stop`, `start` and `health`; each may be said itself. No shell \
+            reads them; write `[sh, -c, …]` where one should.",
     keys: &[
         optional("preset", Shape::OneOf(PRESETS), "none", "Who runs the component."),
         optional("unit", Shape::Text, "the name", "systemd: the unit."),

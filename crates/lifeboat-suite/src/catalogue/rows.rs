@@ -34,6 +34,26 @@ pub(super) const ROWS: &[Row] = &[
     FILES,
 ];
 
+pub(super) const fn of(kind: Kind) -> &'static Row {
+    match kind {
+        Kind::Synapse => &SYNAPSE,
+        Kind::Mas => &MAS,
+        Kind::SlidingSync => &SLIDING_SYNC,
+        Kind::Sydent => &SYDENT,
+        Kind::Integrator => &INTEGRATOR,
+        Kind::Adminbot => &ADMINBOT,
+        Kind::Auditbot => &AUDITBOT,
+        Kind::Bridge(Bridge::Irc) => &IRC,
+        Kind::Bridge(Bridge::Xmpp) => &XMPP,
+        Kind::Bridge(Bridge::Telegram) => &TELEGRAM,
+        Kind::Bridge(Bridge::Whatsapp) => &WHATSAPP,
+        Kind::Bridge(Bridge::Sip) => &SIP,
+        Kind::Bridge(Bridge::Hookshot) => &HOOKSHOT,
+        Kind::Database => &DATABASE,
+        Kind::Files => &FILES,
+    }
+}
+
 const SYNAPSE: Row = Row {
     kind: Kind::Synapse,
     title: "Synapse",

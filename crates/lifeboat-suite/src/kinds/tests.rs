@@ -21,7 +21,8 @@ impl Place {
 
     fn read(&self, component: &str) -> Result<Installation, SuiteError> {
         let text = format!(
-            "server_name: example.org\nvault: v\nrecipients: [age1x]\ncomponents:\n  - {component}\n"
+            "server_name: example.org\nvault: v\nrecipients: [age1x]\ncomponents:\n  \
+             - {component}\n"
         );
         let around = Surroundings { user: Some("me".to_owned()), ..Surroundings::default() };
         crate::parse(&self.0.path().join("lifeboat.yaml"), &text, &around)
@@ -252,7 +253,8 @@ fn hookshot_is_found_with_its_keys_and_its_store() {
 
 #[test]
 fn sliding_sync_is_found_in_its_environment() {
-    let env = "SYNCV3_SERVER=http://s\nSYNCV3_SECRET=abc\nSYNCV3_DB=user=sync dbname=syncv3 host=db password='w x'\n";
+    let env = "SYNCV3_SERVER=http://s\nSYNCV3_SECRET=abc\n\
+               SYNCV3_DB=user=sync dbname=syncv3 host=db password='w x'\n";
     let found = Place::with(&[("env", env)]).find("{kind: sliding_sync, env_file: env}");
     assert_eq!(found.databases(), ["main postgres://sync@db:5432/syncv3"]);
     assert_eq!(found.password(), Some("w x"));
