@@ -26,7 +26,10 @@ pub mod proof;
 mod read;
 pub mod reference;
 pub mod registration;
+pub mod runs;
 mod view;
+
+pub use lifeboat_config::target::Surroundings;
 
 pub use self::error::SuiteError;
 pub use self::example::{EXAMPLES, example};

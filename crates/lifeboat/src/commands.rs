@@ -2,6 +2,8 @@
 //! outcome into lines for people and a value for machines.
 
 pub(crate) mod backup;
+pub(crate) mod components;
+pub(crate) mod config;
 pub(crate) mod export;
 pub(crate) mod import;
 pub(crate) mod inspect;
@@ -10,6 +12,7 @@ pub(crate) mod keygen;
 pub(crate) mod manual;
 pub(crate) mod render;
 mod restart;
+pub(crate) mod schedule;
 pub(crate) mod unpack;
 pub(crate) mod verify;
 
@@ -60,6 +63,9 @@ pub(crate) enum Command {
     Render(render::RenderFlags),
     Import(Box<import::ImportFlags>),
     Backup(backup::BackupFlags),
+    Config(config::ConfigFlags),
+    Components(components::ComponentsFlags),
+    Schedule(schedule::ScheduleFlags),
     Completions(manual::CompletionsFlags),
     Man(manual::ManFlags),
 }

@@ -66,6 +66,9 @@ fn run(command: Command, screen: &Arc<Screen>) -> Result<Ended, Failure> {
                     Command::Verify(flags) => {
                         Box::pin(commands::verify::run(&session, flags)).await
                     }
+                    Command::Config(flags) => commands::config::run(&session, &flags),
+                    Command::Components(flags) => commands::components::run(&session, &flags),
+                    Command::Schedule(flags) => commands::schedule::run(&session, &flags),
                     Command::Keygen(_) | Command::Completions(_) | Command::Man(_) => {
                         unreachable!("the match above has taken these")
                     }

@@ -1,42 +1,48 @@
-//! The flags that name an installation, the same for every command about a whole suite.
+//! Which installation: the flag of the commands that work with `lifeboat.yaml`.
 
 use std::path::PathBuf;
 
 use lifeboat_engine::failure::Failure;
-use lifeboat_suite::{Installation, Surroundings};
+use lifeboat_suite::{Installation, SuiteError, Surroundings};
 
 use super::Session;
 
-/// Which installation.
+/// The installation.
 #[derive(Debug, clap::Args)]
 pub(crate) struct InstallationFlags {
-    /// The installation's lifeboat.yaml
+    /// The file that describes the installation
     #[arg(short, long, value_name = "FILE", default_value = "/etc/lifeboat/lifeboat.yaml")]
     config: PathBuf,
 }
 
 impl InstallationFlags {
-    /// Reads the installation.
+    /// Reads it, and what its components say of themselves.
     pub(crate) fn read(&self, session: &Session) -> Result<Installation, Failure> {
         let path = session.folder.join(&self.config);
-        lifeboat_suite::read(&path, &around(session)).map_err(|e| {
-            Failure::usage(
-                "cannot read the installation",
-                "lifeboat config check shows what is wrong, lifeboat config example how it looks",
-            )
-            .because(e)
-        })
+        lifeboat_suite::read(&path, &around(session)).map_err(refused)
     }
 }
 
-/// What libpq would take from the process' surroundings.
+/// What the way to a database takes from the environment.
 pub(crate) fn around(session: &Session) -> Surroundings {
-    let look = |name: &str| {
-        session.environment.iter().find(|(key, _)| key == name).map(|(_, value)| value.clone())
+    let variable = |name: &str| {
+        let found = session.environment.iter().find(|(key, _)| key == name);
+        found.map(|(_, value)| value.clone())
     };
     Surroundings {
-        user: look("LOGNAME").or_else(|| look("USER")),
-        home: look("HOME").map(PathBuf::from),
+        user: variable("LOGNAME").or_else(|| variable("USER")),
+        home: variable("HOME").map(PathBuf::from),
         ..Surroundings::default()
+    }
+}
+
+fn refused(error: SuiteError) -> Failure {
+    let remedy = error.remedy();
+    match error {
+        SuiteError::Component { component, source } => {
+            Failure::usage(format!("the component `{component}` cannot be used"), remedy)
+                .because(source)
+        }
+        error => Failure::usage("cannot use the configuration", remedy).because(error),
     }
 }
