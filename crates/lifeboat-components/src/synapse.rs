@@ -16,6 +16,7 @@ pub mod plan;
 pub mod read;
 pub mod schema;
 pub mod sequences;
+pub mod witness;
 pub mod write;
 
 pub use lifeboat_config as config;
