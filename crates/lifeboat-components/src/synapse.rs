@@ -17,6 +17,7 @@ pub mod plan;
 pub mod read;
 pub mod schema;
 pub mod sequences;
+pub mod witness;
 pub mod write;
 
 pub use lifeboat_config as config;

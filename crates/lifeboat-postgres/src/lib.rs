@@ -17,7 +17,7 @@ pub mod schema_text;
 
 use thiserror::Error;
 
-pub use tokio_postgres::Client;
+pub use tokio_postgres::{Client, Row};
 
 /// What can go wrong between us and a PostgreSQL server.
 #[derive(Debug, Error)]

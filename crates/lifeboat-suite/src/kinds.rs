@@ -18,7 +18,7 @@ use lifeboat_config::conninfo::{self, Parameters};
 use lifeboat_config::target::{DatabaseTarget, Surroundings};
 
 pub(crate) use self::irc::PASSKEY;
-pub(crate) use self::mas::encryption_setting;
+pub(crate) use self::mas::{encryption_setting, shared_setting};
 pub(crate) use self::mautrix::registration_setting;
 pub(crate) use self::sliding_sync::SECRET as SYNC_SECRET;
 
@@ -124,18 +124,13 @@ impl Finding<'_> {
         Ok(())
     }
 
-    /// The one configuration file of a kind that has one, read; `None` when none is named.
+    /// Its configuration files, read and merged; `None` when none is named.
     pub(crate) fn document(&mut self) -> Result<Option<Document>, SuiteError> {
-        let mut merged: Option<Document> = None;
+        let document = Document::read_merged(&self.component.config)?;
         for path in self.component.config.clone() {
-            let document = Document::read(&path)?;
             self.file(Role::Config, path);
-            match &mut merged {
-                Some(merged) => merged.merge(document),
-                none => *none = Some(document),
-            }
         }
-        Ok(merged)
+        Ok(document)
     }
 
     /// Its configuration, which this kind cannot do without.

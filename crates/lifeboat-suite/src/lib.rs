@@ -30,9 +30,9 @@ pub mod runs;
 mod view;
 
 pub use lifeboat_config::target::Surroundings;
+pub use lifeboat_config::{ReadOptions, read as read_synapse};
 
 pub use self::error::SuiteError;
 pub use self::example::{EXAMPLES, example};
 pub use self::installation::*;
 pub use self::read::{parse, read};
-pub use lifeboat_config::{ReadOptions, read as read_synapse};

@@ -1,6 +1,6 @@
 //! The proof that an archived secret fits its database: which row to ask for, and what opens it.
 
-use lifeboat_config::{ReadOptions, Secret, absolute};
+use lifeboat_config::{ReadOptions, Secret};
 use lifeboat_matrix::SigningKey;
 use thiserror::Error;
 
@@ -101,9 +101,28 @@ pub fn signing_keys(component: &Component) -> Result<Vec<SigningKey>, ProofError
 /// # Errors
 /// [`SuiteError`] when it cannot be read.
 pub fn server_name(component: &Component) -> Result<String, SuiteError> {
-    let options = ReadOptions { workdir: absolute(&component.workdir, "") };
+    let options = ReadOptions { workdir: component.workdir.clone() };
     let config = lifeboat_config::read(&component.config, &options).map_err(SuiteError::Synapse)?;
     Ok(config.server_name)
+}
+
+/// What Synapse and MAS share, as this one of them has it. Blocks on the disk.
+///
+/// # Errors
+/// [`SuiteError`] when its configuration cannot be read.
+pub fn shared_secret(component: &Component) -> Result<Option<Secret>, SuiteError> {
+    match component.kind {
+        Kind::Mas => kinds::shared_setting(component),
+        Kind::Synapse => {
+            let options = ReadOptions { workdir: component.workdir.clone() };
+            let config =
+                lifeboat_config::read(&component.config, &options).map_err(SuiteError::Synapse)?;
+            let secret = |name| config.kept.secret(name);
+            Ok(secret("matrix_authentication_service.secret")
+                .or_else(|| secret("experimental_features.msc3861.admin_token")))
+        }
+        _ => Ok(None),
+    }
 }
 
 fn secret_of<'a>(component: &'a Component, name: &str) -> Option<&'a SecretFile> {

@@ -50,6 +50,19 @@ impl Document {
         Self::parse(path, &read_text(path)?)
     }
 
+    /// Reads several, the later merged into the earlier; `None` when there is none.
+    pub(crate) fn read_merged(paths: &[PathBuf]) -> Result<Option<Self>, SuiteError> {
+        let mut merged: Option<Self> = None;
+        for path in paths {
+            let document = Self::read(path)?;
+            match &mut merged {
+                Some(merged) => merge(&mut merged.root, document.root),
+                none => *none = Some(document),
+            }
+        }
+        Ok(merged)
+    }
+
     pub(crate) fn parse(path: &Path, text: &str) -> Result<Self, SuiteError> {
         let root = yaml::parse(text, 0).map_err(|error| SuiteError::Syntax {
             path: path.to_owned(),
@@ -58,11 +71,6 @@ impl Document {
             detail: error.detail,
         })?;
         Ok(Self { path: path.to_owned(), root })
-    }
-
-    /// Merges a later file into this one: mappings key by key, everything else is replaced.
-    pub(crate) fn merge(&mut self, later: Self) {
-        merge(&mut self.root, later.root);
     }
 
     /// The whole.
@@ -79,6 +87,7 @@ impl Document {
     }
 }
 
+/// Mappings key by key; everything else is replaced.
 fn merge(into: &mut Node, later: Node) {
     match (&mut into.value, later.value) {
         (Yaml::Map(map), Yaml::Map(later)) => {

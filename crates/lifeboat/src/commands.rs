@@ -4,6 +4,7 @@
 pub(crate) mod backup;
 pub(crate) mod components;
 pub(crate) mod config;
+pub(crate) mod doctor;
 pub(crate) mod export;
 pub(crate) mod import;
 pub(crate) mod inspect;
@@ -66,6 +67,7 @@ pub(crate) enum Command {
     Backup(backup::BackupFlags),
     Restore(restore::RestoreFlags),
     Config(config::ConfigFlags),
+    Doctor(doctor::DoctorFlags),
     Components(components::ComponentsFlags),
     Schedule(schedule::ScheduleFlags),
     Completions(manual::CompletionsFlags),
@@ -93,6 +95,8 @@ pub(crate) struct Ended {
 pub(crate) enum Exit {
     /// 0.
     Done,
+    /// 1: done, and what was examined would fail.
+    WouldFail,
     /// 3: done, and something is missing.
     WithGaps,
     /// 4: the package is not what it should be.
@@ -103,6 +107,7 @@ impl Exit {
     pub(crate) fn code(self) -> u8 {
         match self {
             Self::Done => 0,
+            Self::WouldFail => 1,
             Self::WithGaps => 3,
             Self::NotValid => 4,
         }

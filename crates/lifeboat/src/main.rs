@@ -70,6 +70,9 @@ fn run(command: Command, screen: &Arc<Screen>) -> Result<Ended, Failure> {
                         Box::pin(commands::verify::run(&session, flags)).await
                     }
                     Command::Config(flags) => commands::config::run(&session, &flags),
+                    Command::Doctor(flags) => {
+                        Box::pin(commands::doctor::run(&session, &flags)).await
+                    }
                     Command::Components(flags) => commands::components::run(&session, &flags),
                     Command::Schedule(flags) => commands::schedule::run(&session, &flags),
                     Command::Keygen(_) | Command::Completions(_) | Command::Man(_) => {

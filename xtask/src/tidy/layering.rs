@@ -24,6 +24,7 @@ const ROOMKEYS: &str = "lifeboat-roomkeys";
 const COMPONENTS: &str = "lifeboat-components";
 const ENGINE: &str = "lifeboat-engine";
 const SERVER: &str = "lifeboat-server";
+const DOCTOR: &str = "lifeboat-doctor";
 const TRANSCRIPT: &str = "lifeboat-transcript";
 const RETELLING: &str = "lifeboat-retelling";
 const SUITE: &str = "lifeboat-suite";
@@ -79,11 +80,17 @@ const LAYERS: &[Layer] = &[
         below: &[PACKAGE, STORAGE, POSTGRES, COMPONENTS, SUITE, ENGINE, VAULT],
         pure: None,
     },
+    Layer {
+        name: DOCTOR,
+        below: &[STORAGE, MATRIX, POSTGRES, CONFIG, COMPONENTS, SUITE, KEYRING],
+        pure: None,
+    },
     Layer { name: SERVER, below: &[PACKAGE, RULES, ENGINE], pure: None },
     Layer {
         name: "lifeboat",
         below: &[
-            PACKAGE, RULES, STORAGE, COMPONENTS, SUITE, ENGINE, RETELLING, SERVER, VAULT, RESTORE,
+            PACKAGE, RULES, STORAGE, COMPONENTS, SUITE, DOCTOR, ENGINE, RETELLING, SERVER, VAULT,
+            RESTORE,
         ],
         pure: None,
     },

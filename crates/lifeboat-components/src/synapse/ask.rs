@@ -1,6 +1,6 @@
 //! Asking a Synapse that runs on this machine, as a client would: three questions, no more.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
 use std::time::Duration;
@@ -56,6 +56,28 @@ pub fn joined_rooms(port: u16, token: &str) -> io::Result<Answer> {
 pub fn members_of(port: u16, token: &str, room: &str) -> io::Result<u16> {
     let path = format!("/_matrix/client/v3/rooms/{}/joined_members", escaped(room));
     Ok(get(port, &path, Some(token), PATIENCE)?.0)
+}
+
+/// The keys that the server tells others to check its signatures with: id and public key in base64
+/// (`GET /_matrix/key/v2/server`).
+///
+/// # Errors
+/// When the server cannot be reached, does not say it on this port, or its answer not be read.
+pub fn published_keys(port: u16) -> io::Result<Vec<(String, String)>> {
+    #[derive(Deserialize)]
+    struct Key {
+        key: String,
+    }
+    #[derive(Deserialize)]
+    struct Body {
+        verify_keys: BTreeMap<String, Key>,
+    }
+    let (status, body) = get(port, "/_matrix/key/v2/server", None, ANSWER)?;
+    if status != 200 {
+        return Err(io::Error::other("keys are not told on this port"));
+    }
+    let body: Body = serde_json::from_slice(&body).map_err(io::Error::other)?;
+    Ok(body.verify_keys.into_iter().map(|(id, key)| (id, key.key)).collect())
 }
 
 /// Text as a part of a path (RFC 3986, 2.3).

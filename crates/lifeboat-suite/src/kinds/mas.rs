@@ -154,19 +154,23 @@ fn secrets(at: &mut Finding<'_>, view: &View<'_>) -> Result<(), SuiteError> {
 
 /// The value of `secrets.encryption`, for the proof that it fits.
 pub(crate) fn encryption_setting(component: &Component) -> Result<Option<Secret>, SuiteError> {
-    let mut merged: Option<Document> = None;
-    for path in &component.config {
-        let document = Document::read(path)?;
-        match &mut merged {
-            Some(merged) => merged.merge(document),
-            none => *none = Some(document),
-        }
-    }
-    let Some(document) = merged else { return Ok(None) };
+    setting(component, (&["secrets", "encryption"], &["secrets", "encryption_file"]))
+}
+
+/// The value of `matrix.secret`, which Synapse has too.
+pub(crate) fn shared_setting(component: &Component) -> Result<Option<Secret>, SuiteError> {
+    setting(component, (&["matrix", "secret"], &["matrix", "secret_file"]))
+}
+
+fn setting(
+    component: &Component,
+    (setting, file): (&[&str], &[&str]),
+) -> Result<Option<Secret>, SuiteError> {
+    let Some(document) = Document::read_merged(&component.config)? else { return Ok(None) };
     let view = document.view()?;
-    if let Some(path) = view.text(&["secrets", "encryption_file"])? {
+    if let Some(path) = view.text(file)? {
         let text = read_text(&lifeboat_config::absolute(&component.workdir, path))?;
         return Ok(Some(Secret::new(text.trim())));
     }
-    Ok(view.scalar(&["secrets", "encryption"]).map(|text| Secret::new(text.as_str())))
+    Ok(view.scalar(setting).map(|text| Secret::new(text.as_str())))
 }
