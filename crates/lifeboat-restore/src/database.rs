@@ -14,8 +14,7 @@ use lifeboat_package::backup::{
 use lifeboat_postgres::archive::{DatabaseFacts, SequenceValue, TableShape};
 use lifeboat_postgres::connect::Connector;
 use lifeboat_postgres::restore::{
-    self, RestoreError, Skipped, create_database, drop_database, name_before, rename_database,
-    things_in,
+    self, RestoreError, Skipped, create_database, name_before, rename_database, things_in,
 };
 use lifeboat_vault::backup::OpenBackup;
 
@@ -99,8 +98,6 @@ pub struct Loading<'a> {
     pub lanes: usize,
     /// Whether a database that is not empty is renamed; else it stops the step.
     pub replace: bool,
-    /// Whether an earlier run began: what is in the database is ours, and goes.
-    pub again: bool,
     /// What a renamed database is called at its end.
     pub stamp: String,
     /// How files are put back, for SQLite.
@@ -151,6 +148,8 @@ async fn postgres(
     let mut done = StepDone::default();
     make_empty(connector, &facts, loading, &mut done).await?;
     let session = restore::lane(connector).await.map_err(database_fault)?;
+    let package = kept.open.manifest().package.to_string();
+    restore::mark(&session, &package).await.map_err(database_fault)?;
     let before = kept.text(kept.record.pre_data.as_ref()).await?;
     tell(&mut done, restore::run_schema(&session, &before).await.map_err(restore_fault)?);
     let tables = kept.tables().await?;
@@ -161,6 +160,9 @@ async fn postgres(
     let skipped = restore::run_after(connector, &after, loading.lanes).await;
     tell(&mut done, skipped.map_err(restore_fault)?);
     restore::analyze(&session).await.map_err(database_fault)?;
+    if kept.component.kind != "synapse" {
+        restore::unmark(&session).await.map_err(database_fault)?;
+    }
     done.lines.push(format!("{} tables, {rows} rows", tables.len()));
     Ok(done)
 }
@@ -202,12 +204,9 @@ async fn make_empty(
     if found.is_empty() {
         return Ok(());
     }
-    if loading.again {
-        drop(session);
-        let administration = administration(connector).await?;
-        drop_database(&administration, &name).await.map_err(database_fault)?;
-        create_database(&administration, &name, facts, None).await.map_err(database_fault)?;
-        done.lines.push(format!("database {name}, which an earlier run had begun, was made anew"));
+    if restore::is_marked(&session).await.map_err(database_fault)? {
+        restore::clear(&session).await.map_err(database_fault)?;
+        done.lines.push(format!("what an earlier run had begun in {name} was cleared away"));
         return Ok(());
     }
     if !loading.replace {

@@ -1,6 +1,6 @@
 //! What was done of a restore: the same command goes on after it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use lifeboat_engine::failure::Failure;
@@ -26,9 +26,6 @@ pub struct Journal {
     pub begun_at: String,
     /// Steps that were done, by name.
     pub done: BTreeMap<String, StepDone>,
-    /// Steps that were begun.
-    #[serde(default)]
-    begun: BTreeSet<String>,
     #[serde(skip)]
     path: PathBuf,
 }
@@ -64,20 +61,6 @@ impl Journal {
             }
             Err(e) => Err(cannot(e)),
         }
-    }
-
-    /// Whether an earlier run began this step: what is half there is ours.
-    pub fn is_begun(&self, step: &str) -> bool {
-        self.begun.contains(step)
-    }
-
-    /// Notes that a step is begun.
-    ///
-    /// # Errors
-    /// [`Failure`] when the journal cannot be written.
-    pub fn begin(&mut self, step: &str) -> Result<(), Failure> {
-        self.begun.insert(step.to_owned());
-        self.write()
     }
 
     /// Notes that a step was done.

@@ -52,6 +52,7 @@ pub async fn synapse(
         }
     }
     load_last(cx, kept, &session).await?;
+    lifeboat_postgres::restore::unmark(&session).await.map_err(database_fault)?;
     session.batch_execute("COMMIT").await.map_err(refused)?;
     Ok(done)
 }

@@ -160,15 +160,62 @@ pub async fn things_in(client: &Client, most: u32) -> Result<Vec<String>, Postgr
     Ok(rows.iter().map(|row| row.get(0)).collect())
 }
 
-/// Drops a database that a restore began and did not end, with its sessions (PostgreSQL 13).
+/// How a database is marked in which a restore has begun and not ended.
+const MARK: &str = "lifeboat restore, not finished: ";
+
+/// Marks the database that `client` is in as ours to clear, until [`unmark`]. Only an empty one may
+/// be marked.
 ///
 /// # Errors
 /// [`PostgresError`] when we do not own it.
-pub async fn drop_database(administration: &Connector, name: &str) -> Result<(), PostgresError> {
-    let client = administration.connect().await?;
-    let statement = format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", quoted(name));
-    let doing = |e| PostgresError::sorted(format!("dropped the database {name}"), e);
+pub async fn mark(client: &Client, what: &str) -> Result<(), PostgresError> {
+    comment(client, &literal(&format!("{MARK}{what}"))).await
+}
+
+/// Takes the mark away: what is in the database now is to stay.
+///
+/// # Errors
+/// [`PostgresError`] when we do not own it.
+pub async fn unmark(client: &Client) -> Result<(), PostgresError> {
+    comment(client, "NULL").await
+}
+
+async fn comment(client: &Client, text: &str) -> Result<(), PostgresError> {
+    let doing = |e| PostgresError::sorted("marked the database", e);
+    let name: String =
+        client.query_one("SELECT current_database()::text", &[]).await.map_err(doing)?.get(0);
+    let statement = format!("COMMENT ON DATABASE {} IS {text}", quoted(&name));
     client.batch_execute(&statement).await.map_err(doing)
+}
+
+/// Whether the database that `client` is in carries the mark.
+///
+/// # Errors
+/// [`PostgresError`] when the server is lost.
+pub async fn is_marked(client: &Client) -> Result<bool, PostgresError> {
+    let doing = |e| PostgresError::sorted("looked for our mark", e);
+    let query = "SELECT coalesce(starts_with(shobj_description(oid, 'pg_database'), $1), false)
+         FROM pg_database WHERE datname = current_database()";
+    Ok(client.query_one(query, &[&MARK]).await.map_err(doing)?.get(0))
+}
+
+/// Empties a database that carries the mark.
+///
+/// # Errors
+/// [`PostgresError`] when something in it is not ours.
+pub async fn clear(client: &Client) -> Result<(), PostgresError> {
+    let doing = |e| PostgresError::sorted("cleared what an earlier restore had begun", e);
+    let query = "SELECT quote_ident(nspname) FROM pg_namespace
+         WHERE nspname !~ '^pg_' AND nspname <> 'information_schema'";
+    let schemas = client.query(query, &[]).await.map_err(doing)?;
+    for schema in schemas.iter().map(|row| row.get::<_, String>(0)) {
+        let mut statement = format!("DROP SCHEMA {schema} CASCADE");
+        if schema == "public" {
+            statement.push_str("; CREATE SCHEMA public");
+        }
+        client.batch_execute(&statement).await.map_err(doing)?;
+    }
+    Ok(())
 }
 
 /// The name a database gets when another takes its place: `name_before_STAMP`, shortened to what

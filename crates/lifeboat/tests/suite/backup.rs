@@ -1,32 +1,132 @@
-//! Backups into the vault, and back.
+//! Backups into the vault.
 
-use crate::harbour::suite;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::harbour::{keygen, suite, world};
+
+/// Every file below a folder.
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() { found.extend(files(&path)) } else { found.push(path) }
+    }
+    found
+}
 
 #[test]
-fn backup_is_whole_and_an_unchanged_suite_stores_next_to_nothing_again() {
-    let suite = suite();
+fn unchanged_suite_stores_next_to_nothing_again_and_both_backups_are_whole() {
+    let suite = suite("again");
     let first = suite.back_up();
-    let said = suite.lifeboat_opened(&["backup", "verify"]);
-    assert_eq!(said.exit, 0, "{said:?}");
+    suite.lifeboat_opened(&["backup", "verify"]).result(0);
     let second = suite.back_up();
-    println!("{second:#}");
-    let said = suite.lifeboat_opened(&["backup", "verify"]);
-    println!("{said:?}");
-    println!("{}", suite.lifeboat(&["backup", "list"]).stdout);
-    println!("{}", suite.text(&["restore", "plan", "-i", suite.identity.to_str().unwrap()]));
-    println!(
-        "{}",
-        suite.text(&[
-            "restore",
-            "run",
-            "-i",
-            suite.identity.to_str().unwrap(),
-            "--beside",
-            "_copy",
-            "--root",
-            suite.world.directory().join("copy").to_str().unwrap(),
-            "--no-start"
-        ])
-    );
-    panic!("look {first}");
+    let stored = |outcome: &serde_json::Value| outcome["stored_bytes"].as_u64().unwrap();
+    assert_eq!(first["volumes_borrowed"], 0);
+    assert_eq!(second["volumes_borrowed"], 1);
+    assert!(stored(&second) * 50 < stored(&first), "{second} after {first}");
+    let checked = suite.lifeboat_opened(&["backup", "verify", "--all"]).result(0);
+    for outcome in checked.as_array().unwrap() {
+        assert_eq!(outcome["valid"], true, "{outcome}");
+        assert!(outcome["bytes"].as_u64().unwrap() >= stored(&first), "{outcome}");
+    }
+}
+
+#[test]
+fn host_that_made_a_backup_cannot_read_it_back() {
+    let suite = suite("blind");
+    suite.back_up();
+    let secret = fs::read(world().server.signing_key()).unwrap();
+    let kept = files(&suite.folder.join("state")).into_iter().chain(files(&suite.vault));
+    for path in kept {
+        let bytes = fs::read(&path).unwrap();
+        let holds = |words: &[u8]| bytes.windows(words.len()).any(|window| window == words);
+        assert!(!holds(secret.trim_ascii_end()), "{}", path.display());
+        for words in ["lifeboat-package-key", "@alice:lifeboat.test", "user 4999", "AGE-SECRET"] {
+            assert!(!holds(words.as_bytes()), "{words} in {}", path.display());
+        }
+    }
+    let stranger = suite.folder.join("stranger.txt");
+    keygen(&stranger);
+    let said = suite.lifeboat(&["backup", "show", "-i", stranger.to_str().unwrap()]);
+    assert_eq!(said.exit, 1, "{said:?}");
+    suite.lifeboat_opened(&["backup", "show"]).result(0);
+}
+
+#[test]
+fn one_flipped_bit_anywhere_in_the_vault_is_found_and_named() {
+    let suite = suite("bit");
+    suite.back_up();
+    suite.back_up();
+    let packages = suite.vault.join("packages");
+    for path in files(&packages) {
+        let whole = fs::read(&path).unwrap();
+        let mut damaged = whole.clone();
+        let at = whole.len() / 2;
+        damaged[at] ^= 0x10;
+        fs::write(&path, &damaged).unwrap();
+        let name = path.strip_prefix(&packages).unwrap().to_str().unwrap().to_owned();
+        let said = suite.lifeboat_opened(&["backup", "verify", "--all"]);
+        assert_ne!(said.exit, 0, "{name}: {said:?}");
+        let file = path.file_name().unwrap().to_str().unwrap();
+        assert!(said.stdout.contains(file), "{name}: {said:?}");
+        fs::write(&path, &whole).unwrap();
+    }
+    suite.lifeboat_opened(&["backup", "verify", "--all"]).result(0);
+}
+
+#[test]
+fn second_run_at_once_is_told_who_is_running() {
+    let suite = suite("twice");
+    suite.back_up();
+    let lock =
+        fs::OpenOptions::new().write(true).open(suite.folder.join("state/run.lock")).unwrap();
+    lock.lock().unwrap();
+    fs::write(suite.folder.join("state/run.lock"), "process 4711, begun at noon\n").unwrap();
+    let said = suite.lifeboat(&["backup", "run"]);
+    assert_eq!(said.exit, 1, "{said:?}");
+    assert!(said.stdout.contains("process 4711, begun at noon"), "{said:?}");
+}
+
+#[test]
+fn what_no_kept_backup_needs_goes_in_two_phases_and_the_rest_stays_whole() {
+    let suite = suite("prune");
+    suite.back_up();
+    world().cluster.psql(&suite.accounts, "UPDATE sessions SET who = who || '!'").unwrap();
+    suite.back_up();
+    suite.back_up();
+    suite.lifeboat_opened(&["backup", "verify", "--all"]).result(0);
+    let forgotten = suite.lifeboat(&["backup", "forget"]).result(0);
+    let gone: Vec<_> =
+        forgotten.as_array().unwrap().iter().filter(|choice| choice["keep"] == false).collect();
+    assert_eq!(gone.len(), 1, "{forgotten}");
+    let before = files(&suite.vault).len();
+    let first = suite.lifeboat(&["backup", "prune"]).result(0);
+    assert_eq!(first["deleted_files"], 0, "{first}");
+    let second = suite.lifeboat(&["backup", "prune"]).result(0);
+    suite.lifeboat_opened(&["backup", "verify", "--all"]).result(0);
+    // The oldest backup's volume is borrowed by the others: it stays, whoever was forgotten.
+    assert!(files(&suite.vault).len() >= before - 4, "{second}");
+    let copy = suite.folder.join("second");
+    suite.lifeboat(&["backup", "copy", "--to", copy.to_str().unwrap()]).result(0);
+    let there = ["backup", "verify", "--all", "--vault", copy.to_str().unwrap()];
+    let checked = suite.lifeboat_opened(&there).result(0);
+    assert_eq!(checked.as_array().unwrap().len(), 2, "{checked}");
+}
+
+#[test]
+fn new_recipient_opens_old_backups_once_their_envelopes_are_rewritten() {
+    let suite = suite("keys");
+    suite.back_up();
+    let other = suite.folder.join("other.txt");
+    let recipient = keygen(&other);
+    let show = ["backup", "show", "-i", other.to_str().unwrap()];
+    assert_eq!(suite.lifeboat(&show).exit, 1);
+    let text = fs::read_to_string(&suite.yaml).unwrap();
+    fs::write(&suite.yaml, text.replace("recipients: [", &format!("recipients: [{recipient}, ")))
+        .unwrap();
+    let outcome = suite.lifeboat_opened(&["backup", "key"]).result(0);
+    assert_eq!(outcome["rewritten"], 1, "{outcome}");
+    suite.lifeboat(&show).result(0);
+    suite.lifeboat_opened(&["backup", "verify"]).result(0);
 }

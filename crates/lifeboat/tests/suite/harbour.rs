@@ -9,86 +9,91 @@ use lifeboat_testing::World;
 use rusqlite::Connection;
 use serde_json::Value;
 
-use crate::program::{DONE, Said, lifeboat};
+use crate::program::{Said, lifeboat};
 
-static SHARED: LazyLock<Suite> = LazyLock::new(|| Suite::of(World::small().unwrap()));
+static SHARED: LazyLock<World> = LazyLock::new(|| World::small().unwrap());
 
-/// A suite and its vault.
+/// An installation and its vault.
 pub(crate) struct Suite {
-    pub(crate) world: World,
+    /// The folder of everything but the homeserver.
+    pub(crate) folder: PathBuf,
     /// `lifeboat.yaml`.
     pub(crate) yaml: PathBuf,
     /// What opens the backups.
     pub(crate) identity: PathBuf,
     /// The vault.
     pub(crate) vault: PathBuf,
-    /// The SQLite database.
-    pub(crate) sqlite: PathBuf,
+    /// The name of the database of accounts.
+    pub(crate) accounts: String,
+    /// Sydent's database.
+    pub(crate) sydent: PathBuf,
     /// The bot's folder.
     pub(crate) bot: PathBuf,
 }
 
-/// The suite of this process.
-pub(crate) fn suite() -> &'static Suite {
+/// The homeserver that the tests of this process share, and only read.
+pub(crate) fn world() -> &'static World {
     &SHARED
 }
 
+/// An installation around the shared homeserver.
+pub(crate) fn suite(name: &str) -> Suite {
+    Suite::around(world(), name)
+}
+
+/// Makes an identity; its recipient.
+pub(crate) fn keygen(identity: &Path) -> String {
+    let said = lifeboat(["keygen", "--json", "-o", identity.to_str().unwrap()]);
+    said.result(0)["recipient"].as_str().unwrap().to_owned()
+}
+
 impl Suite {
-    fn of(world: World) -> Self {
-        let folder = world.directory().join("suite");
+    /// An installation around a homeserver.
+    pub(crate) fn around(world: &World, name: &str) -> Self {
+        let folder = world.directory().join(format!("suite-{name}"));
         fs::create_dir(&folder).unwrap();
         let identity = folder.join("identity.txt");
-        let said = lifeboat(["keygen", "--json", "-o", identity.to_str().unwrap()]);
-        let recipient = said.result(DONE)["recipient"].as_str().unwrap().to_owned();
+        let recipient = keygen(&identity);
         let role = world.server.role();
-        world.cluster.create_database("accounts", role).unwrap();
-        world.cluster.psql("accounts", ACCOUNTS).unwrap();
-        let grant = format!("ALTER TABLE sessions OWNER TO {}", role.name);
-        world.cluster.psql("accounts", &grant).unwrap();
-        let (sqlite, bot) = (folder.join("sydent.db"), folder.join("bot"));
-        Connection::open(&sqlite).unwrap().execute_batch(SYDENT).unwrap();
+        let accounts = format!("accounts_{name}");
+        world.cluster.create_database(&accounts, role).unwrap();
+        world.cluster.psql(&accounts, ACCOUNTS).unwrap();
+        let owner =
+            format!("ALTER TABLE sessions OWNER TO {0}; ALTER ROLE {0} CREATEDB", role.name);
+        world.cluster.psql(&accounts, &owner).unwrap();
+        let address = folder.join("accounts.url");
+        fs::write(&address, world.cluster.url(&accounts, role)).unwrap();
+        let (sydent, bot) = (folder.join("sydent.db"), folder.join("bot"));
+        Connection::open(&sydent).unwrap().execute_batch(SYDENT).unwrap();
+        let conf = folder.join("sydent.conf");
+        fs::write(&conf, sydent_conf(&sydent)).unwrap();
         fill_bot(&bot);
         let vault = folder.join("vault");
         let yaml = folder.join("lifeboat.yaml");
-        let accounts = world.cluster.url("accounts", role);
-        let may_make = format!("ALTER ROLE {} CREATEDB", role.name);
-        world.cluster.psql("accounts", &may_make).unwrap();
-        let address = folder.join("accounts.url");
-        fs::write(&address, accounts).unwrap();
+        let configs = world.server.config_paths();
+        let configs: Vec<String> = configs.iter().map(|path| path.display().to_string()).collect();
         let text = format!(
             "server_name: {server}\nvault: {vault}\nrecipients: [{recipient}]\nstate: {state}\n\
              retention: {{keep_last: 2}}\ncomponents:\n  - kind: synapse\n    config: [{configs}]\n\
-             \x20 - kind: database\n    name: accounts\n    database_url_file: {accounts}\n\
+             \x20 - kind: database\n    name: accounts\n    database_url_file: {address}\n\
+             \x20 - kind: sydent\n    config: {conf}\n\
              \x20 - kind: files\n    name: bot\n    paths: [{bot}]\n",
             server = world.server.server_name(),
             vault = vault.display(),
             state = folder.join("state").display(),
-            configs = world
-                .server
-                .config_paths()
-                .iter()
-                .map(|path| path.display().to_string())
-                .collect::<Vec<_>>()
-                .join(", "),
-            accounts = address.display(),
+            configs = configs.join(", "),
+            address = address.display(),
+            conf = conf.display(),
             bot = bot.display(),
         );
         fs::write(&yaml, text).unwrap();
-        Self { world, yaml, identity, vault, sqlite, bot }
+        Self { folder, yaml, identity, vault, accounts, sydent, bot }
     }
 
     /// Runs a command about this installation.
     pub(crate) fn lifeboat(&self, words: &[&str]) -> Said {
         let yaml = self.yaml.to_str().unwrap();
-        let all = words.iter().copied().chain(["--json", "-c", yaml]);
-        lifeboat(all)
-    }
-
-    /// What a command says to people.
-    pub(crate) fn text(&self, words: &[&str]) -> String {
-        let yaml = self.yaml.to_str().unwrap();
-        let said = lifeboat(words.iter().copied().chain(["-c", yaml]));
-        format!("{}{}", said.stdout, said.stderr)
+        lifeboat(words.iter().copied().chain(["--json", "-c", yaml]))
     }
 
     /// As [`Self::lifeboat`], with what opens the backups.
@@ -100,9 +105,7 @@ impl Suite {
 
     /// Backs up, and gives the outcome.
     pub(crate) fn back_up(&self) -> Value {
-        let said = self.lifeboat(&["backup", "run"]);
-        assert!([0, 3].contains(&said.exit), "{said:?}");
-        said.last_json()["outcome"].clone()
+        self.lifeboat(&["backup", "run"]).result(0)
     }
 }
 
@@ -111,8 +114,17 @@ const ACCOUNTS: &str = "
     INSERT INTO sessions SELECT n, 'user ' || n FROM generate_series(1, 5000) n;";
 
 const SYDENT: &str = "
+    PRAGMA journal_mode = WAL;
     CREATE TABLE local_threepid_associations (id INTEGER PRIMARY KEY, address TEXT, mxid TEXT);
     INSERT INTO local_threepid_associations VALUES (1, 'a@b.test', '@a:lifeboat.test');";
+
+fn sydent_conf(database: &Path) -> String {
+    format!(
+        "[general]\nserver.name = lifeboat.test\n[db]\ndb.file = {}\n[crypto]\n\
+         ed25519.signingkey = ed25519 0 b7l1ezN0UWmvY9KXWOSHcTMVKxj5pbjcTnJ4HX6rEAY\n",
+        database.display()
+    )
+}
 
 fn fill_bot(bot: &Path) {
     fs::create_dir_all(bot.join("store/deep")).unwrap();

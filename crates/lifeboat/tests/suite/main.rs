@@ -4,3 +4,4 @@ mod backup;
 mod harbour;
 #[path = "../e2e/program.rs"]
 mod program;
+mod restored;

@@ -1,0 +1,89 @@
+//! Everything is lost, and put back.
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+
+use lifeboat_testing::World;
+use rusqlite::Connection;
+
+use crate::harbour::{Suite, suite, world};
+
+/// Takes everything away that the backup is of.
+fn destroy(world: &mut World, suite: &Suite) {
+    world.server.kill();
+    world.cluster.drop_database(world.server.database()).unwrap();
+    world.cluster.drop_database(&suite.accounts).unwrap();
+    fs::remove_dir_all(world.server.directory()).unwrap();
+    fs::remove_dir_all(&suite.bot).unwrap();
+    fs::remove_dir_all(suite.folder.join("state")).unwrap();
+    for name in ["lifeboat.yaml", "accounts.url", "sydent.conf", "sydent.db"] {
+        fs::remove_file(suite.folder.join(name)).unwrap();
+    }
+}
+
+#[test]
+fn lost_suite_is_put_back_from_the_vault_alone_and_its_synapse_starts() {
+    let mut world = World::small().unwrap();
+    let suite = Suite::around(&world, "lost");
+    let before = facts(&world, "before");
+    let keys = suite.bot.join("store/keys.bin");
+    fs::set_permissions(&keys, fs::Permissions::from_mode(0o640)).unwrap();
+    let time = fs::metadata(&keys).unwrap().mtime_nsec();
+    suite.back_up();
+    destroy(&mut world, &suite);
+    let state = suite.folder.join("restored-state");
+    let vault = suite.vault.to_str().unwrap().to_owned();
+    let words = ["--vault", &vault, "--state", state.to_str().unwrap(), "--no-start"];
+    let restore = |verb: &str| {
+        let all: Vec<&str> = ["restore", verb].into_iter().chain(words).collect();
+        suite.lifeboat_opened(&all)
+    };
+    let plan = restore("plan").result(0);
+    assert!(plan["steps"].as_array().unwrap().len() > 10, "{plan}");
+    assert!(!suite.yaml.exists(), "a plan changes nothing");
+    let said = restore("run");
+    assert!([0, 3].contains(&said.exit), "{said:?}");
+    assert_eq!(state.read_dir().unwrap().count(), 0, "the journal is gone");
+    let found = fs::metadata(&keys).unwrap();
+    assert_eq!((found.mode() & 0o7777, found.mtime_nsec()), (0o640, time));
+    assert_eq!(fs::read_link(suite.bot.join("link")).unwrap().to_str(), Some("store/keys.bin"));
+    let rows = world.cluster.psql(&suite.accounts, "SELECT count(*) FROM sessions").unwrap();
+    assert_eq!(rows.trim(), "5000");
+    let sydent = Connection::open(&suite.sydent).unwrap();
+    let query = "SELECT mxid FROM local_threepid_associations";
+    let person: String = sydent.query_row(query, [], |row| row.get(0)).unwrap();
+    assert_eq!(person, "@a:lifeboat.test");
+    world.server.start().unwrap();
+    let after = facts(&world, "after");
+    world.compare(&before, &after, &[]).unwrap_or_else(|e| panic!("{e}"));
+    assert_eq!(world.server.errors_in_log().unwrap(), Vec::<String>::new());
+}
+
+#[test]
+fn database_in_the_way_stops_a_restore_and_is_kept_under_another_name_when_asked() {
+    let (world, suite) = (world(), suite("way"));
+    suite.back_up();
+    let beside = format!("{}_way", suite.accounts);
+    world.cluster.create_database(&beside, world.server.role()).unwrap();
+    world.cluster.psql(&beside, "CREATE TABLE in_the_way (x int)").unwrap();
+    let root = suite.folder.join("root");
+    let words = ["restore", "run", "--beside", "_way", "--root", root.to_str().unwrap()];
+    let words: Vec<&str> = words.into_iter().chain(["--component", "accounts"]).collect();
+    let refused = suite.lifeboat_opened(&words);
+    assert_eq!(refused.exit, 1, "{refused:?}");
+    assert!(refused.stdout.contains("is not empty"), "{refused:?}");
+    world.cluster.psql(&beside, "SELECT * FROM in_the_way").unwrap();
+    // Whoever clears it by hand goes on; whoever does not, keeps it.
+    let again: Vec<&str> = words.iter().copied().chain(["--replace"]).collect();
+    let done = suite.lifeboat_opened(&again);
+    assert!([0, 3].contains(&done.exit), "{done:?}");
+    let rows = world.cluster.psql(&beside, "SELECT count(*) FROM sessions").unwrap();
+    assert_eq!(rows.trim(), "5000");
+    let kept = "SELECT count(*) FROM pg_database WHERE datname LIKE '%_way_before_%'";
+    assert_eq!(world.cluster.psql("postgres", kept).unwrap().trim(), "1");
+}
+
+fn facts(world: &World, label: &str) -> std::path::PathBuf {
+    world.capture(&world.server, &format!("{label}-first")).unwrap();
+    world.capture(&world.server, label).unwrap()
+}
