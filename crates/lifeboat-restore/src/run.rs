@@ -173,13 +173,10 @@ pub async fn run(
         cx.go_on()?;
         cx.note(format!("step {}: {}", step.number, step.what.words()));
         let begun = (cx.now)();
-        let again = journal.is_begun(&step.name);
-        journal.begin(&step.name)?;
-        let done =
-            Box::pin(restoring.step(&step.what, again)).await.map_err(|failure| Failure {
-                what: format!("step {} ({}): {}", step.number, step.name, failure.what),
-                ..failure
-            })?;
+        let done = Box::pin(restoring.step(&step.what)).await.map_err(|failure| Failure {
+            what: format!("step {} ({}): {}", step.number, step.name, failure.what),
+            ..failure
+        })?;
         let done = StepDone { seconds: (cx.now)() - begun, ..done };
         outcome.gaps += done.gaps.len() as u64;
         journal.note(&step.name, done.clone())?;
@@ -316,14 +313,12 @@ impl<'a> Restoring<'a> {
         Some((target.shown(), obstacle))
     }
 
-    async fn step(&mut self, what: &What, again: bool) -> Result<StepDone, Failure> {
+    async fn step(&mut self, what: &What) -> Result<StepDone, Failure> {
         match what {
             What::Fence => self.fence().await,
             What::Configuration { component } => self.configuration(component).await,
             What::Secrets => self.secrets(),
-            What::Database { component, database } => {
-                self.database((component, database), again).await
-            }
+            What::Database { component, database } => self.database((component, database)).await,
             What::Rules { component } => self.rules(component).await,
             What::Files { component } => {
                 let placing = self.placing();
@@ -400,18 +395,13 @@ impl<'a> Restoring<'a> {
         Ok(done)
     }
 
-    async fn database(
-        &mut self,
-        (component, database): (&str, &str),
-        again: bool,
-    ) -> Result<StepDone, Failure> {
+    async fn database(&mut self, (component, database): (&str, &str)) -> Result<StepDone, Failure> {
         let kept = Kept::find(self.open, self.component(component)?, database).await?;
         let target = self.target_of(component, database)?;
         let placing = self.placing();
         let loading = Loading {
             lanes: self.request.lanes,
             replace: self.request.replace,
-            again,
             stamp: self.stamp.clone(),
             placing: &placing,
         };

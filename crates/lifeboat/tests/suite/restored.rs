@@ -73,7 +73,6 @@ fn database_in_the_way_stops_a_restore_and_is_kept_under_another_name_when_asked
     assert_eq!(refused.exit, 1, "{refused:?}");
     assert!(refused.stdout.contains("is not empty"), "{refused:?}");
     world.cluster.psql(&beside, "SELECT * FROM in_the_way").unwrap();
-    // Whoever clears it by hand goes on; whoever does not, keeps it.
     let again: Vec<&str> = words.iter().copied().chain(["--replace"]).collect();
     let done = suite.lifeboat_opened(&again);
     assert!([0, 3].contains(&done.exit), "{done:?}");
@@ -86,4 +85,28 @@ fn database_in_the_way_stops_a_restore_and_is_kept_under_another_name_when_asked
 fn facts(world: &World, label: &str) -> std::path::PathBuf {
     world.capture(&world.server, &format!("{label}-first")).unwrap();
     world.capture(&world.server, label).unwrap()
+}
+
+#[test]
+fn restore_that_was_killed_among_the_rows_is_begun_anew_by_the_same_command() {
+    let (world, suite) = (world(), suite("killed"));
+    suite.back_up();
+    let beside = format!("{}_killed", suite.accounts);
+    let root = suite.folder.join("root");
+    let words = ["restore", "run", "--beside", "_killed", "--root", root.to_str().unwrap()];
+    let words: Vec<&str> = words.into_iter().chain(["--component", "accounts"]).collect();
+    world.cluster.create_database(&beside, world.server.role()).unwrap();
+    // What a kill leaves: our mark, and half a schema.
+    let role = &world.server.role().name;
+    let half = format!(
+        "COMMENT ON DATABASE {beside} IS 'lifeboat restore, not finished: x';
+         CREATE TABLE sessions (id int); ALTER TABLE sessions OWNER TO {role};"
+    );
+    world.cluster.psql(&beside, &half).unwrap();
+    let done = suite.lifeboat_opened(&words);
+    assert!([0, 3].contains(&done.exit), "{done:?}");
+    let rows = world.cluster.psql(&beside, "SELECT count(who) FROM sessions").unwrap();
+    assert_eq!(rows.trim(), "5000");
+    let again = suite.lifeboat_opened(&words);
+    assert_eq!(again.exit, 1, "what is there now is whole, and stays: {again:?}");
 }
