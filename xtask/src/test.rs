@@ -10,7 +10,7 @@ use lifeboat_testing::{Part, Tools};
 use crate::shell::{Done, cargo, run, say, show_chain};
 
 /// Tests that take a minute each, by the beginning of their names: too long for every change.
-const LONG: &[&str] = &["retold::"];
+const LONG: &[&str] = &["retold::", "long::"];
 
 /// Which tests are run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -12,9 +12,9 @@ use lifeboat_engine::failure::Failure;
 use lifeboat_suite::{Component, Kind, ReadOptions, read_synapse};
 
 /// How long a command may take.
-const COMMAND_LIMIT: Duration = Duration::from_secs(600);
+const COMMAND_LIMIT: Duration = Duration::from_mins(10);
 /// How long a component may take to be well after its start.
-const START_LIMIT: Duration = Duration::from_secs(180);
+const START_LIMIT: Duration = Duration::from_mins(3);
 /// How long to wait between two questions.
 const PAUSE: Duration = Duration::from_millis(500);
 /// Bytes of a command's complaints that are read.

@@ -7,8 +7,8 @@ use lifeboat_components::synapse::check::{access, events, keys};
 use lifeboat_engine::context::Context;
 use lifeboat_engine::failure::Failure;
 use lifeboat_engine::import::check::database_fault;
-use lifeboat_package::backup::{Component, FILES, FileKind, FileRecord};
-use lifeboat_package::digest::Hasher;
+use lifeboat_package::backup::{Component, Content, FILES, FileKind, FileRecord};
+use lifeboat_package::digest::Digest;
 use lifeboat_postgres::connect::Connector;
 use lifeboat_suite::{Component as Installed, ReadOptions, read_synapse};
 use lifeboat_vault::backup::OpenBackup;
@@ -90,15 +90,13 @@ pub async fn files(
                 )),
                 Err(e) => done.gaps.push(format!("{}: {e}", path.display())),
             }
-            let digests = record.content.as_ref().map(|c| c.digests()).unwrap_or_default();
+            let digests = record.content.as_ref().map(Content::digests).unwrap_or_default();
             if let [digest] = digests
                 && looked % MEDIA_SAMPLE == 1
                 && let Ok(bytes) = std::fs::read(&path)
             {
                 hashed += 1;
-                let mut hasher = Hasher::new();
-                hasher.update(&bytes);
-                if hasher.finish() != *digest {
+                if Digest::of(&bytes) != *digest {
                     done.gaps.push(format!("{}: its SHA-256 is another", path.display()));
                 }
             }
@@ -146,12 +144,12 @@ pub async fn synapse(
     let users = access::sample(&session, i64::from_le_bytes(cx.random()) >> 1)
         .await
         .map_err(database_fault)?;
-    let seen = access::check(&session, &users, None).await.map_err(database_fault)?;
+    let rooms = access::check(&session, &users, None).await.map_err(database_fault)?;
     done.lines.push(format!(
         "rooms of {} users compared with the state: {} wrong",
-        seen.users.checked, seen.users.wrong
+        rooms.users.checked, rooms.users.wrong
     ));
-    for problem in &seen.users.problems {
+    for problem in &rooms.users.problems {
         done.gaps.push(format!("{}: {}", problem.object, problem.detail));
     }
     Ok(())

@@ -39,10 +39,8 @@ pub async fn choose(
         let verdicts = keep(&dated, rules, zone, now).into_iter();
         return Ok(verdicts
             .map(|verdict| {
-                let reason = match verdict.keep {
-                    true => verdict.reasons.join(", "),
-                    false => "no rule keeps it".to_owned(),
-                };
+                let reasons = verdict.reasons.join(", ");
+                let reason = if verdict.keep { reasons } else { "no rule keeps it".to_owned() };
                 choice(survey, &verdict.id, verdict.keep, reason)
             })
             .collect());

@@ -1,7 +1,11 @@
 //! A whole suite: backed up into a vault, looked after there, and put back.
 
+#![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+
 mod backup;
+mod faults;
 mod harbour;
 #[path = "../e2e/program.rs"]
+#[expect(dead_code, reason = "the words of packages are not needed here")]
 mod program;
 mod restored;
