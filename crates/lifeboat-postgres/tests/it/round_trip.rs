@@ -86,7 +86,8 @@ async fn look(client: &Client, kept: &Kept) -> Vec<String> {
     let mut seen = Vec::new();
     for (shape, _) in &kept.tables {
         let question = format!(
-            "SELECT coalesce(string_agg(t::text, E'\\n' ORDER BY t::text), '') FROM ONLY {} t",
+            "SELECT coalesce(string_agg(left(line, 2000) || md5(line), E'\\n' ORDER BY line), '')
+             FROM (SELECT the_row::text AS line FROM ONLY {} the_row) AS lines",
             shape.qualified()
         );
         let row = client.query_one(question.as_str(), &[]).await.unwrap();
@@ -110,7 +111,9 @@ async fn there_and_back(target: &Standing, name: &str) {
     let restored = bring(&kept, target, name).await;
     let target = restore::lane(&restored).await.unwrap();
     let after = look(&target, &kept).await;
-    assert!(before.iter().any(|text| text.contains("'bee'::")));
+    for telling in ["'bee'::", "{integer,deep.mood}", "178000000", "back\\\\slash"] {
+        assert!(before.iter().any(|text| text.contains(telling)), "{telling}");
+    }
     for (before, after) in before.iter().zip(&after) {
         assert_eq!(before, after);
     }
