@@ -233,6 +233,36 @@ async fn reader_who_may_not_lock_is_told_and_one_database_alone_needs_no_lock() 
 }
 
 #[tokio::test]
+async fn three_databases_are_cut_as_one_and_the_proof_has_them_in_their_order() {
+    let [first, second] = [one().fresh("devices"), one().fresh("devices")];
+    for (accounts, method) in [(one(), Method::SnapshotEquality), (other(), Method::Barrier)] {
+        let guarded = accounts.fresh("accounts");
+        let [mut before, last] = members(&first, &guarded);
+        let middle = Member { connector: second.clone(), ..before.clone() };
+        before.name = "first".to_owned();
+        let GroupCut { cuts, proof } =
+            cut_together(&Group::of(&[before, middle, last], &number)).await.unwrap();
+        assert_eq!(proof.method, method);
+        let told: Vec<(&str, &str)> =
+            proof.members.iter().map(|m| (m.name.as_str(), m.database.as_str())).collect();
+        let databases = [first.database(), second.database(), guarded.database()];
+        assert_eq!(
+            told,
+            [("first", &*databases[0]), ("devices", &*databases[1]), ("accounts", &*databases[2])]
+        );
+        for (cut, database) in cuts.iter().zip(&databases) {
+            let row = cut.anchor().query_one("SELECT current_database()::text", &[]).await;
+            assert_eq!(row.unwrap().get::<_, &str>(0), database);
+        }
+        let texts = [&proof.members[0].snapshot_text, &proof.members[2].snapshot_text];
+        assert!(texts[0] == texts[1] || method == Method::Barrier, "{texts:?}");
+    }
+    let [unguarded, _] = members(&first, &second);
+    let refused = cut_together(&Group::of(&[unguarded.clone(), unguarded], &number)).await;
+    assert!(refused.err().unwrap().to_string().contains("needs one that is guarded"));
+}
+
+#[tokio::test]
 async fn standby_is_no_member_of_a_group_and_can_be_cut_alone() {
     let accounts = other().fresh("accounts");
     let devices = one().fresh("devices");
