@@ -14,8 +14,8 @@ use lifeboat_postgres::group::{Group, GroupCut, Member, Method, cut_together};
 use crate::standing::{Standing, one, other};
 
 /// Sessions that write to each database, and chains that each of them has under way.
-const WRITERS: u16 = 2;
-const CHAINS: u16 = 4;
+const WRITERS: u16 = 1;
+const CHAINS: u16 = 8;
 const LANES: u16 = WRITERS * CHAINS;
 const CUTS: usize = 300;
 /// A few times what a large server has.
