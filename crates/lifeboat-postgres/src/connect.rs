@@ -99,6 +99,18 @@ impl Connector {
         other
     }
 
+    /// The same way in, where every session acts as another role from its beginning: what a
+    /// superuser makes then belongs to the owner of the database.
+    #[must_use]
+    pub fn acting_as(&self, role: &str) -> Self {
+        let mut other = self.clone();
+        let before = self.config.get_options().map_or_else(String::new, |text| format!("{text} "));
+        // A space ends an option, unless a backslash is before it.
+        let escaped = role.replace('\\', "\\\\").replace(' ', "\\ ");
+        other.config.options(format!("{before}-c role={escaped}"));
+        other
+    }
+
     /// The database's name.
     pub fn database(&self) -> String {
         self.config.get_dbname().or(self.config.get_user()).unwrap_or("(default)").to_owned()

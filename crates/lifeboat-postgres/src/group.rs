@@ -13,6 +13,7 @@
 
 use std::time::Duration;
 
+use futures_util::future::try_join_all;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use tokio::time::{Instant, sleep, timeout_at};
@@ -277,10 +278,7 @@ fn pause(tries: u32, random: u64) -> Duration {
 }
 
 async fn attempt(group: &Group<'_>, tries: &mut u32) -> Result<GroupCut, GroupError> {
-    let mut anchors = Vec::with_capacity(group.members.len());
-    for member in group.members {
-        anchors.push(Anchor::open(member).await?);
-    }
+    let anchors = try_join_all(group.members.iter().map(Anchor::open)).await?;
     if let [alone] = anchors.as_slice() {
         *tries += 1;
         let begun = Instant::now();
@@ -335,10 +333,7 @@ async fn conclude(
 /// One after the other, the guarded member last: what a chain ends with may be missing, not what
 /// it began with.
 async fn skew(group: &Group<'_>, why: &GroupError) -> Result<GroupCut, GroupError> {
-    let mut anchors = Vec::with_capacity(group.members.len());
-    for member in group.members {
-        anchors.push(Anchor::open(member).await?);
-    }
+    let anchors = try_join_all(group.members.iter().map(Anchor::open)).await?;
     let mut order: Vec<usize> = (0..anchors.len()).collect();
     order.sort_by_key(|at| anchors[*at].member.guarded);
     let begun = Instant::now();

@@ -3,8 +3,8 @@
 //! In this order: [`create_database`], [`run_schema`] with the text before the rows,
 //! [`load_segment`] for each segment on any number of [`lane`]s, [`set_sequences`], [`run_after`]
 //! with the text after the rows, [`apply_settings`], [`analyze`]. All of it works for a role that
-//! owns the database, and into a newer PostgreSQL. Nothing is one transaction: what breaks off is
-//! dropped and begun again.
+//! owns the database, for a superuser who is [acting](Connector::acting_as) as that role, and into
+//! a newer PostgreSQL. Nothing is one transaction: what breaks off is dropped and begun again.
 
 use bytes::Bytes;
 use futures_util::SinkExt;

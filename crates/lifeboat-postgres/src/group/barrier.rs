@@ -29,7 +29,8 @@ pub(super) async fn hold(
     let at = GroupError::at(guarded.member);
     let doing = |e| PostgresError::sorted("held writers back", e);
     let session = guarded.member.connector.connect().await.map_err(&at)?;
-    let (wait, watchdog) = (lock_timeout.as_millis(), WATCHDOG.as_millis());
+    // To the server, nothing is no limit.
+    let (wait, watchdog) = (lock_timeout.as_millis().max(1), WATCHDOG.as_millis());
     let limits = format!(
         "SET application_name = 'lifeboat barrier'; SET lock_timeout = {wait};
          SET statement_timeout = {wait}; SET idle_in_transaction_session_timeout = {watchdog}"

@@ -175,7 +175,9 @@ async fn run(client: &Client, statement: &str) -> Result<Option<Skipped>, Restor
         let name = rest.split([' ', ';']).next().unwrap_or_default().to_owned();
         return Err(RestoreError::Extension { name, source });
     }
-    let label: String = statement.chars().take(LABEL_CHARS).collect();
+    // What is quoted may be a password, as of a user mapping.
+    let unquoted = statement.split('\'').next().unwrap_or_default();
+    let label: String = unquoted.chars().take(LABEL_CHARS).collect();
     let is_idle_setting =
         is_setting(statement) && matches!(code.as_str(), UNDEFINED_OBJECT | INVALID_VALUE);
     let is_there = code == DUPLICATE_SCHEMA && begins("CREATE SCHEMA public;");

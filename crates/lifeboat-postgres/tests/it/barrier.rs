@@ -40,6 +40,8 @@ struct Holding {
     server_process: Pid,
     /// Looks at the locks of the guarded member's server.
     watch: Client,
+    /// Looks at the sessions of the other.
+    elsewhere: Client,
     accounts: Connector,
 }
 
@@ -69,13 +71,13 @@ async fn holding() -> Holding {
     let watch = other().beside(&accounts.database()).connect().await.unwrap();
     // The program waits for our transaction; then its session elsewhere stops answering.
     until(&watch, &barriers(1, false)).await;
-    let beside = one().beside(&devices.database()).connect().await.unwrap();
+    let elsewhere = one().beside(&devices.database()).connect().await.unwrap();
     let found = "SELECT pid FROM pg_stat_activity WHERE datname = current_database()
         AND state = 'idle in transaction'";
-    let pid: i32 = beside.query_one(found, &[]).await.unwrap().get(0);
+    let pid: i32 = elsewhere.query_one(found, &[]).await.unwrap().get(0);
     let server_process = Pid::from_raw(pid).unwrap();
     kill_process(server_process, Signal::STOP).unwrap();
-    let holding = Holding { program, server_process, watch, accounts };
+    let holding = Holding { program, server_process, watch, elsewhere, accounts };
     writer.batch_execute("COMMIT").await.unwrap();
     until(&holding.watch, &barriers(1, true)).await;
     holding
@@ -134,8 +136,13 @@ async fn barrier_of_a_stopped_program_is_ended_by_the_server_and_proves_nothing(
     let program = Pid::from_child(&holding.program);
     kill_process(program, Signal::STOP).unwrap();
     let took = holding.gone().await;
-    kill_process(program, Signal::CONT).unwrap();
     assert!(took < WATCHDOG * 2, "{took:?}");
+    // The snapshot's answer is there when the program goes on, and comes too late.
+    kill_process(holding.server_process, Signal::CONT).unwrap();
+    let answered = "SELECT bool_or(query LIKE '%snapshot%' AND state = 'idle in transaction')
+        FROM pg_stat_activity WHERE datname = current_database()";
+    until(&holding.elsewhere, answered).await;
+    kill_process(program, Signal::CONT).unwrap();
     let said = holding.ends();
     assert!(said.contains("Barrier in 2 tries"), "{said}");
 }

@@ -64,6 +64,26 @@ async fn settings_of_a_database_are_set_again_and_those_of_a_superuser_are_told(
 }
 
 #[tokio::test]
+async fn what_a_superuser_makes_for_an_owner_belongs_to_the_owner() {
+    let cluster = &one().cluster;
+    let odd = lifeboat_testing::Role::named("odd \\ owner");
+    cluster.create_role(&odd, false).unwrap();
+    let target = one().fresh("owned");
+    let superuser = one().beside_as("postgres", &target.database());
+    for owner in [one().owner.name.as_str(), odd.name.as_str()] {
+        let grant = format!("GRANT CREATE ON SCHEMA public TO \"{owner}\"");
+        cluster.psql(&target.database(), &grant).unwrap();
+        let client = restore::lane(&superuser.acting_as(owner)).await.unwrap();
+        let make = "CREATE TABLE public.a (x int);";
+        cluster.psql(&target.database(), "DROP TABLE IF EXISTS public.a").unwrap();
+        restore::run_schema(&client, make).await.unwrap();
+        let question = "SELECT pg_get_userbyid(relowner)::text FROM pg_class WHERE relname = 'a'";
+        let row = client.query_one(question, &[]).await.unwrap();
+        assert_eq!(row.get::<_, &str>(0), owner);
+    }
+}
+
+#[tokio::test]
 async fn things_that_somebody_made_are_found_and_extensions_are_not_counted() {
     let target = one().fresh("occupied");
     let client = target.connect().await.unwrap();
@@ -100,8 +120,10 @@ async fn extension_that_only_a_superuser_may_make_is_named() {
     let skipped = restore::run_schema(&client, comment).await.unwrap();
     assert_eq!(skipped.len(), 1);
     assert!(skipped[0].reason.contains("must be owner"), "{}", skipped[0].reason);
-    let refused = restore::run_schema(&client, "CREATE TABLE public.a (x int);").await;
-    assert!(refused.unwrap_err().to_string().contains("CREATE TABLE public.a"));
+    let again = "CREATE TABLE public.a (x int DEFAULT length('secret'));";
+    let refused = restore::run_schema(&client, again).await.unwrap_err().to_string();
+    assert!(refused.contains("CREATE TABLE public.a (x int"), "{refused}");
+    assert!(!refused.contains("secret"), "{refused}");
 }
 
 #[tokio::test]

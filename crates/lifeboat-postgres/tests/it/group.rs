@@ -14,8 +14,8 @@ use lifeboat_postgres::group::{Group, GroupCut, Member, Method, cut_together};
 use crate::standing::{Standing, one, other};
 
 /// Sessions that write to each database, and chains that each of them has under way.
-const WRITERS: u16 = 2;
-const CHAINS: u16 = 4;
+const WRITERS: u16 = 1;
+const CHAINS: u16 = 8;
 const LANES: u16 = WRITERS * CHAINS;
 const CUTS: usize = 300;
 /// A few times what a large server has.
@@ -230,6 +230,36 @@ async fn reader_who_may_not_lock_is_told_and_one_database_alone_needs_no_lock() 
     assert_eq!((proof.name.as_str(), proof.database.clone()), ("accounts", accounts.database()));
     assert!(proof.snapshot_text.contains(':') && proof.lsn.is_some(), "{proof:?}");
     assert!(alone.proof.opened_at.ends_with('Z'));
+}
+
+#[tokio::test]
+async fn three_databases_are_cut_as_one_and_the_proof_has_them_in_their_order() {
+    let [first, second] = [one().fresh("devices"), one().fresh("devices")];
+    for (accounts, method) in [(one(), Method::SnapshotEquality), (other(), Method::Barrier)] {
+        let guarded = accounts.fresh("accounts");
+        let [mut before, last] = members(&first, &guarded);
+        let middle = Member { connector: second.clone(), ..before.clone() };
+        before.name = "first".to_owned();
+        let GroupCut { cuts, proof } =
+            cut_together(&Group::of(&[before, middle, last], &number)).await.unwrap();
+        assert_eq!(proof.method, method);
+        let told: Vec<(&str, &str)> =
+            proof.members.iter().map(|m| (m.name.as_str(), m.database.as_str())).collect();
+        let databases = [first.database(), second.database(), guarded.database()];
+        assert_eq!(
+            told,
+            [("first", &*databases[0]), ("devices", &*databases[1]), ("accounts", &*databases[2])]
+        );
+        for (cut, database) in cuts.iter().zip(&databases) {
+            let row = cut.anchor().query_one("SELECT current_database()::text", &[]).await;
+            assert_eq!(row.unwrap().get::<_, &str>(0), database);
+        }
+        let texts = [&proof.members[0].snapshot_text, &proof.members[2].snapshot_text];
+        assert!(texts[0] == texts[1] || method == Method::Barrier, "{texts:?}");
+    }
+    let [unguarded, _] = members(&first, &second);
+    let refused = cut_together(&Group::of(&[unguarded.clone(), unguarded], &number)).await;
+    assert!(refused.err().unwrap().to_string().contains("needs one that is guarded"));
 }
 
 #[tokio::test]

@@ -82,6 +82,28 @@ async fn older_program_than_the_server_is_refused_and_a_newer_one_is_found_by_it
 }
 
 #[tokio::test]
+async fn dumping_program_is_killed_when_nobody_waits_for_it_any_more() {
+    let source = one().fresh("impatient");
+    let client = source.connect().await.unwrap();
+    client.batch_execute("CREATE TABLE chest (x int)").await.unwrap();
+    let cut = Cut::open(&source).await.unwrap();
+    let program = PgDump::find(150_000, &SearchPlaces::default()).await.unwrap();
+    client.batch_execute("BEGIN; LOCK TABLE chest IN ACCESS EXCLUSIVE MODE").await.unwrap();
+    let reads = format!("PGDATABASE={}\0", source.database());
+    let until = async |wanted: usize| {
+        let begun = Instant::now();
+        while dumps(&reads).len() != wanted {
+            assert!(begun.elapsed() < Duration::from_secs(30), "not {wanted}");
+            tokio::task::yield_now().await;
+        }
+    };
+    let dumping = tokio::spawn(async move { schema_text(&cut, &program).await.is_ok() });
+    until(1).await;
+    dumping.abort();
+    until(0).await;
+}
+
+#[tokio::test]
 async fn complaint_of_the_dumping_program_is_told() {
     let source = one().fresh("gone");
     let mut cut = Cut::open(&source).await.unwrap();

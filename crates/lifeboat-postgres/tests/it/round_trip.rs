@@ -86,7 +86,8 @@ async fn look(client: &Client, kept: &Kept) -> Vec<String> {
     let mut seen = Vec::new();
     for (shape, _) in &kept.tables {
         let question = format!(
-            "SELECT coalesce(string_agg(t::text, E'\\n' ORDER BY t::text), '') FROM ONLY {} t",
+            "SELECT coalesce(string_agg(left(line, 2000) || md5(line), E'\\n' ORDER BY line), '')
+             FROM (SELECT the_row::text AS line FROM ONLY {} the_row) AS lines",
             shape.qualified()
         );
         let row = client.query_one(question.as_str(), &[]).await.unwrap();
@@ -110,7 +111,9 @@ async fn there_and_back(target: &Standing, name: &str) {
     let restored = bring(&kept, target, name).await;
     let target = restore::lane(&restored).await.unwrap();
     let after = look(&target, &kept).await;
-    assert!(before.iter().any(|text| text.contains("'bee'::")));
+    for telling in ["'bee'::", "{integer,deep.mood}", "-177999999 years", "back\\\\slash"] {
+        assert!(before.iter().any(|text| text.contains(telling)), "{telling}");
+    }
     for (before, after) in before.iter().zip(&after) {
         assert_eq!(before, after);
     }
@@ -125,4 +128,54 @@ async fn database_with_hard_types_comes_back_as_it_was() {
 #[tokio::test]
 async fn database_with_hard_types_comes_back_in_a_newer_version() {
     there_and_back(newer(), "hard_newer").await;
+}
+
+/// An extension with a table of its own, one with rows of ours beside its own, and a sequence of
+/// each kind.
+const EXTENSION: &str = "
+    CREATE TABLE tides (at int);
+    INSERT INTO tides VALUES (1);
+    CREATE SEQUENCE of_its_own;
+    CREATE TABLE ports (name text, is_given boolean);
+    INSERT INTO ports VALUES ('given', true);
+    CREATE SEQUENCE of_ours;
+    SELECT pg_catalog.pg_extension_config_dump('ports', 'WHERE NOT is_given');
+    SELECT pg_catalog.pg_extension_config_dump('of_ours', '');
+";
+
+#[tokio::test]
+async fn tables_of_an_extension_are_left_to_it_and_rows_of_ours_in_them_are_kept() {
+    let cluster = &newer().cluster;
+    let places = SearchPlaces { folder: Some(cluster.programs().to_owned()), path: None };
+    let folder = cluster.programs().join("../share/extension");
+    let control = "default_version = '1'\ntrusted = true\nrelocatable = false\n";
+    std::fs::write(folder.join("pilot.control"), control).unwrap();
+    std::fs::write(folder.join("pilot--1.sql"), EXTENSION).unwrap();
+    let source = newer().fresh("piloted");
+    let client = source.connect().await.unwrap();
+    client.batch_execute("CREATE EXTENSION pilot").await.unwrap();
+    let fill = format!(
+        "GRANT ALL ON ports, tides, of_ours, of_its_own TO {0}; SET ROLE {0};
+         INSERT INTO ports VALUES ('ours', false); SELECT setval('of_ours', 9)",
+        crate::standing::OWNER
+    );
+    cluster.psql(&source.database(), &fill).unwrap();
+    let kept = keep(&source, &places).await;
+    let labels: Vec<String> = kept.tables.iter().map(|(shape, _)| shape.label()).collect();
+    assert_eq!(labels, ["public.ports"]);
+    let names: Vec<&str> = kept.sequences.iter().map(|s| s.name.as_str()).collect();
+    assert_eq!(names, ["of_ours"]);
+    let restored = newer().fresh("piloted_back");
+    let owner = restore::lane(&restored).await.unwrap();
+    restore::run_schema(&owner, &kept.schema.before).await.unwrap();
+    let (shape, copies) = &kept.tables[0];
+    // The extension's things belong to a superuser, who alone could let others write there.
+    let refused = restore::load_segment(&owner, shape, copies[0].clone()).await.unwrap_err();
+    assert_eq!(refused.code(), Some("42501"));
+    let client = newer().beside_as("postgres", &restored.database()).connect().await.unwrap();
+    restore::load_segment(&client, shape, copies[0].clone()).await.unwrap();
+    restore::set_sequences(&client, &kept.sequences).await.unwrap();
+    let rows = client.query("SELECT name FROM ports ORDER BY name", &[]).await.unwrap();
+    let names: Vec<&str> = rows.iter().map(|row| row.get(0)).collect();
+    assert_eq!(names, ["given", "ours"]);
 }

@@ -46,9 +46,14 @@ impl Standing {
 
     /// A connector over the socket, where the server asks for no password.
     pub(crate) fn beside(&self, database: &str) -> Connector {
+        self.beside_as(OWNER, database)
+    }
+
+    /// The same as another role.
+    pub(crate) fn beside_as(&self, role: &str, database: &str) -> Connector {
         let mut config = lifeboat_postgres::connect::Config::new();
         config.host_path(self.cluster.socket_directory()).port(self.cluster.port());
-        config.user(OWNER).dbname(database);
+        config.user(role).dbname(database);
         Connector::new(config, &CertificateCheck::Nothing, None).expect("a connector")
     }
 
