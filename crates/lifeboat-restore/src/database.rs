@@ -1,5 +1,6 @@
 //! Databases, made again: schema, rows, sequences, then indexes and constraints.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Mutex;
 
@@ -241,6 +242,7 @@ async fn administration(connector: &Connector) -> Result<Connector, Failure> {
 /// One stretch of rows to load.
 struct Stretch {
     table: usize,
+    number: u64,
     content: Content,
     rows: u64,
 }
@@ -255,21 +257,40 @@ async fn load(
 ) -> Result<u64, Failure> {
     cx.stage("rows", tables.iter().map(|(table, _)| table.bytes).sum(), Unit::Bytes);
     let is_held_back = |table: &TableShape| is_last(kept.component, table);
-    let queue = stretches(kept, tables, |table| !is_held_back(table)).await?;
+    // All of a table on one lane and in order: in another order the next backup would find its rows
+    // in other stretches, and have to store them again.
+    let queue = by_table(stretches(kept, tables, |table| !is_held_back(table)).await?);
     let queue = Mutex::new(queue);
     let work = (0..lanes.max(1)).map(|_| async {
         let lane = restore::lane(connector).await.map_err(database_fault)?;
         let next = || queue.lock().ok().and_then(|mut queue| queue.pop_front());
         let mut rows = 0;
-        while let Some(stretch) = next() {
-            cx.go_on()?;
-            rows += load_stretch(cx, kept.open, (&lane, &tables[stretch.table].1), stretch).await?;
+        while let Some(table) = next() {
+            for stretch in table {
+                cx.go_on()?;
+                let shape = &tables[stretch.table].1;
+                rows += load_stretch(cx, kept.open, (&lane, shape), stretch).await?;
+            }
         }
         Ok::<u64, Failure>(rows)
     });
     let loaded = futures_util::future::try_join_all(work).await?;
     let held: u64 = tables.iter().filter(|(_, s)| is_held_back(s)).map(|(t, _)| t.rows).sum();
     Ok(loaded.iter().sum::<u64>() + held)
+}
+
+/// The stretches of each table, those of the table with the most rows first.
+fn by_table(stretches: VecDeque<Stretch>) -> VecDeque<Vec<Stretch>> {
+    let mut tables: BTreeMap<usize, Vec<Stretch>> = BTreeMap::new();
+    for stretch in stretches {
+        tables.entry(stretch.table).or_default().push(stretch);
+    }
+    let mut tables: Vec<Vec<Stretch>> = tables.into_values().collect();
+    for table in &mut tables {
+        table.sort_by_key(|stretch| stretch.number);
+    }
+    tables.sort_by_key(|table| Reverse(table.iter().map(|stretch| stretch.rows).sum::<u64>()));
+    tables.into()
 }
 
 /// Loads the rows of the table without which Synapse does not start: when all else is right.
@@ -283,7 +304,8 @@ pub async fn load_last(
 ) -> Result<u64, Failure> {
     let tables = kept.tables().await?;
     let mut rows = 0;
-    for stretch in stretches(kept, &tables, |table| is_last(kept.component, table)).await? {
+    let last = stretches(kept, &tables, |table| is_last(kept.component, table)).await?;
+    for stretch in by_table(last).into_iter().flatten() {
         rows += load_stretch(cx, kept.open, (lane, &tables[stretch.table].1), stretch).await?;
     }
     Ok(rows)
@@ -316,8 +338,8 @@ async fn stretches(
                 ));
             };
             if wanted(&tables[*table].1) {
-                let (content, rows) = (record.content, record.rows);
-                queue.push_back(Stretch { table: *table, content, rows });
+                let (number, content, rows) = (record.number, record.content, record.rows);
+                queue.push_back(Stretch { table: *table, number, content, rows });
             }
         }
     }

@@ -102,7 +102,7 @@ fn request(session: &Session, flags: ExportFlags) -> Result<ExportRequest, Failu
     })
 }
 
-fn parse_volume_size(text: &str) -> Result<u64, String> {
+pub(super) fn parse_volume_size(text: &str) -> Result<u64, String> {
     let bytes = size::parse(text)?;
     if VOLUME_SIZES.contains(&bytes) {
         Ok(bytes)

@@ -29,7 +29,7 @@ fn one_run(suite: &Suite) -> Duration {
 fn begin(suite: &Suite) -> Child {
     let yaml = suite.yaml.to_str().unwrap();
     let mut command = program();
-    command.args(["backup", "run", "--json", "-c", yaml, "--volume-size", "100KB"]);
+    command.args(["backup", "run", "--json", "-c", yaml, "--volume-size", "1MiB"]);
     command.args(["--component", "accounts", "--component", "bot", "--component", "sydent"]);
     command.spawn().unwrap()
 }
@@ -53,7 +53,7 @@ fn change(suite: &Suite, round: u64, chance: &mut Chance) {
         "UPDATE sessions SET who = who || '{round}' WHERE id BETWEEN {from} AND {from} + {count}"
     );
     world().cluster.psql(&suite.accounts, &rows).unwrap();
-    let noise: Vec<u8> = (0..chance.below(200_000)).map(|_| chance.below(256) as u8).collect();
+    let noise: Vec<u8> = (0..chance.below(3_000_000)).map(|_| chance.below(256) as u8).collect();
     fs::write(suite.bot.join(format!("store/{}.bin", chance.below(6))), noise).unwrap();
 }
 

@@ -10,6 +10,7 @@ use lifeboat_package::limits::VOLUME_TARGET_BYTES;
 use lifeboat_vault::run::{BackupOutcome, BackupRequest, run as back_up};
 use lifeboat_vault::subjects::{signing_keys, subjects};
 
+use crate::commands::export::parse_volume_size;
 use crate::commands::installation::{InstallationFlags, around};
 use crate::commands::{Ended, Exit, Session, story};
 use crate::size;
@@ -41,8 +42,8 @@ pub(super) struct RunFlags {
     /// Go on when they could not be, and say so in the backup
     #[arg(long)]
     allow_skew: bool,
-    /// Bytes at which the next volume is begun, such as 256MB
-    #[arg(long, value_name = "SIZE", value_parser = size::parse)]
+    /// Size at which the next volume begins, 1MiB to 3GiB [default: 256MiB]
+    #[arg(long, value_name = "SIZE", value_parser = parse_volume_size)]
     volume_size: Option<u64>,
     /// Folder with a pg_dump that fits the database server
     #[arg(long, value_name = "DIR")]
