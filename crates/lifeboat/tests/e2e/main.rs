@@ -6,6 +6,7 @@
 #![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
 mod clients;
+mod counted;
 mod crossing;
 mod encrypted_history;
 mod foreign;
