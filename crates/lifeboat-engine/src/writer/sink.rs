@@ -182,7 +182,7 @@ impl PartSink {
         let about = About::from(Count { records: 0, raw });
         let level = self.to.level;
         let frame = tokio::task::spawn_blocking(move || compress(&content, level));
-        let waiting = Waiting { path: segment_path(sha256), about, shelf: None };
+        let waiting = Waiting { path: segment_path(sha256), about, place: None };
         self.frames.push_back((waiting, frame));
         self.to.advance(raw);
         if self.frames.len() > COMPRESSING { self.send_oldest().await } else { Ok(()) }

@@ -20,6 +20,7 @@ mod program;
 mod readable;
 mod recovery;
 mod refused;
+mod seen;
 mod split;
 mod stopped;
 mod survivor;
