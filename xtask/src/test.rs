@@ -10,7 +10,7 @@ use lifeboat_testing::{Part, Tools};
 use crate::shell::{Done, cargo, run, say, show_chain};
 
 /// Tests that take a minute each, by the beginning of their names: too long for every change.
-const LONG: &[&str] = &["retold::", "long::"];
+const LONG: &[&str] = &["retold::", "seen::", "long::"];
 
 /// Which tests are run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,7 +28,10 @@ pub(crate) enum Which<'a> {
 /// # Errors
 /// Something cannot be installed, or a test fails.
 pub(crate) fn test(root: &Path, which: Which<'_>) -> Done {
-    let tools = Tools::ready(&Part::ALL, &say).map_err(|e| show_chain(&e))?;
+    // Only long tests look at pages, and a browser is large.
+    let is_needed = |part: &Part| *part != Part::Browser || which != Which::Usual;
+    let parts: Vec<Part> = Part::ALL.into_iter().filter(is_needed).collect();
+    let tools = Tools::ready(&parts, &say).map_err(|e| show_chain(&e))?;
     say(&format!("tools are ready in {}", tools.root().display()));
     // Not nextest: a process a test would start a world of servers a test.
     let mut command = cargo(root, &["test", "--workspace", "--locked", "--no-fail-fast"]);

@@ -134,6 +134,8 @@ async fn run(
     let to = ToPackage {
         writer: sender,
         pending: Arc::new(Semaphore::new(PENDING_BYTES)),
+        turn: Arc::default(),
+        lanes: request.lanes,
         level: request.level,
         report: cx.report.clone(),
     };

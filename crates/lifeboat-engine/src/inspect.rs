@@ -1,7 +1,8 @@
 //! Inspect: what a package is and holds. Without an identity, only what is in the clear.
 
 use lifeboat_components::synapse::read::summary::RoomSummary;
-use lifeboat_package::manifest::{Gaps, Manifest, Table};
+use lifeboat_package::id;
+use lifeboat_package::manifest::{Gaps, Manifest, Part, Table};
 use lifeboat_package::selection::{RoomPick, Scope, Selection};
 use lifeboat_storage::Access;
 use serde::Serialize;
@@ -109,7 +110,8 @@ pub async fn list_rooms(
         return Ok(listed);
     }
     let selection = Selection { rooms, ..Selection::EVERYTHING };
-    let entries = picked::entries(package, &selection).await?;
+    let of_rooms = |part: &Part| part.part.section == id::Section::Rooms;
+    let entries = picked::entries_where(package, &selection, of_rooms).await?;
     let mut picked = picked::pick(package, &entries, &selection).await?;
     for (part, name, place) in picked.entries.iter().filter(|(_, name, _)| name == "summary") {
         let broken = |e| crate::reader::damaged(place.record.path.as_str()).because(e);
@@ -127,9 +129,8 @@ pub async fn list_rooms(
 }
 
 fn content(manifest: &Manifest, rooms: Vec<RoomSummary>) -> Content {
-    let of_an_export = |section: &_| *section != lifeboat_package::id::Section::Backup;
-    let sections = lifeboat_package::id::Section::ALL.into_iter().filter(of_an_export);
-    let sections = sections.map(|section| {
+    let of_an_export = |section: &_| *section != id::Section::Backup;
+    let sections = id::Section::ALL.into_iter().filter(of_an_export).map(|section| {
         let parts = manifest.sections.get(section);
         Section {
             section: section.to_string(),

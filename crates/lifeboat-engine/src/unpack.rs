@@ -10,12 +10,15 @@ use std::io::{self, BufWriter, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Component, Path, PathBuf};
 
+use lifeboat_components::synapse::archive::MEDIA_INDEX;
 use lifeboat_components::synapse::config::kept::KeptConfig;
 use lifeboat_components::synapse::config::records::add_records;
+use lifeboat_components::synapse::pick::RecordFilter;
 use lifeboat_components::synapse::read::media::MediaRecord;
 use lifeboat_components::synapse::write::media::{MediaStore, append};
 use lifeboat_package::digest::Digest;
 use lifeboat_package::id::{PartPath, Section};
+use lifeboat_package::manifest::Part;
 use lifeboat_package::selection::Selection;
 use lifeboat_storage::{Access, Fresh};
 use serde::Serialize;
@@ -25,8 +28,8 @@ use crate::context::{Context, Unit};
 use crate::failure::Failure;
 use crate::keyring::Identities;
 use crate::reader::blobs::BlobPlaces;
-use crate::reader::picked;
-use crate::reader::{Package, damaged};
+use crate::reader::picked::{self, Picked};
+use crate::reader::{EntryPlace, Package, damaged};
 
 /// What was written.
 #[derive(Debug, Clone, Default, Serialize)]
@@ -61,10 +64,11 @@ pub async fn unpack(
     access: &Access,
 ) -> Result<UnpackOutcome, Failure> {
     let package = Package::open(location, identities, access).await?;
-    let entries = picked::entries(&package, selection).await?;
-    let mut picked = picked::pick(&package, &entries, selection).await?;
+    let other = |part: &Part| !part.is_range_of_media();
+    let entries = picked::entries_where(&package, selection, other).await?;
+    let picked = picked::pick(&package, &entries, selection).await?;
     let fresh = make_fresh(cx, folder)?;
-    let mut outcome = UnpackOutcome {
+    let outcome = UnpackOutcome {
         package: package.manifest.package.to_string(),
         folder: folder.display().to_string(),
         gaps: package.manifest.gaps.total,
@@ -75,43 +79,70 @@ pub async fn unpack(
         .and_then(|mut file| file.write_all(json))
         .map_err(|e| cannot_write(folder, e))?;
     cx.stage("unpack", picked.entries.iter().map(|(_, _, e)| e.record.raw).sum(), Unit::Bytes);
-    let is_index =
-        |(part, name): (&PartPath, &str)| part.section == Section::Media && name == "index";
-    let blobs = if picked.entries.iter().any(|(part, name, _)| is_index((part, name))) {
-        BlobPlaces::of(&package).await?
-    } else {
-        BlobPlaces::default()
-    };
-    let mut store = Store::open(&package, folder, blobs)?;
-    let mut files: BTreeMap<PathBuf, BufWriter<File>> = BTreeMap::new();
-    for (part, name, place) in &picked.entries {
-        cx.go_on()?;
-        let lines = package.content(place).await?;
-        let broken = |e| damaged(place.record.path.as_str()).because(e);
-        let lines = picked.filter.lines(part.section, name, &lines).map_err(broken)?;
-        cx.advance(place.record.raw);
-        if lines.is_empty() {
-            continue;
-        }
-        if name == "readme" {
-            readme(&lines, folder)?;
-            continue;
-        }
-        let path = record_path(folder, *part, name);
-        records(&lines, (&path, &mut files), &mut outcome)?;
-        if is_index((part, name)) {
-            store.media(cx, &lines, &mut outcome).await?;
-        }
+    let Picked { filter, entries: chosen } = picked;
+    let store = Store::open(&package, folder)?;
+    let mut unpacking = Unpacking { cx, folder, filter, store, files: BTreeMap::new(), outcome };
+    for entry in &chosen {
+        unpacking.entry(entry).await?;
     }
-    for (path, mut file) in files {
-        file.flush().map_err(|e| cannot_write(&path, e))?;
-        outcome.record_files += 1;
+    // What lists files is looked for when it is known which: most of a package is not touched.
+    for entry in &picked::files(&package, &unpacking.filter).await? {
+        unpacking.entry(entry).await?;
     }
+    let mut outcome = unpacking.finish()?;
     if selection.config {
         config_files(&package, &entries, folder, &mut outcome).await?;
     }
     fresh.keep();
     Ok(outcome)
+}
+
+/// A folder that fills.
+struct Unpacking<'a> {
+    cx: &'a Context,
+    folder: &'a Path,
+    filter: RecordFilter,
+    store: Store<'a>,
+    files: BTreeMap<PathBuf, BufWriter<File>>,
+    outcome: UnpackOutcome,
+}
+
+impl Unpacking<'_> {
+    /// Writes what was selected of an entry, and the files that it lists.
+    async fn entry(
+        &mut self,
+        (part, name, place): &(PartPath, String, EntryPlace),
+    ) -> Result<(), Failure> {
+        self.cx.go_on()?;
+        if part.section == Section::Media && !self.filter.may_take_media() {
+            return Ok(());
+        }
+        let lines = self.store.package.content(place).await?;
+        let broken = |e| damaged(place.record.path.as_str()).because(e);
+        let lines = self.filter.lines(part.section, name, &lines).map_err(broken)?;
+        self.cx.advance(place.record.raw);
+        if lines.is_empty() {
+            return Ok(());
+        }
+        if name == "readme" {
+            return readme(&lines, self.folder);
+        }
+        let path = record_path(self.folder, *part, name);
+        records(&lines, (&path, &mut self.files), &mut self.outcome)?;
+        if part.section == Section::Media && name == MEDIA_INDEX {
+            self.store.media(self.cx, &lines, &mut self.outcome).await?;
+        }
+        Ok(())
+    }
+
+    fn finish(self) -> Result<UnpackOutcome, Failure> {
+        let mut outcome = self.outcome;
+        for (path, mut file) in self.files {
+            file.flush().map_err(|e| cannot_write(&path, e))?;
+            outcome.record_files += 1;
+        }
+        Ok(outcome)
+    }
 }
 
 /// Configuration files as files: `config/tree/` and the path they had.
@@ -184,15 +215,16 @@ fn records(
 struct Store<'a> {
     package: &'a Package,
     files: MediaStore,
-    blobs: BlobPlaces,
+    /// Looked for when the first file is wanted.
+    blobs: Option<BlobPlaces>,
     seen: BTreeSet<String>,
 }
 
 impl<'a> Store<'a> {
-    fn open(package: &'a Package, folder: &Path, blobs: BlobPlaces) -> Result<Self, Failure> {
+    fn open(package: &'a Package, folder: &Path) -> Result<Self, Failure> {
         let root = folder.join("media").join("files");
         let files = MediaStore::open(&root).map_err(|e| cannot_write(&root, e))?;
-        Ok(Self { package, files, blobs, seen: BTreeSet::new() })
+        Ok(Self { package, files, blobs: None, seen: BTreeSet::new() })
     }
 
     /// Writes the files of some index records.
@@ -202,6 +234,10 @@ impl<'a> Store<'a> {
         lines: &[u8],
         outcome: &mut UnpackOutcome,
     ) -> Result<(), Failure> {
+        let blobs = match &mut self.blobs {
+            Some(blobs) => blobs,
+            none => none.insert(BlobPlaces::of(self.package).await?),
+        };
         for line in lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
             let record: MediaRecord =
                 serde_json::from_slice(line).map_err(|e| damaged("index").because(e))?;
@@ -212,7 +248,7 @@ impl<'a> Store<'a> {
             let path = store.place(&record.path).ok_or_else(|| damaged(&record.path))?;
             let sha256: Digest = record.sha256.parse().map_err(|_| damaged(&record.path))?;
             let partial = store.begin(&path).map_err(|e| cannot_write(&path, e))?;
-            for piece in self.blobs.pieces(&sha256).ok_or_else(|| damaged(&record.path))? {
+            for piece in blobs.pieces(&sha256).ok_or_else(|| damaged(&record.path))? {
                 cx.go_on()?;
                 let bytes = self.package.content(piece).await?;
                 append(&partial, &bytes).map_err(|e| cannot_write(&path, e))?;

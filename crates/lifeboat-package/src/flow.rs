@@ -50,8 +50,18 @@ pub struct Records {
     pub rows: Vec<(String, u64)>,
     /// Whose rooms the records are, where they all are some room's.
     pub rooms: Option<RoomSpan>,
-    /// Records of one shelf, whatever their kind, are wanted together: they should lie together.
-    pub shelf: Option<u32>,
+    /// Where they should lie, if that matters to readers.
+    pub shelf: Option<Shelf>,
+}
+
+/// Where records lie. Those of one shelf, whatever their kind, are wanted together, and so are
+/// those of neighbouring shelves that share some.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Shelf {
+    /// Number of the shelf, or of the first of those that share the records.
+    pub number: u32,
+    /// Whether the records belong to several shelves.
+    pub is_shared: bool,
 }
 
 /// One piece of a blob, in order (`docs/src/format.md` §5).

@@ -180,6 +180,21 @@ impl Part {
         self.from.as_deref().is_none_or(|from| from <= key)
             && self.to.as_deref().is_none_or(|to| key < to)
     }
+
+    /// Whether it lists files of media, and not all there are.
+    pub fn is_range_of_media(&self) -> bool {
+        self.part.section == Section::Media && (self.from.is_some() || self.to.is_some())
+    }
+
+    /// Whether a range of media can hold the file with a key: a local media id, or `server/id`.
+    /// Those are in order of servers first, and one server's name may begin another's.
+    pub fn may_list(&self, key: &str) -> bool {
+        fn order(key: &str) -> (&str, &str) {
+            key.split_once('/').unwrap_or(("", key))
+        }
+        let (from, to) = (self.from.as_deref().map(order), self.to.as_deref().map(order));
+        from.is_none_or(|from| from <= order(key)) && to.is_none_or(|to| order(key) < to)
+    }
 }
 
 /// A volume.

@@ -1,5 +1,7 @@
 //! Packing: entries in, the bytes of a sealed volume out (`docs/src/format.md` §3).
 
+pub mod held;
+
 use std::collections::{BTreeSet, HashSet};
 
 use crate::container::{END, header, padding};

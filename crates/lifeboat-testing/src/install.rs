@@ -33,11 +33,13 @@ pub enum Part {
     Probes,
     /// The JavaScript client, from npm.
     Node,
+    /// Chromium from Debian, and from npm what checks pages in it.
+    Browser,
 }
 
 impl Part {
     /// All parts.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Postgres,
         Self::Pooler,
         Self::Age,
@@ -45,6 +47,7 @@ impl Part {
         Self::Synapse,
         Self::Probes,
         Self::Node,
+        Self::Browser,
     ];
 }
 
@@ -109,6 +112,10 @@ impl Tools {
                 packages::python(&self.root.join("probes"), packages::PROBES, say).map(drop)
             }
             Part::Node => packages::node(&self.root.join("node"), packages::NODE, say),
+            Part::Browser => {
+                debian::install(debian::BROWSER, say)?;
+                packages::node(&self.root.join("browser"), packages::BROWSER, say)
+            }
         }
     }
 
@@ -130,6 +137,11 @@ impl Tools {
     /// The folder in which Node finds the JavaScript client (`node_modules` is in it).
     pub fn node_folder(&self) -> PathBuf {
         self.root.join("node")
+    }
+
+    /// The script that checks a page for people who see, hear or move differently.
+    pub fn page_checker(&self) -> PathBuf {
+        self.root.join("browser/node_modules/axe-core/axe.min.js")
     }
 
     /// The version of the installed Synapse.

@@ -302,6 +302,26 @@ impl RecordFilter {
         takes
     }
 
+    /// Whether files were taken whose key (a local media id, or `server/id`) passes.
+    pub fn may_take_files(&self, fits: impl Fn(&str) -> bool) -> bool {
+        if !self.selection.is_partial() && self.takes_all_media() {
+            return true;
+        }
+        self.media.iter().filter_map(|address| address.strip_prefix("mxc://")).any(|key| {
+            let local = key.strip_prefix(&self.server).and_then(|rest| rest.strip_prefix('/'));
+            fits(local.unwrap_or(key))
+        })
+    }
+
+    /// Whether anything that was taken names media, or may do so in secret.
+    pub fn may_take_media(&self) -> bool {
+        let of_accounts = !matches!(self.selection.users, Scope::All | Scope::None);
+        !self.selection.is_partial()
+            || of_accounts
+            || self.encrypted.is_some()
+            || !self.named.is_empty()
+    }
+
     fn takes_all_media(&self) -> bool {
         self.selection.media == MediaScope::All && self.selection.media_filter.is_open()
     }

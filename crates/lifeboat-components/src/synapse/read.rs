@@ -204,7 +204,7 @@ impl PartSource<'_> {
         }
         let mut frames = Frames::new("schema");
         for statement in &schema.statements {
-            frames.serialize(statement, sink).await?;
+            frames.serialize((None, statement), sink).await?;
         }
         frames.finish(sink).await?;
         for gap in schema.unsupported {
@@ -227,7 +227,7 @@ impl PartSource<'_> {
         }
         let mut frames = Frames::new("sequences");
         for sequence in &sequences {
-            frames.serialize(sequence, sink).await?;
+            frames.serialize((None, sequence), sink).await?;
         }
         frames.finish(sink).await
     }

@@ -74,10 +74,16 @@ impl Run<'_> {
             let mut mapped = self.stage_person(from, true).await?;
             to.clone_into(&mut mapped.to);
             let known = outcome.mapped.iter_mut().find(|known| known.from == from);
-            mapped.events = known.map_or(0, |known| known.events);
+            (mapped.events, mapped.receipts) =
+                known.map_or((0, 0), |known| (known.events, known.receipts));
             outcome.mapped.retain(|known| known.from != from);
             belongings::map(session, &self.stage, &self.id, &mut mapped).await.map_err(refused)?;
             count(&mut outcome.rows, mapped.rows.clone());
+            if mapped.is_nothing() {
+                outcome.gaps += 1;
+                let nothing = format!("the package has nothing of {from} that could go to {to}");
+                outcome.warnings.push(nothing);
+            }
             outcome.mapped.push(mapped);
             self.commit().await?;
         }
@@ -131,17 +137,11 @@ impl Run<'_> {
         let session = &self.looked.session;
         for (from, to) in pairs(&self.looked.plan) {
             let renamed = belongings::rename_receipts(session, &self.stage, (from, to)).await;
-            renamed.map_err(refused)?;
+            let receipts = renamed.map_err(refused)?;
             let sent = belongings::sent(session, from).await.map_err(refused)?;
-            match outcome.mapped.iter_mut().find(|mapped| mapped.from == from) {
-                Some(mapped) => mapped.events += sent,
-                None => outcome.mapped.push(Mapped {
-                    from: from.to_owned(),
-                    to: to.to_owned(),
-                    events: sent,
-                    ..Mapped::default()
-                }),
-            }
+            let mapped = Mapped::among(&mut outcome.mapped, (from, to));
+            mapped.events += sent;
+            mapped.receipts += receipts;
         }
         Ok(())
     }

@@ -5,9 +5,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use lifeboat_components::synapse::archive::{MEDIA_INDEX, SUMMARY};
 use lifeboat_components::synapse::pick::{ALIASES, CURRENT_STATE, MEMBERSHIPS, RecordFilter};
 use lifeboat_components::synapse::read::summary::RoomSummary;
 use lifeboat_package::id::{PartPath, Section};
+use lifeboat_package::index::RoomSpan;
 use lifeboat_package::manifest::Part;
 use lifeboat_package::selection::{MediaScope, RoomPick, Scope, Selection};
 use serde::Deserialize;
@@ -33,6 +35,40 @@ pub struct Picked {
 /// # Errors
 /// [`Failure`] when an index is damaged.
 pub async fn entries(package: &Package, selection: &Selection) -> Result<PartEntries, Failure> {
+    entries_where(package, selection, |_| true).await
+}
+
+/// The lists of the files that a filter took, when it has seen everything else.
+///
+/// # Errors
+/// [`Failure`] when an index is damaged.
+pub async fn files(
+    package: &Package,
+    filter: &RecordFilter,
+) -> Result<Vec<(PartPath, String, EntryPlace)>, Failure> {
+    let ranges = package.manifest.sections.get(Section::Media).iter();
+    let wanted: BTreeSet<PartPath> = ranges
+        .filter(|part| part.is_range_of_media() && filter.may_take_files(|key| part.may_list(key)))
+        .map(|part| part.part)
+        .collect();
+    let found = package.part_entries_of(|part| wanted.contains(part)).await?;
+    let lists = found.into_iter().flat_map(|(part, mut names)| {
+        let places = names.remove(MEDIA_INDEX).unwrap_or_default();
+        places.into_iter().map(move |place| (part, MEDIA_INDEX.to_owned(), place))
+    });
+    Ok(lists.collect())
+}
+
+/// As [`entries`], of those parts that `counts` names. Without the parts that list the files of a
+/// range of media, [`files`] finds those of them that are needed, when it is known which files are.
+///
+/// # Errors
+/// [`Failure`] when an index is damaged.
+pub async fn entries_where(
+    package: &Package,
+    selection: &Selection,
+    counts: impl Fn(&Part) -> bool,
+) -> Result<PartEntries, Failure> {
     let ranges: BTreeMap<PartPath, &Part> =
         package.manifest.sections.all().map(|part| (part.part, part)).collect();
     let needs_rooms = |part: &PartPath| match &selection.rooms {
@@ -53,7 +89,9 @@ pub async fn entries(package: &Package, selection: &Selection) -> Result<PartEnt
         Section::Media => !selection.is_partial() || selection.media != MediaScope::None,
         Section::Users => true,
     };
-    package.part_entries_of(needs).await
+    let is_wanted =
+        |part: &PartPath| ranges.get(part).is_none_or(|part| counts(part)) && needs(part);
+    package.part_entries_of(is_wanted).await
 }
 
 /// Resolves a selection in a package.
@@ -156,8 +194,17 @@ async fn among(
     entries: &PartEntries,
     rooms: &BTreeSet<String>,
 ) -> Result<BTreeSet<String>, Failure> {
-    let fits = |room: &RoomSummary| rooms.contains(&room.room_id);
-    summaries(package, entries, fits).await
+    let mut found = BTreeSet::new();
+    let of_rooms = entries.iter().filter(|(part, _)| part.section == Section::Rooms);
+    for place in of_rooms.filter_map(|(_, names)| names.get(SUMMARY)).flatten() {
+        let may_hold = |span: &RoomSpan| rooms.iter().any(|room| span.may_hold(room));
+        if !place.record.rooms.as_ref().is_none_or(may_hold) {
+            continue;
+        }
+        let held: Vec<RoomSummary> = package.records(place).await?;
+        found.extend(held.into_iter().map(|room| room.room_id).filter(|id| rooms.contains(id)));
+    }
+    Ok(found)
 }
 
 async fn summaries(
@@ -166,7 +213,7 @@ async fn summaries(
     fits: impl Fn(&RoomSummary) -> bool,
 ) -> Result<BTreeSet<String>, Failure> {
     let mut rooms = BTreeSet::new();
-    each(package, entries, &["summary"], |room: RoomSummary| {
+    each(package, entries, &[SUMMARY], |room: RoomSummary| {
         if fits(&room) {
             rooms.insert(room.room_id);
         }

@@ -3,12 +3,13 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-use lifeboat_package::flow::{Batch, BlobPiece, Flow, FlowError, Records, Sink};
+use lifeboat_package::flow::{Batch, BlobPiece, Flow, FlowError, Records, Shelf, Sink};
 use lifeboat_package::frame::{CompressError, Count, compress};
 use lifeboat_package::id::{EntryPath, PartPath, segment_path};
 use lifeboat_package::pack::About;
+use lifeboat_package::pack::held::Held;
 use thiserror::Error;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::JoinHandle;
 
 use super::ToWriter;
@@ -16,9 +17,10 @@ use crate::context::Event;
 use crate::journal::PartDone;
 
 /// Bytes of entries that may wait for the writer, all lanes together.
-pub const PENDING_BYTES: usize = 24 << 20;
-/// Bytes of compressed frames that a lane holds back, so that those of one shelf lie together.
-const HELD_BYTES: usize = 12 << 20;
+pub const PENDING_BYTES: usize = 16 << 20;
+/// Bytes of compressed frames that all lanes together hold back, so that those of neighbouring
+/// shelves lie together.
+const HELD_BYTES: usize = 48 << 20;
 /// Gaps that share a frame.
 const GAPS_A_FRAME: usize = 10_000;
 /// Frames of one lane that are being compressed at a time.
@@ -48,6 +50,10 @@ pub struct ToPackage {
     pub writer: mpsc::Sender<ToWriter>,
     /// Bounds the bytes under way.
     pub pending: Arc<Semaphore>,
+    /// Held by the lane that hands over frames which are to lie together.
+    pub turn: Arc<Mutex<()>>,
+    /// How many lanes there are.
+    pub lanes: usize,
     /// zstd level.
     pub level: i32,
     /// Takes progress.
@@ -58,6 +64,13 @@ impl ToPackage {
     fn advance(&self, by: u64) {
         (self.report)(Event::Advance(by));
     }
+
+    /// Waits until so many bytes may be under way.
+    async fn share(&self, bytes: usize) -> Result<OwnedSemaphorePermit, SinkError> {
+        let share = u32::try_from(bytes.clamp(1, PENDING_BYTES)).unwrap_or(1);
+        let permit = self.pending.clone().acquire_many_owned(share).await;
+        permit.map_err(|_| SinkError::WriterGone)
+    }
 }
 
 /// A frame on its way through the compressor.
@@ -67,41 +80,7 @@ type Compressing = JoinHandle<Result<Vec<u8>, CompressError>>;
 struct Waiting {
     path: EntryPath,
     about: About,
-    shelf: Option<u32>,
-}
-
-/// Compressed frames that wait for others of their shelf.
-#[derive(Default)]
-struct Held {
-    shelves: BTreeMap<u32, HeldShelf>,
-    bytes: usize,
-}
-
-/// Frames of one shelf, one behind the other: many small pieces of memory would leave holes.
-#[derive(Default)]
-struct HeldShelf {
-    bytes: Vec<u8>,
-    frames: Vec<(EntryPath, About, usize)>,
-}
-
-impl Held {
-    fn add(&mut self, number: u32, (path, about): (EntryPath, About), frame: &[u8]) {
-        let held = self.shelves.entry(number).or_default();
-        held.bytes.extend_from_slice(frame);
-        held.frames.push((path, about, frame.len()));
-        self.bytes += frame.len();
-    }
-
-    /// The fullest shelf, when there is more than may be held, or everything must go.
-    fn take(&mut self, everything: bool) -> Option<HeldShelf> {
-        if !everything && self.bytes <= HELD_BYTES {
-            return None;
-        }
-        let fullest = *self.shelves.iter().max_by_key(|(_, shelf)| shelf.bytes.len())?.0;
-        let held = self.shelves.remove(&fullest)?;
-        self.bytes -= held.bytes.len();
-        Some(held)
-    }
+    place: Option<Shelf>,
 }
 
 /// Takes one part's batches.
@@ -131,7 +110,7 @@ impl PartSink {
             to: to.clone(),
             folder,
             frames: VecDeque::new(),
-            held: Held::default(),
+            held: Held::new(HELD_BYTES / to.lanes.max(1)),
             sequences: BTreeMap::new(),
             done,
             rows: BTreeMap::new(),
@@ -147,7 +126,7 @@ impl PartSink {
         while !self.frames.is_empty() {
             self.send_oldest().await?;
         }
-        self.let_go(true).await?;
+        self.let_go(self.held.shelves()).await?;
         self.done.rows = self.rows.into_iter().collect();
         self.to.writer.send(ToWriter::Done(self.done)).await.map_err(|_| SinkError::WriterGone)
     }
@@ -189,7 +168,7 @@ impl PartSink {
         let about = About { count, rooms: records.rooms };
         let level = self.to.level;
         let frame = tokio::task::spawn_blocking(move || compress(&records.lines, level));
-        self.frames.push_back((Waiting { path, about, shelf: records.shelf }, frame));
+        self.frames.push_back((Waiting { path, about, place: records.shelf }, frame));
         self.to.advance(raw);
         if self.frames.len() > COMPRESSING { self.send_oldest().await } else { Ok(()) }
     }
@@ -203,7 +182,7 @@ impl PartSink {
         let about = About::from(Count { records: 0, raw });
         let level = self.to.level;
         let frame = tokio::task::spawn_blocking(move || compress(&content, level));
-        let waiting = Waiting { path: segment_path(sha256), about, shelf: None };
+        let waiting = Waiting { path: segment_path(sha256), about, place: None };
         self.frames.push_back((waiting, frame));
         self.to.advance(raw);
         if self.frames.len() > COMPRESSING { self.send_oldest().await } else { Ok(()) }
@@ -211,24 +190,28 @@ impl PartSink {
 
     async fn send_oldest(&mut self) -> Result<(), SinkError> {
         let Some((waiting, frame)) = self.frames.pop_front() else { return Ok(()) };
-        let Waiting { path, about, shelf: number } = waiting;
+        let Waiting { path, about, place } = waiting;
         let bytes = match frame.await {
             Ok(frame) => frame.map_err(SinkError::Compress)?,
             Err(_) => return Err(SinkError::WriterGone),
         };
-        let Some(number) = number else { return self.entry(path, bytes, about).await };
-        self.held.add(number, (path, about), &bytes);
-        self.let_go(false).await
+        let Some(place) = place else {
+            return entry(&self.to, path, (bytes, about)).await;
+        };
+        self.held.add(place, (path, about), &bytes);
+        while let Some(fullest) = self.held.overflow() {
+            self.let_go(vec![fullest]).await?;
+        }
+        Ok(())
     }
 
-    /// Sends the fullest shelf when there is too much, or all of them.
-    async fn let_go(&mut self, everything: bool) -> Result<(), SinkError> {
-        while let Some(HeldShelf { bytes, frames }) = self.held.take(everything) {
-            let mut rest = bytes.as_slice();
-            for (path, about, length) in frames {
-                let (frame, after) = rest.split_at(length.min(rest.len()));
-                self.entry(path, frame.to_vec(), about).await?;
-                rest = after;
+    /// Sends shelves one behind the other, with nothing of other lanes between them.
+    async fn let_go(&mut self, shelves: Vec<Shelf>) -> Result<(), SinkError> {
+        let turn = Arc::clone(&self.to.turn);
+        let _turn = turn.lock().await;
+        for shelf in shelves {
+            for (path, about, frame) in self.held.take(shelf) {
+                entry(&self.to, path, (frame, about)).await?;
             }
         }
         Ok(())
@@ -236,28 +219,20 @@ impl PartSink {
 
     async fn blob(&mut self, blob: BlobPiece) -> Result<(), SinkError> {
         self.to.advance(blob.bytes.len() as u64);
-        let permit = self.share(blob.bytes.len()).await?;
+        let permit = self.to.share(blob.bytes.len()).await?;
         let blob = ToWriter::Blob { blob, permit };
         self.to.writer.send(blob).await.map_err(|_| SinkError::WriterGone)
     }
+}
 
-    async fn entry(
-        &mut self,
-        path: EntryPath,
-        bytes: Vec<u8>,
-        about: About,
-    ) -> Result<(), SinkError> {
-        let permit = self.share(bytes.len()).await?;
-        let entry = ToWriter::Entry { path, bytes, about, permit };
-        self.to.writer.send(entry).await.map_err(|_| SinkError::WriterGone)
-    }
-
-    /// Waits until so many bytes may be under way.
-    async fn share(&self, bytes: usize) -> Result<OwnedSemaphorePermit, SinkError> {
-        let share = u32::try_from(bytes.clamp(1, PENDING_BYTES)).unwrap_or(1);
-        let permit = self.to.pending.clone().acquire_many_owned(share).await;
-        permit.map_err(|_| SinkError::WriterGone)
-    }
+async fn entry(
+    to: &ToPackage,
+    path: EntryPath,
+    (bytes, about): (Vec<u8>, About),
+) -> Result<(), SinkError> {
+    let permit = to.share(bytes.len()).await?;
+    let entry = ToWriter::Entry { path, bytes, about, permit };
+    to.writer.send(entry).await.map_err(|_| SinkError::WriterGone)
 }
 
 impl Sink for PartSink {

@@ -150,3 +150,22 @@ fn a_manifest_of_other_files_is_refused() {
     let other = Header::of(&PackageId::from_bytes([2; 16]), &PackageKey::from_bytes([1; 32]));
     assert!(manifest.check_against(&other, &seal).is_err());
 }
+
+#[test]
+fn a_file_is_looked_for_where_its_server_stands_in_order() {
+    let part = |from: Option<&str>, to: Option<&str>| {
+        let part = "media/000007-1".parse().expect("a part");
+        let (from, to) = (from.map(str::to_owned), to.map(str::to_owned));
+        Part { part, cut: 1, records: 1, bytes: 1, from, to }
+    };
+    // As text, `a.com/…` stands behind `a.com.au/…`.
+    let (first, last) = (part(None, Some("a.com.au/m")), part(Some("a.com.au/m"), None));
+    for (key, is_first) in
+        [("a.com/z", true), ("a.com.au/l", true), ("a.com.au/m", false), ("b/a", false)]
+    {
+        assert_eq!((first.may_list(key), last.may_list(key)), (is_first, !is_first), "{key}");
+    }
+    let local = part(Some("bcd"), Some("cde"));
+    let held = ["bcc", "bcd", "cdd", "cde"].map(|key| local.may_list(key));
+    assert_eq!(held, [false, true, true, false]);
+}

@@ -30,6 +30,8 @@ pub(super) const PYTHON: &[Wanted] = &[
     ("libpq-dev", "/usr/include/postgresql/libpq-fe.h"),
     ("gcc", "/usr/bin/gcc"),
 ];
+/// What shows pages.
+pub(super) const BROWSER: &[Wanted] = &[("chromium", "/usr/bin/chromium")];
 pub(super) const NPM: &[Wanted] = &[("nodejs", "/usr/bin/node"), ("npm", "/usr/bin/npm")];
 
 /// Installs those packages whose file is missing; does nothing when all are there.

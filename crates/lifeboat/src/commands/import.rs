@@ -132,6 +132,22 @@ impl FromStr for UserPair {
     }
 }
 
+/// What goes from which account to which; nothing goes to two.
+fn pairs(given: Vec<UserPair>) -> Result<Vec<(String, String)>, Failure> {
+    let mut pairs: Vec<(String, String)> = Vec::new();
+    for UserPair((from, to)) in given {
+        match pairs.iter().find(|(known, _)| *known == from) {
+            Some((_, other)) if *other != to => {
+                let what = format!("--map-user gives {from} to {other} and to {to}");
+                return Err(Failure::usage(what, "name one account that it goes to"));
+            }
+            Some(_) => {}
+            None => pairs.push((from, to)),
+        }
+    }
+    Ok(pairs)
+}
+
 pub(crate) async fn run(session: &Session, flags: ImportFlags) -> Result<Ended, Failure> {
     let mut flags = flags;
     if let Some(ImportVerb::Undo(undo)) = flags.verb.take() {
@@ -146,7 +162,7 @@ pub(crate) async fn run(session: &Session, flags: ImportFlags) -> Result<Ended, 
     let selection = mem::take(&mut flags.picks).selection()?;
     let plan_file = flags.plan.take();
     let restart = flags.restart_command.take().map(|command| living::restart(session, command));
-    let map_users: Vec<_> = mem::take(&mut flags.map_user).into_iter().map(|pair| pair.0).collect();
+    let map_users = pairs(mem::take(&mut flags.map_user))?;
     let request = request(session, flags)?;
     let cx = &session.context;
     let picked = plan_file.is_some() || !selection.is_everything() || !map_users.is_empty();

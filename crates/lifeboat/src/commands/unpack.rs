@@ -1,6 +1,6 @@
 //! `lifeboat unpack`: plain folders and JSON Lines.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use lifeboat_engine::failure::Failure;
 use lifeboat_engine::unpack::{self, UnpackOutcome};
@@ -36,11 +36,23 @@ pub(crate) async fn run(session: &Session, flags: UnpackFlags) -> Result<Ended, 
     let identities = flags.identities.demand()?;
     let access = Access::new(session.environment.iter().cloned());
     let selection = flags.selection.selection()?;
+    if lies_within(&flags.directory, Path::new(&flags.package)) {
+        let what = format!("{} lies in the package itself", flags.directory.display());
+        return Err(Failure::usage(what, "name a folder elsewhere; nothing was changed"));
+    }
     let (cx, to) = (&session.context, (flags.directory.as_path(), &selection));
     let unpacking = unpack::unpack(cx, &flags.package, &identities, to, &access);
     let outcome = session.until_stopped(Box::pin(unpacking)).await?;
     let exit = Exit::with_gaps(outcome.gaps);
     Ok(Ended::new("unpack", &outcome, lines(&outcome), exit))
+}
+
+/// Whether a folder, which need not be there, lies in another.
+fn lies_within(folder: &Path, other: &Path) -> bool {
+    let Ok(other) = other.canonicalize() else { return false };
+    let is_there = |path: &&Path| !path.as_os_str().is_empty() && path.exists();
+    let nearest = folder.ancestors().find(is_there).unwrap_or(Path::new("."));
+    nearest.canonicalize().is_ok_and(|nearest| nearest.starts_with(other))
 }
 
 fn lines(outcome: &UnpackOutcome) -> Vec<String> {

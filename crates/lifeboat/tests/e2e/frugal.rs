@@ -1,20 +1,27 @@
-//! The cost of a part follows what was chosen: no query for it reads a large table from end to end.
+//! The cost of a part follows what was chosen: no query for it reads a large table from end to end,
+//! and what was kept in a bucket is read where the part lies, and hardly elsewhere.
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::process::Command;
 
-use lifeboat_testing::{Cluster, Homeserver};
+use lifeboat_testing::seaweed::Seaweed;
+use lifeboat_testing::{Cluster, Homeserver, world};
 
+use crate::counted::Counted;
 use crate::harbour::{Harbour, harbour, recipient};
-use crate::program::{DONE, GAPS, lifeboat, server_words};
+use crate::program::{DONE, GAPS, lifeboat, program, server_words};
 
 /// Bytes of a table that may be read from end to end.
 const SMALL: u64 = 128 << 10;
 
+/// Media files of a server, so many that they are several ranges, and bytes of each.
+const MEDIA_FILES: u32 = 1800;
+const MEDIA_BYTES: usize = 12_000;
+
 /// A homeserver's schema, filled as a server of some years is; not running.
-fn wide_server(harbour: &Harbour) -> Homeserver {
-    let mut server = harbour.world.empty_server("wide").unwrap();
+fn wide_server(harbour: &Harbour, database: &str) -> Homeserver {
+    let mut server = harbour.world.empty_server(database).unwrap();
     server.make_signing_key().unwrap();
     server.start().unwrap();
     server.stop();
@@ -74,7 +81,7 @@ fn scanned(log: &str) -> BTreeSet<String> {
 #[test]
 fn no_query_for_a_part_reads_a_large_table_from_end_to_end() {
     let harbour = harbour();
-    let server = wide_server(harbour);
+    let server = wide_server(harbour, "wide");
     let (cluster, database) = (&harbour.world.cluster, server.database());
     let room = "SELECT room_id FROM events GROUP BY 1 ORDER BY abs(count(*) - 90) LIMIT 1";
     let room = cluster.psql(database, room).unwrap();
@@ -110,4 +117,64 @@ fn no_query_for_a_part_reads_a_large_table_from_end_to_end() {
         let scanned: BTreeSet<String> = scanned(&news).intersection(&large).cloned().collect();
         assert!(scanned.is_empty(), "{name}: {scanned:?}\n{news}");
     }
+}
+
+/// Gives a server media that no room names.
+fn add_media(cluster: &Cluster, server: &Homeserver) {
+    for number in 0..MEDIA_FILES {
+        let folder = format!("local_content/{:02}/{:02}", number / 100, number % 100);
+        let folder = server.media_store().join(folder);
+        fs::create_dir_all(&folder).unwrap();
+        let mut content = vec![b'x'; MEDIA_BYTES];
+        content[..4].copy_from_slice(&number.to_le_bytes());
+        fs::write(folder.join("rest"), content).unwrap();
+    }
+    let rows = format!(
+        "INSERT INTO local_media_repository
+             (media_id, media_type, media_length, created_ts, user_id, last_access_ts)
+         SELECT to_char(n, 'FM0000') || 'rest', 'image/png', {MEDIA_BYTES}, 1700000000000,
+                '@user2:bench.test', 1700000000000 FROM generate_series(0, {MEDIA_FILES} - 1) n"
+    );
+    cluster.psql(server.database(), &rows).unwrap();
+}
+
+#[test]
+fn one_room_out_of_a_bucket_costs_little_of_the_bucket() {
+    let harbour = harbour();
+    let server = wide_server(harbour, "bucket");
+    let (cluster, database) = (&harbour.world.cluster, server.database());
+    add_media(cluster, &server);
+    let room = "SELECT room_id FROM events GROUP BY 1 ORDER BY abs(count(*) - 90) LIMIT 1";
+    let room = cluster.psql(database, room).unwrap();
+    let store = Seaweed::start(harbour.world.tools(), &world::say_on_stderr).unwrap();
+    store.make_bucket("rooms").unwrap();
+    let counted = Counted::before(store.port());
+    let variables = counted.variables(store.writer());
+    let run = |words: &[&str], more: Vec<std::ffi::OsString>| {
+        let mut command = program();
+        command.args(words).args(more).envs(variables.iter().cloned());
+        let output = command.output().unwrap();
+        assert!([Some(DONE), Some(GAPS)].contains(&output.status.code()), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let (recipient, package) = (recipient(&harbour.identity), "s3://rooms/wide");
+    let journal = harbour.world.directory().join("bucket.journal");
+    let mut words = vec!["--journal".into(), journal.into_os_string()];
+    words.extend(server_words(&server));
+    let export = ["export", "--json", "-r", &recipient, "-o", package, "--volume-size", "1MiB"];
+    run(&export, words);
+    let identity = harbour.identity.to_str().unwrap();
+    run(&["verify", "--json", package, "-i", identity], Vec::new());
+    let whole = counted.sent();
+    let folder = harbour.world.directory().join("one-room");
+    let folder = folder.to_str().unwrap();
+    run(&["unpack", "--json", package, "-i", identity, "-d", folder, "--room", &room], Vec::new());
+    let part = counted.sent();
+    let events = fs::read_to_string(format!("{folder}/rooms/events.jsonl")).unwrap();
+    assert!(events.lines().count() > 50 && events.contains(&room));
+    let listed = run(&["inspect", "--json", package, "-i", identity, "--room", &room], Vec::new());
+    assert!(listed.contains(&room));
+    let looked = counted.sent();
+    assert!(part * 3 < whole, "{part} of {whole} bytes");
+    assert!(looked * 4 < whole, "{looked} of {whole} bytes");
 }

@@ -6,6 +6,7 @@
 #![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
 mod clients;
+mod counted;
 mod crossing;
 mod encrypted_history;
 mod foreign;
@@ -19,6 +20,7 @@ mod program;
 mod readable;
 mod recovery;
 mod refused;
+mod seen;
 mod split;
 mod stopped;
 mod survivor;

@@ -47,6 +47,9 @@ fn command_lines_that_make_no_sense_exit_with_2() {
     check(&["import", "x.lifeboat", "--synapse", "x.yaml"], "no identity is given");
     check(&["unpack", "x.lifeboat", "-d", "opened"], "no identity is given");
     check(&["inspect", "x.lifeboat", "--rooms"], "the names of rooms are sealed");
+    let twice = ["--map-user", "@a:s.test=@b:s.test", "--map-user", "@a:s.test=@c:s.test"];
+    let words = [&["import", "x.lifeboat", "--synapse", "x.yaml"][..], &twice].concat();
+    check(&words, "gives @a:s.test to @b:s.test and to @c:s.test");
     let export = ["export", "--synapse", "x.yaml", "-o", "x.lifeboat"];
     let with = |more: &[&'static str]| [&export[..], more].concat();
     check(&with(&["-r", "age1wrong"]), "age1wrong is neither a recipient");
@@ -106,4 +109,20 @@ fn a_file_that_is_no_package_is_not_valid() {
     fs::write(&file, "not a package").unwrap();
     let said = lifeboat(["verify".as_ref(), file.as_os_str()]);
     assert_eq!(said.exit, 4, "{}", said.stderr);
+}
+
+#[test]
+fn a_package_is_not_unpacked_into_itself() {
+    let folder = tempfile::tempdir().unwrap();
+    let identity = folder.path().join("identity.txt");
+    let words = ["keygen".as_ref(), "-o".as_ref(), identity.as_os_str()];
+    assert_eq!(lifeboat(words).exit, 0);
+    let package = folder.path().join("package");
+    fs::create_dir(&package).unwrap();
+    let inside = package.join("opened/here");
+    let words = ["unpack".as_ref(), package.as_os_str(), "-i".as_ref(), identity.as_os_str()];
+    let said = lifeboat(words.into_iter().chain(["-d".as_ref(), inside.as_os_str()]));
+    assert_eq!(said.exit, 2, "{}", said.stderr);
+    assert!(said.stderr.contains("lies in the package itself"), "{}", said.stderr);
+    assert!(!inside.exists());
 }

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use serde_json::{Value, json};
 
 use crate::port::{Port, call, escaped, undo};
-use crate::program::DONE;
+use crate::program::{DONE, GAPS};
 use crate::report;
 
 const ALICE: &str = "@alice:lifeboat.test";
@@ -164,6 +164,10 @@ fn belongings_are_replaced_or_go_to_another_account_and_come_back_when_taken_bac
     let again = again.result(again.exit);
     assert_eq!((&again["changed"], &again["id"]), (&json!(false), &Value::Null), "{again}");
     assert_eq!(differing(&rows, &port.content(&port.world.server)), [""; 0]);
+    let nobody = format!("@nobody:lifeboat.test={ROBERT}");
+    let wish = ["--room", &changed.lobby, "--user", ALICE, "--dry-run", "--map-user", &nobody];
+    let told = port.import(&port.world.server, &package, &wish).result(GAPS);
+    assert!(told["warnings"].to_string().contains("nothing of @nobody:lifeboat.test"), "{told}");
 
     undo(&port.world.server, outcome["id"].as_str().unwrap()).result(DONE);
     assert_eq!(differing(&before, &port.content(&port.world.server)), MAY_STAY);

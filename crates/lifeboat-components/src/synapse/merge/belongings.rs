@@ -64,6 +64,25 @@ pub struct Mapped {
     pub stays: Added,
     /// Events that keep the old name: it is signed.
     pub events: u64,
+    /// Receipts in rooms that came along.
+    pub receipts: u64,
+}
+
+impl Mapped {
+    /// What went from `from` to `to`, among what is known; nothing yet where it is not.
+    pub fn among<'a>(all: &'a mut Vec<Self>, (from, to): (&str, &str)) -> &'a mut Self {
+        let at = all.iter().position(|mapped| mapped.from == from).unwrap_or_else(|| {
+            all.push(Self { from: from.to_owned(), to: to.to_owned(), ..Self::default() });
+            all.len() - 1
+        });
+        &mut all[at]
+    }
+
+    /// Whether the package has nothing of the account, as far as was looked.
+    pub fn is_nothing(&self) -> bool {
+        let Self { rows, gave_way, stays, events, receipts, .. } = self;
+        rows.is_empty() && gave_way.is_empty() && stays.is_empty() && *events + *receipts == 0
+    }
 }
 
 /// Whether rows of this table belong to a person.
@@ -164,7 +183,8 @@ pub async fn replace(
     Ok(added)
 }
 
-/// Gives staged receipts of `from` to `to`, but where that account has its own among them.
+/// Gives staged receipts of `from` to `to`, but where that account has its own among them; how many
+/// it then has.
 ///
 /// # Errors
 /// [`MergeError`] when the database refuses.
@@ -172,7 +192,8 @@ pub async fn rename_receipts(
     client: &Client,
     stage: &Stage,
     names: (&str, &str),
-) -> Result<(), MergeError> {
+) -> Result<u64, MergeError> {
+    let mut given = 0;
     for table in RECEIPTS.into_iter().filter(|table| stage.takes(table)) {
         let name = staged(table);
         let sql = format!(
@@ -182,8 +203,11 @@ pub async fn rename_receipts(
         );
         run(client, "chose receipts", &sql, &[&names.0, &names.1]).await?;
         stage.rename(client, (table, "user_id"), names).await?;
+        let sql = format!("SELECT count(*) FROM {name} WHERE user_id = $1");
+        let rows = ask(client, "counted receipts", &sql, &[&names.1]).await?;
+        given += rows.first().map_or(0, |row| row.get::<_, i64>(0).unsigned_abs());
     }
-    Ok(())
+    Ok(given)
 }
 
 /// Events among the staged ones that this user sent.

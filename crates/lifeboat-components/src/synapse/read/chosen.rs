@@ -352,7 +352,8 @@ async fn readme(reading: &Reading, sink: &mut dyn Sink) -> Result<(), FlowError>
     };
     let mut frames = Frames::new("readme");
     let text = readme_text(profile, person, &reading.config.server_name);
-    frames.serialize(&serde_json::json!({"name": "README.txt", "text": text}), sink).await?;
+    let readme = serde_json::json!({"name": "README.txt", "text": text});
+    frames.serialize((None, &readme), sink).await?;
     frames.finish(sink).await
 }
 

@@ -1,6 +1,6 @@
 //! Gathers records into frames of bounded size, those of neighbouring rooms together.
 
-use lifeboat_package::flow::{Batch, FlowError, Gap, Records, Sink};
+use lifeboat_package::flow::{self, Batch, FlowError, Gap, Records, Sink};
 use lifeboat_package::index::RoomSpan;
 use lifeboat_package::limits::{FRAME_RAW_BYTES, FRAME_TARGET_BYTES, ROOM_ID_BYTES};
 use serde::Serialize;
@@ -11,6 +11,8 @@ use crate::postgres::record::Shape;
 
 /// Raw bytes at which a shelf is closed, where there are several.
 const SHELF_BYTES: usize = 512 << 10;
+/// Neighbouring shelves that may share a frame: it is read for each of their rooms.
+const BAY: u32 = 2;
 
 /// Records of neighbouring rooms on their way into a frame.
 #[derive(Default)]
@@ -101,23 +103,27 @@ impl Frames {
         self.by_room = Some(by);
     }
 
-    /// Adds a record.
+    /// Adds a record, of a room where it is one's.
     ///
     /// # Errors
     /// The sink's.
     pub async fn serialize(
         &mut self,
-        record: &impl Serialize,
+        (room, record): (Option<&str>, &impl Serialize),
         sink: &mut dyn Sink,
     ) -> Result<(), FlowError> {
-        let Some(board) = self.shelves.first_mut() else { return Ok(()) };
+        let at = self.shelf_of(room);
+        let Some(board) = self.shelves.get_mut(at) else { return Ok(()) };
         let from = board.lines.len();
         serde_json::to_writer(&mut board.lines, record).map_err(FlowError::new)?;
         board.lines.push(b'\n');
-        if let Some(gap) = self.too_large((0, from)) {
+        if let Some(gap) = self.too_large((at, from)) {
             return sink.accept(Batch::Gap(gap)).await;
         }
-        self.added((0, from), sink).await
+        if let Some(board) = self.shelves.get_mut(at) {
+            board.note(room);
+        }
+        self.added((at, from), sink).await
     }
 
     /// Adds every row of a stream.
@@ -165,22 +171,21 @@ impl Frames {
         self.added((at, from), sink).await
     }
 
-    /// Sends what is left: shelves with little on them together, in order. What holds rooms of
-    /// several goes to one more shelf, after the last.
+    /// Sends what is left, in order: neighbouring shelves with little on them together.
     ///
     /// # Errors
     /// The sink's.
     pub async fn finish(mut self, sink: &mut dyn Sink) -> Result<(), FlowError> {
-        let after_the_last = self.shelves.len();
-        let mut together = (0, Shelf::default());
-        for (at, board) in std::mem::take(&mut self.shelves).into_iter().enumerate() {
-            if board.count > 0 {
-                let is_first = together.1.count == 0;
-                together.0 = if is_first { at } else { after_the_last };
-                together.1.join(board);
+        let mut together = (flow::Shelf { number: 0, is_shared: false }, Shelf::default());
+        for (at, board) in (0_u32..).zip(std::mem::take(&mut self.shelves)) {
+            if at % BAY == 0 || together.1.lines.len() >= SHELF_BYTES {
+                self.send((together.0, std::mem::take(&mut together.1)), sink).await?;
             }
-            if together.1.lines.len() >= SHELF_BYTES {
-                self.send(std::mem::take(&mut together), sink).await?;
+            if board.count > 0 {
+                let is_shared = together.1.count > 0;
+                let number = if is_shared { at - at % BAY } else { at };
+                together.0 = flow::Shelf { number, is_shared };
+                together.1.join(board);
             }
         }
         self.send(together, sink).await
@@ -232,15 +237,17 @@ impl Frames {
         let is_full = board.lines.len() >= target;
         let next = Shelf { lines: Vec::with_capacity(target + (64 << 10)), ..Shelf::default() };
         let ready = is_full.then(|| std::mem::replace(board, next));
+        let number = u32::try_from(at).unwrap_or(u32::MAX);
+        let place = flow::Shelf { number, is_shared: false };
         for board in [full, ready].into_iter().flatten() {
-            self.send((at, board), sink).await?;
+            self.send((place, board), sink).await?;
         }
         Ok(())
     }
 
     async fn send(
         &self,
-        (at, board): (usize, Shelf),
+        (place, board): (flow::Shelf, Shelf),
         sink: &mut dyn Sink,
     ) -> Result<(), FlowError> {
         let Shelf { lines, count, second, span, roomless } = board;
@@ -250,10 +257,9 @@ impl Frames {
         let mut rows: Vec<_> = self.table.iter().map(|table| (table.clone(), count)).collect();
         rows.extend(self.second.iter().map(|(table, _)| (table.clone(), second)));
         let rooms = span.filter(|_| !roomless);
-        let number = rooms.as_ref().and_then(|_| u32::try_from(at).ok());
+        let place = rooms.as_ref().map(|_| place);
         let name = self.name.clone();
-        sink.accept(Batch::Records(Records { name, lines, count, rows, rooms, shelf: number }))
-            .await
+        sink.accept(Batch::Records(Records { name, lines, count, rows, rooms, shelf: place })).await
     }
 }
 

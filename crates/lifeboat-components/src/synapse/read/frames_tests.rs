@@ -54,10 +54,15 @@ async fn a_full_shelf_holds_its_rooms_alone() {
 }
 
 #[tokio::test]
-async fn little_of_several_shelves_shares_a_frame() {
-    let frames = shelved(&["!c", "!a", "!b"], (2, 10), &["!b", "!c"]).await;
-    assert_eq!(spans(&frames), [Some(("!a", "!c"))]);
-    assert_eq!(frames.iter().map(|frame| frame.count).sum::<u64>(), 6);
+async fn little_of_neighbouring_shelves_shares_a_frame() {
+    let rooms = ["!e", "!c", "!a", "!b", "!d"];
+    let frames = shelved(&rooms, (2, 10), &["!b", "!c", "!d", "!e"]).await;
+    let expected = [Some(("!a", "!b")), Some(("!c", "!d")), Some(("!e", "!e"))];
+    assert_eq!(spans(&frames), expected);
+    let places: Vec<_> = frames.iter().filter_map(|frame| frame.shelf).collect();
+    let place = |number, is_shared| flow::Shelf { number, is_shared };
+    assert_eq!(places, [place(0, true), place(2, true), place(4, false)]);
+    assert_eq!(frames.iter().map(|frame| frame.count).sum::<u64>(), 10);
 }
 
 #[tokio::test]

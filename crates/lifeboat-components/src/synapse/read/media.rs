@@ -162,7 +162,7 @@ pub(super) async fn pour_files(
                 let sha256 = Digest::from_bytes(sha256).to_string();
                 let MediaFile { path, kind, mxc, .. } = file;
                 let record = MediaRecord { path, kind: kind.to_owned(), mxc, sha256, length };
-                frames.serialize(&record, sink).await?;
+                frames.serialize((None, &record), sink).await?;
             }
             Poured::Nothing(gap) => sink.accept(Batch::Gap(gap)).await?,
         }

@@ -7,9 +7,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio_postgres::Client;
 
-use super::frames::Frames;
+use super::frames::{Frames, Shelves};
 use crate::postgres::PostgresError;
-use crate::synapse::plan::RoomSize;
+use crate::synapse::plan::{RoomSize, shelf_cuts};
 
 /// What a room is, for lists and for finding it (`docs/src/format.md` §7.3).
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -43,6 +43,9 @@ pub struct RoomSummary {
     pub members: u64,
 }
 
+/// A summary is no row, so its room is no field of one.
+const NO_FIELD: usize = usize::MAX;
+
 /// The condition that a column names one of the rooms.
 pub(super) type OfRooms<'a> = &'a (dyn Fn(&str) -> String + Sync);
 
@@ -54,13 +57,15 @@ pub(super) async fn pour(
     sink: &mut dyn Sink,
 ) -> Result<Vec<RoomSize>, FlowError> {
     let rooms = read(lane, of_rooms, events).await.map_err(FlowError::new)?;
+    let size = |room: &RoomSummary| RoomSize { room_id: room.room_id.clone(), events: room.events };
+    let sizes: Vec<RoomSize> = rooms.values().map(size).collect();
     let mut frames = Frames::new("summary");
+    frames.by_room(Shelves { room: NO_FIELD, cuts: shelf_cuts(&sizes) });
     for room in rooms.values() {
-        frames.serialize(room, sink).await?;
+        frames.serialize((Some(&room.room_id), room), sink).await?;
     }
     frames.finish(sink).await?;
-    let size = |room: RoomSummary| RoomSize { room_id: room.room_id, events: room.events };
-    Ok(rooms.into_values().map(size).collect())
+    Ok(sizes)
 }
 
 async fn read(

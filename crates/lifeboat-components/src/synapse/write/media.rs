@@ -2,7 +2,7 @@
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Component, Path, PathBuf};
 
 use lifeboat_package::digest::{Digest, Hasher};
@@ -121,7 +121,8 @@ impl MediaStore {
         if let Some(parent) = folder.parent() {
             self.make_folders(parent)?;
         }
-        match fs::create_dir(folder) {
+        // As the files in it: for Synapse, and nobody else.
+        match fs::DirBuilder::new().mode(0o750).create(folder) {
             Ok(()) => self.own(folder),
             Err(e) if e.kind() == io::ErrorKind::AlreadyExists => Ok(()),
             Err(e) => Err(e),

@@ -117,11 +117,12 @@ fn done(outcome: &MergeOutcome) -> Vec<String> {
 
 fn mapped_line(mapped: &Mapped, would: &str) -> String {
     let count = |rows: &BTreeMap<String, u64>| size::count(rows.values().sum(), "row", "rows");
-    let Mapped { from, to, rows, gave_way, stays, events } = mapped;
+    let Mapped { from, to, rows, gave_way, stays, events, receipts } = mapped;
     let kinds: Vec<&str> = stays.keys().map(String::as_str).collect();
     format!(
-        "{from} to {to}: {} {would}added, {} gave way; stays with the old name: {}{}{}",
+        "{from} to {to}: {} and {} {would}added, {} gave way; stays with the old name: {}{}{}",
         count(rows),
+        size::count(*receipts, "receipt", "receipts"),
         count(gave_way),
         size::count(*events, "signed event", "signed events"),
         if kinds.is_empty() { "" } else { ", rows of " },
