@@ -89,8 +89,11 @@ fn doctor_tells_by_its_exit_code() {
     let said = lifeboat(["doctor", "-c", &path, "--json"]);
     assert_eq!(said.exit, 0, "{}", said.stdout);
     assert_eq!(said.last_json()["outcome"]["worst"], "fine");
-    let path = installation(folder.path(), "  - {kind: files, paths: .}\n  - {kind: files, \
-                                            name: lost, logs: gone, paths: .}\n");
+    let path = installation(
+        folder.path(),
+        "  - {kind: files, paths: .}\n  - {kind: files, \
+                                            name: lost, logs: gone, paths: .}\n",
+    );
     let said = lifeboat(["doctor", "-c", &path, "--problems"]);
     assert_eq!(said.exit, 3, "{}", said.stdout);
     assert!(said.stdout.starts_with("lost\n  warning "), "{}", said.stdout);
