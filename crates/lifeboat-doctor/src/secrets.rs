@@ -3,7 +3,7 @@
 use std::fs::{self, File};
 use std::path::Path;
 
-use lifeboat_suite::{Component, Installation, Kind, Role, proof};
+use lifeboat_suite::{Component, Installation, Kind, Note, Role, proof};
 
 use crate::finding::{Findings, Of, told};
 
@@ -37,6 +37,15 @@ pub(crate) fn files(component: &Component, of: &mut Of<'_>) {
         let secrets = component.secrets.len();
         of.fine(&format!("{files} files and folders and {secrets} secrets can be read"));
     }
+}
+
+/// Whether a note is of a file that [`files`] tells of anyway.
+pub(crate) fn is_told(component: &Component, note: &Note) -> bool {
+    let trees = component.files.iter().map(|tree| &tree.path);
+    let secrets = component.secrets.iter().map(|secret| &secret.path);
+    let media = component.media.iter().map(|media| &media.store_path);
+    let mut paths = trees.chain(secrets).chain(media);
+    paths.any(|path| note.what.contains(&path.display().to_string()) && unreadable(path).is_some())
 }
 
 /// What Synapse and MAS share is the same on both sides.

@@ -1,5 +1,5 @@
-//! When each scheduled thing last began, as a small file in the state folder. Losing it makes
-//! everything due once.
+//! When each scheduled thing last began of those that ended well, as a small file in the state
+//! folder. Losing it makes everything due once.
 
 use std::fs;
 use std::io;
@@ -26,7 +26,7 @@ pub enum Task {
     Drill,
 }
 
-/// When things last began, in seconds since 1970.
+/// When things that ended well last began, in seconds since 1970.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Runs {
     backup: Option<i64>,
@@ -88,18 +88,18 @@ impl Runs {
     }
 }
 
-/// Notes that a task begins now. Blocks on the disk.
+/// Notes that a task ended well, with the time it began at. Blocks on the disk.
 ///
 /// # Errors
 /// When the folder cannot be made or written to.
-pub fn record(state: &Path, task: Task, now: i64) -> io::Result<()> {
+pub fn record(state: &Path, task: Task, began: i64) -> io::Result<()> {
     let mut runs = Runs::read(state);
     let last = match task {
         Task::Backup => &mut runs.backup,
         Task::Verify => &mut runs.verify,
         Task::Drill => &mut runs.drill,
     };
-    *last = Some(now);
+    *last = Some(began);
     fs::create_dir_all(state)?;
     let (fresh, path) = (state.join("runs.json.new"), state.join(FILE));
     fs::write(&fresh, serde_json::to_vec(&runs)?)?;

@@ -77,6 +77,17 @@ async fn file_that_went_after_the_reading_would_fail() {
 }
 
 #[tokio::test]
+async fn file_that_is_not_there_is_told_once() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir(folder.path().join("vault")).unwrap();
+    let component = "  - {kind: files, paths: gone}\n";
+    let findings = examined(&installation(folder.path(), "example.org", component)).await;
+    let gone: Vec<_> = problems(&findings).into_iter().filter(|one| one.contains("gone")).collect();
+    assert_eq!(gone.len(), 1, "{gone:?}");
+    assert!(gone[0].starts_with("files failure: data "), "{gone:?}");
+}
+
+#[tokio::test]
 async fn file_that_is_no_sqlite_database_would_fail() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("bad.db"), "this is not a database at all").unwrap();

@@ -42,15 +42,18 @@ pub(super) fn find(at: &mut Finding<'_>) -> Result<(), SuiteError> {
             "start Sydent once: it makes a key and writes it into this file",
         );
     }
-    for (section, option) in [
-        ("general", "templates.path"),
-        ("http", "replication.https.certfile"),
-        ("http", "replication.https.cacert"),
-    ] {
-        if let Some(path) = ini.get(section, option) {
-            let role = if option.ends_with("certfile") { Role::Secrets } else { Role::Config };
-            let path: PathBuf = at.resolve(path);
-            at.file(role, path);
+    if let Some(templates) = ini.get("general", "templates.path") {
+        let path: PathBuf = at.resolve(templates);
+        // Sydent writes its default here, a folder that only its own sources have.
+        if path.is_dir() || templates.starts_with('/') {
+            at.file(Role::Config, path);
+        }
+    }
+    for (option, role) in
+        [("replication.https.certfile", Role::Secrets), ("replication.https.cacert", Role::Config)]
+    {
+        if let Some(path) = ini.get("http", option) {
+            at.file(role, at.resolve(path));
         }
     }
     Ok(())

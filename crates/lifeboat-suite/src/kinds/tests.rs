@@ -139,8 +139,8 @@ matrix: {secret: s}
 
 #[test]
 fn sydent_is_found_by_its_ini() {
-    let conf =
-        "[general]\n[db]\ndb.file = data/sydent.db\n[crypto]\ned25519.signingkey = ed25519 0 x\n";
+    let conf = "[general]\ntemplates.path = res\n\
+                [db]\ndb.file = data/sydent.db\n[crypto]\ned25519.signingkey = ed25519 0 x\n";
     let files = [("s/sydent.conf", conf), ("s/data/sydent.db", "")];
     let found = Place::with(&files).find("{kind: sydent, config: s/sydent.conf}");
     assert_eq!(found.databases(), ["main sqlite:s/data/sydent.db"]);

@@ -168,3 +168,26 @@ fn nothing_that_is_written_panics() {
         assert!(parsed(text).is_err(), "{text:?}");
     }
 }
+
+proptest::proptest! {
+    /// Whatever is cut out of a good file, or put into it: an answer, and the same one again.
+    #[test]
+    fn no_slip_of_the_hand_panics(
+        from in 0_usize..4000,
+        length in 0_usize..40,
+        put in "\\PC{0,8}",
+    ) {
+        let text = crate::example("standalone").unwrap();
+        let characters: Vec<char> = text.chars().collect();
+        let from = from.min(characters.len());
+        let after = (from + length).min(characters.len());
+        let mut changed: String = characters[..from].iter().collect();
+        changed.push_str(&put);
+        changed.extend(&characters[after..]);
+        let told = |text: &str| parsed(text).err().map(|error| (error.to_string(), error.remedy()));
+        let first = told(&changed);
+        let is_told = first.iter().all(|(what, remedy)| !what.is_empty() && !remedy.is_empty());
+        proptest::prop_assert!(is_told);
+        proptest::prop_assert_eq!(first, told(&changed));
+    }
+}

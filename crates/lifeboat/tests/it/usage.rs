@@ -4,8 +4,20 @@ use std::fs;
 
 use crate::conversation::lifeboat;
 
-const VERBS: [&str; 8] =
-    ["keygen", "export", "inspect", "verify", "unpack", "import", "completions", "man"];
+const VERBS: [&str; 12] = [
+    "keygen",
+    "export",
+    "inspect",
+    "verify",
+    "unpack",
+    "import",
+    "completions",
+    "man",
+    "config",
+    "components",
+    "doctor",
+    "schedule",
+];
 
 #[test]
 fn help_names_every_command_and_exit_code() {

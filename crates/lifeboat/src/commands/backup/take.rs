@@ -7,6 +7,7 @@ use lifeboat_engine::failure::Failure;
 use lifeboat_engine::keyring::Recipients;
 use lifeboat_package::backup::{Component, Group};
 use lifeboat_package::limits::VOLUME_TARGET_BYTES;
+use lifeboat_suite::runs::{self, Task};
 use lifeboat_vault::run::{BackupOutcome, BackupRequest, run as back_up};
 use lifeboat_vault::subjects::{signing_keys, subjects};
 
@@ -72,7 +73,12 @@ pub(super) async fn run(session: &Session, flags: RunFlags) -> Result<Ended, Fai
         budget: Duration::from_secs(flags.cut_budget),
         allow_skew: flags.allow_skew,
     };
+    let began = (session.context.now)();
     let outcome = Box::pin(back_up(&session.context, request)).await?;
+    if flags.component.is_empty() {
+        // Where it cannot be noted, `lifeboat schedule` calls a backup due that is not.
+        runs::record(&installation.state, Task::Backup, began).ok();
+    }
     let exit = Exit::with_gaps(outcome.gaps.total);
     Ok(Ended::new("backup run", &outcome, lines(&outcome), exit))
 }
