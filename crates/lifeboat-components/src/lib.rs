@@ -5,7 +5,6 @@
 pub mod health;
 pub mod mas;
 pub mod synapse;
-pub mod transcript;
 
 pub use lifeboat_matrix as matrix;
 pub use lifeboat_postgres as postgres;

@@ -1,7 +1,7 @@
 //! Matrix Authentication Service: what a restore must look at in its database.
 //!
-//! MAS makes users and devices in Synapse through a queue of jobs, and its sync deletes devices that
-//! it does not know, with their keys. So both sides are compared before its worker may start.
+//! MAS makes users and devices in Synapse through a queue of jobs, and its sync deletes devices
+//! that it does not know, with their keys. So both sides are compared before its worker may start.
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,4 @@
-//! The verbs: export and import, inspect, render, unpack and verify. Each is one pour from a source
+//! The verbs: export and import, inspect, unpack and verify. Each is one pour from a source
 //! into a sink.
 //!
 //! Knows neither the command line nor HTTP: a verb takes a request and a [`context::Context`], and
@@ -20,7 +20,6 @@ pub mod merge;
 pub mod reader;
 
 pub mod inspect;
-pub mod render;
 pub mod unpack;
 pub mod verify;
 

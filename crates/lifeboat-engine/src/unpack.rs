@@ -263,7 +263,10 @@ impl<'a> Store<'a> {
 }
 
 /// The folder, new or empty: it will hold every secret of the server, and nothing when we fail.
-pub(crate) fn make_fresh<'a>(
+///
+/// # Errors
+/// [`Failure`] when it cannot be made, or is not empty.
+pub fn make_fresh<'a>(
     cx: &'a Context,
     folder: &'a Path,
 ) -> Result<Fresh<'a, impl Fn(String) + 'a>, Failure> {
@@ -273,14 +276,19 @@ pub(crate) fn make_fresh<'a>(
     made.ok_or_else(|| Failure::usage(what(), remedy))
 }
 
-pub(crate) fn create(path: &Path) -> io::Result<File> {
+/// Makes a file that only we can read, and its folders.
+///
+/// # Errors
+/// When it is there, or cannot be made.
+pub fn create(path: &Path) -> io::Result<File> {
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder)?;
     }
     OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)
 }
 
-pub(crate) fn cannot_write(path: &Path, error: io::Error) -> Failure {
+/// A failure to write into the folder.
+pub fn cannot_write(path: &Path, error: io::Error) -> Failure {
     Failure::failed(
         format!("cannot write {}", path.display()),
         "see that there is space and that we may write there",

@@ -1,5 +1,5 @@
-//! The fence: while data is put back nobody may reach Synapse or MAS. An answer of 401 from an empty
-//! database makes clients drop their keys.
+//! The fence: while data is put back nobody may reach Synapse or MAS. An answer of 401 from an
+//! empty database makes clients drop their keys.
 
 use std::io::Read;
 use std::process::{Child, Command, ExitStatus, Stdio};

@@ -76,8 +76,8 @@ pub async fn mas(connector: &Connector) -> Result<StepDone, Failure> {
     done.lines.push(format!("{forgotten} workers of the lost server forgotten"));
     for (queue, jobs) in mas::pending(&session).await.map_err(database_fault)? {
         done.gaps.push(format!(
-            "{jobs} jobs wait in {queue}: MAS does them when it starts; remove from queue_jobs what \
-             must not happen again"
+            "{jobs} jobs wait in {queue}: MAS does them when it starts; remove from queue_jobs \
+             what must not happen again"
         ));
     }
     Ok(done)

@@ -4,8 +4,8 @@
 use std::io;
 use std::sync::atomic::Ordering;
 
+use crate::server::client::Upload;
 use futures_util::stream::unfold;
-use lifeboat_components::transcript::client::Upload;
 use lifeboat_package::digest::Digest;
 use lifeboat_transcript::files::FileWish;
 use lifeboat_transcript::ids::IdLine;

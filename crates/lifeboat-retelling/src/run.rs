@@ -3,15 +3,15 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::AtomicU64;
 
+use crate::server::stage::Stage;
 use lifeboat_components::synapse::read::summary::RoomSummary;
-use lifeboat_components::transcript::stage::Stage;
 
 use crate::answer_of;
 use lifeboat_engine::context::Context;
 use lifeboat_engine::failure::Failure;
 use lifeboat_engine::reader::Package;
 use lifeboat_engine::reader::blobs::BlobPlaces;
-use lifeboat_engine::render::known::Lists;
+use lifeboat_rendering::render::known::Lists;
 
 /// One transcript on its way.
 pub(crate) struct Run<'a> {

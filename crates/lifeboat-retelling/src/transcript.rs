@@ -7,12 +7,12 @@
 
 use std::path::PathBuf;
 
+use crate::server::ClientError;
+use crate::server::client::Client;
+use crate::server::id_file::{IdFile, IdFileError};
+use crate::server::registration::{self, Registration};
+use crate::server::stage::{Stage, StageError};
 use lifeboat_components::matrix::PublicKeys;
-use lifeboat_components::transcript::ClientError;
-use lifeboat_components::transcript::client::Client;
-use lifeboat_components::transcript::id_file::{IdFile, IdFileError};
-use lifeboat_components::transcript::registration::{self, Registration};
-use lifeboat_components::transcript::stage::{Stage, StageError};
 use lifeboat_package::selection::Selection;
 use lifeboat_storage::Access;
 use lifeboat_transcript::script::Cast;
@@ -26,8 +26,8 @@ use lifeboat_engine::import::trust::{self, Claims};
 use lifeboat_engine::keyring::Identities;
 use lifeboat_engine::reader::picked::{self, Picked};
 use lifeboat_engine::reader::{Package, PartEntries};
-use lifeboat_engine::render::KeyFile;
-use lifeboat_engine::render::known::{self, Lists};
+use lifeboat_rendering::render::KeyFile;
+use lifeboat_rendering::render::known::{self, Lists};
 use lifeboat_transcript::outcome::TranscriptOutcome;
 
 /// What to tell, where, and how.

@@ -2,9 +2,9 @@
 //!
 //! The first lists volumes that nobody owns or borrows, in a file of the vault; runs that begin
 //! after it do not borrow them. The second, at a later call, deletes what is still on the list and
-//! still needed by nobody, once no run is left that began before the list. A run shows itself by its
-//! folder before it looks for lists, and a list is written before folders are looked for: so one of
-//! the two sees the other, whatever the clocks say.
+//! still needed by nobody, once no run is left that began before the list. A run shows itself by
+//! its folder before it looks for lists, and a list is written before folders are looked for: so
+//! one of the two sees the other, whatever the clocks say.
 
 use std::collections::HashSet;
 

@@ -12,8 +12,8 @@ use std::path::{Path, PathBuf};
 
 use lifeboat_engine::failure::Failure;
 use lifeboat_engine::keyring::{self, Identities, Recipients};
-use lifeboat_engine::render::KeyFile;
 use lifeboat_engine::roomkeys::FILE_BYTES;
+use lifeboat_rendering::render::KeyFile;
 use zeroize::Zeroizing;
 
 /// Bytes of the first line of a file with a secret; more is no secret that somebody chose.

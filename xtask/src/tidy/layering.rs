@@ -26,6 +26,7 @@ const ENGINE: &str = "lifeboat-engine";
 const SERVER: &str = "lifeboat-server";
 const DOCTOR: &str = "lifeboat-doctor";
 const TRANSCRIPT: &str = "lifeboat-transcript";
+const RENDERING: &str = "lifeboat-rendering";
 const RETELLING: &str = "lifeboat-retelling";
 const SUITE: &str = "lifeboat-suite";
 const VAULT: &str = "lifeboat-vault";
@@ -53,21 +54,18 @@ const LAYERS: &[Layer] = &[
     },
     Layer { name: CONFIG, below: &[PACKAGE, MATRIX, POSTGRES], pure: None },
     Layer { name: SUITE, below: &[RULES, STORAGE, MATRIX, POSTGRES, CONFIG], pure: None },
-    Layer {
-        name: COMPONENTS,
-        below: &[PACKAGE, TRANSCRIPT, STORAGE, MATRIX, POSTGRES, CONFIG],
-        pure: None,
-    },
+    Layer { name: COMPONENTS, below: &[PACKAGE, STORAGE, MATRIX, POSTGRES, CONFIG], pure: None },
     Layer { name: KEYRING, below: &[PACKAGE], pure: None },
     Layer { name: ROOMKEYS, below: &[PACKAGE, COMPONENTS], pure: None },
     Layer {
         name: ENGINE,
-        below: &[PACKAGE, PAGES, RULES, STORAGE, COMPONENTS, SUITE, KEYRING, ROOMKEYS],
+        below: &[PACKAGE, RULES, STORAGE, COMPONENTS, SUITE, KEYRING, ROOMKEYS],
         pure: None,
     },
+    Layer { name: RENDERING, below: &[PACKAGE, PAGES, STORAGE, COMPONENTS, ENGINE], pure: None },
     Layer {
         name: RETELLING,
-        below: &[PACKAGE, TRANSCRIPT, STORAGE, COMPONENTS, ENGINE],
+        below: &[PACKAGE, TRANSCRIPT, STORAGE, CONFIG, COMPONENTS, ENGINE, RENDERING],
         pure: None,
     },
     Layer {
@@ -89,8 +87,8 @@ const LAYERS: &[Layer] = &[
     Layer {
         name: "lifeboat",
         below: &[
-            PACKAGE, RULES, STORAGE, COMPONENTS, SUITE, DOCTOR, ENGINE, RETELLING, SERVER, VAULT,
-            RESTORE,
+            PACKAGE, RULES, STORAGE, COMPONENTS, SUITE, DOCTOR, ENGINE, RENDERING, RETELLING,
+            SERVER, VAULT, RESTORE,
         ],
         pure: None,
     },
@@ -105,7 +103,7 @@ const OWNED: &[(&str, &[&str])] = &[
     ("clap", &["lifeboat"]),
     ("indicatif", &["lifeboat"]),
     ("object_store", &[STORAGE]),
-    ("reqwest", &[COMPONENTS]),
+    ("reqwest", &[COMPONENTS, RETELLING]),
     ("rusqlite", &[VAULT]),
     ("ruma", &[MATRIX]),
     ("tokio-postgres", &[POSTGRES, CONFIG, COMPONENTS]),

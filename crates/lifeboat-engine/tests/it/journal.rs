@@ -1,8 +1,10 @@
 //! What a journal gives back after every kind of end.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use lifeboat_engine::journal::{Begun, Journal, PartDone};
+use lifeboat_engine::writer::{Finished, Ledger};
 use lifeboat_package::manifest::{Place, Volume};
 use lifeboat_package::selection::Selection;
 use zeroize::Zeroizing;
@@ -15,6 +17,7 @@ fn begun() -> Begun {
         server_name: "a.test".to_owned(),
         selection: Selection::EVERYTHING,
         recipients: vec!["age1".to_owned()],
+        folder: None,
         made_folder: false,
         plan: Vec::new(),
     }
@@ -41,9 +44,15 @@ fn part(number: u32) -> PartDone {
 fn written(folder: &Path) -> PathBuf {
     let path = folder.join("x.journal");
     let mut journal = Journal::begin(&path, &begun()).expect("it can be begun");
-    journal.volume(&volume("volumes/000001.vol"), vec![part(1)], 100).expect("added");
-    journal.volume(&volume("volumes/000002.vol"), vec![part(2), part(3)], 200).expect("added");
+    add(&mut journal, "volumes/000001.vol", &[part(1)], 100);
+    add(&mut journal, "volumes/000002.vol", &[part(2), part(3)], 200);
     path
+}
+
+fn add(journal: &mut Journal, name: &str, parts: &[PartDone], archive_bytes: u64) {
+    let (volume, paths) = (volume(name), HashSet::new());
+    let finished = Finished { volume: &volume, paths: &paths, parts, archive_bytes };
+    journal.volume(finished).expect("added");
 }
 
 #[test]
@@ -85,7 +94,7 @@ fn what_is_added_after_a_cut_line_is_not_lost() {
     let text = std::fs::read(&path).expect("it is read");
     std::fs::write(&path, &text[..text.len() - 5]).expect("written");
     let (mut journal, _) = Journal::open(&path).expect("it opens").expect("it is there");
-    journal.volume(&volume("volumes/000002.vol"), vec![part(9)], 300).expect("added");
+    add(&mut journal, "volumes/000002.vol", &[part(9)], 300);
     drop(journal);
     let (_, earlier) = Journal::open(&path).expect("it opens").expect("it is there");
     assert_eq!(earlier.parts, [part(1), part(9)]);

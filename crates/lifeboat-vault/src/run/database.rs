@@ -67,8 +67,8 @@ impl Ready {
     }
 }
 
-/// Pours the schema, the facts and the sequences. Sequences are read now: what was handed out by the
-/// snapshot lies below them.
+/// Pours the schema, the facts and the sequences. Sequences are read now: what was handed out by
+/// the snapshot lies below them.
 ///
 /// # Errors
 /// [`Failure`] when the database or the package fails.

@@ -1,4 +1,4 @@
-//! File trees: every file, folder and link below a root, with what a restore needs to make it again.
+//! File trees: every file, folder and link below a root, with what it takes to make it again.
 //!
 //! Content that the vault has is named, not sent. A file that changes while it is read is read
 //! again; one that keeps changing is a gap.

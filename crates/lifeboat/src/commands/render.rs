@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use jiff::tz::TimeZone;
 use lifeboat_engine::failure::Failure;
-use lifeboat_engine::render::{self, KeyFile, RenderOutcome, RenderRequest};
+use lifeboat_rendering::render::{self, KeyFile, RenderOutcome, RenderRequest};
 use lifeboat_storage::Access;
 
 use super::selection::PickFlags;

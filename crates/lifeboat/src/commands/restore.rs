@@ -76,7 +76,8 @@ struct StepFlags {
     #[arg(long, value_name = "DIR")]
     state: Option<PathBuf>,
     /// Sessions that load in parallel
-    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..=64))]
+    #[arg(long, value_name = "N", default_value_t = 2)]
+    #[arg(value_parser = clap::value_parser!(u8).range(1..=64))]
     lanes: u8,
 }
 

@@ -53,7 +53,8 @@ fn change(suite: &Suite, round: u64, chance: &mut Chance) {
         "UPDATE sessions SET who = who || '{round}' WHERE id BETWEEN {from} AND {from} + {count}"
     );
     world().cluster.psql(&suite.accounts, &rows).unwrap();
-    let noise: Vec<u8> = (0..chance.below(3_000_000)).map(|_| chance.below(256) as u8).collect();
+    let noise: Vec<u8> =
+        (0..chance.below(3_000_000)).map(|_| chance.below(256).to_le_bytes()[0]).collect();
     fs::write(suite.bot.join(format!("store/{}.bin", chance.below(6))), noise).unwrap();
 }
 
@@ -64,18 +65,15 @@ fn killed_runs(name: &str, rounds: u64, seed: u64) {
     let (mut finished, mut killed) = (1, 0);
     for round in 0..rounds {
         change(&suite, round, &mut chance);
-        let limit = Duration::from_micros(chance.below(whole.as_micros() as u64));
+        let limit = Duration::from_micros(chance.below(u64::try_from(whole.as_micros()).unwrap()));
         let mut run = begin(&suite);
-        match wait(&mut run, limit) {
-            Some(code) => {
-                assert_eq!(code, 0, "seed {seed}, round {round}");
-                finished += 1;
-            }
-            None => {
-                run.kill().unwrap();
-                run.wait().unwrap();
-                killed += 1;
-            }
+        if let Some(code) = wait(&mut run, limit) {
+            assert_eq!(code, 0, "seed {seed}, round {round}");
+            finished += 1;
+        } else {
+            run.kill().unwrap();
+            run.wait().unwrap();
+            killed += 1;
         }
         if round % 5 == 4 {
             let mut run = begin(&suite);

@@ -128,7 +128,7 @@ fn sydent_conf(database: &Path) -> String {
 
 fn fill_bot(bot: &Path) {
     fs::create_dir_all(bot.join("store/deep")).unwrap();
-    fs::write(bot.join("store/keys.bin"), [7; 70_000]).unwrap();
+    fs::write(bot.join("store/keys.bin"), vec![7; 70_000]).unwrap();
     fs::write(bot.join("store/deep/ünïcode näme"), "x").unwrap();
     std::os::unix::fs::symlink("store/keys.bin", bot.join("link")).unwrap();
 }

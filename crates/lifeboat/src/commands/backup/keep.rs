@@ -105,9 +105,10 @@ pub(super) async fn forget(session: &Session, flags: ForgetFlags) -> Result<Ende
     let mut lines: Vec<String> = choices.iter().map(choice_line).collect();
     let gone = choices.iter().filter(|choice| !choice.keep).count();
     let gone = size::count(gone as u64, "backup is", "backups are");
-    lines.push(match flags.dry_run {
-        true => format!("{gone} to go; nothing was done"),
-        false => format!("{gone} let go; lifeboat backup prune deletes what nobody needs"),
+    lines.push(if flags.dry_run {
+        format!("{gone} to go; nothing was done")
+    } else {
+        format!("{gone} let go; lifeboat backup prune deletes what nobody needs")
     });
     Ok(Ended::new("backup forget", &choices, lines, Exit::Done))
 }

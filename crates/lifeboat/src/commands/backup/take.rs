@@ -46,7 +46,7 @@ pub(super) struct RunFlags {
     /// Size at which the next volume begins, 1MiB to 3GiB [default: 256MiB]
     #[arg(long, value_name = "SIZE", value_parser = parse_volume_size)]
     volume_size: Option<u64>,
-    /// Folder with a pg_dump that fits the database server
+    /// Folder with a `pg_dump` that fits the database server
     #[arg(long, value_name = "DIR")]
     pg_bin: Option<PathBuf>,
 }

@@ -10,7 +10,7 @@ use clap::{Arg, ArgMatches, Args, Command, FromArgMatches};
 use lifeboat_engine::context::Context;
 use lifeboat_engine::failure::Failure;
 use lifeboat_engine::import::trust::Claims;
-use lifeboat_engine::render::KeyFile;
+use lifeboat_rendering::render::KeyFile;
 use lifeboat_retelling::{
     RoomTold, TranscriptOutcome, TranscriptRequest, fresh_registration, transcript,
 };

@@ -10,11 +10,11 @@ use lifeboat_pages::timeline::Known;
 use serde::Deserialize;
 
 use super::KeyFile;
-use crate::context::Context;
-use crate::failure::Failure;
-use crate::reader::picked::Picked;
-use crate::reader::{EntryPlace, Package, PartEntries, damaged};
-use crate::roomkeys::{Backups, RoomKeyError, RoomKeys};
+use lifeboat_engine::context::Context;
+use lifeboat_engine::failure::Failure;
+use lifeboat_engine::reader::picked::Picked;
+use lifeboat_engine::reader::{EntryPlace, Package, PartEntries, damaged};
+use lifeboat_engine::roomkeys::{Backups, RoomKeyError, RoomKeys};
 
 /// The lists.
 pub struct Lists {

@@ -16,9 +16,9 @@ use super::known::Lists;
 use super::rooms::Rooms;
 use super::shelf::Shelf;
 use super::{Format, RenderOutcome};
-use crate::context::Context;
-use crate::failure::Failure;
-use crate::unpack::{cannot_write, create};
+use lifeboat_engine::context::Context;
+use lifeboat_engine::failure::Failure;
+use lifeboat_engine::unpack::{cannot_write, create};
 
 /// Characters of a room id's digest that keep folders apart.
 const MARK: usize = 16;

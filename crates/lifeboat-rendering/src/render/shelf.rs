@@ -10,11 +10,11 @@ use lifeboat_pages::place;
 
 use super::RenderOutcome;
 use super::known::Lists;
-use crate::failure::Failure;
-use crate::reader::blobs::BlobPlaces;
-use crate::reader::{Package, damaged};
-use crate::roomkeys::FileCipher;
-use crate::unpack::{cannot_write, create};
+use lifeboat_engine::failure::Failure;
+use lifeboat_engine::reader::blobs::BlobPlaces;
+use lifeboat_engine::reader::{Package, damaged};
+use lifeboat_engine::roomkeys::FileCipher;
+use lifeboat_engine::unpack::{cannot_write, create};
 
 /// Characters of a digest that keep files apart.
 const MARK: usize = 16;

@@ -7,7 +7,7 @@ use lifeboat_package::selection::{Clock, Selection};
 use lifeboat_pages::event::{Event, Seal};
 
 use super::write::Writer;
-use crate::roomkeys::RoomKeys;
+use lifeboat_engine::roomkeys::RoomKeys;
 
 /// Rooms with their events.
 pub(super) type Rooms = BTreeMap<String, Vec<Event>>;
