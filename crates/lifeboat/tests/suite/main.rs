@@ -9,3 +9,4 @@ mod harbour;
 #[expect(dead_code, reason = "the words of packages are not needed here")]
 mod program;
 mod restored;
+mod whole;
