@@ -155,6 +155,11 @@ impl Header {
         &self.package
     }
 
+    /// Features that a reader must know.
+    pub fn critical(&self) -> &[String] {
+        &self.critical
+    }
+
     /// The format version, for example `1.0`.
     pub fn version(&self) -> &str {
         &self.version

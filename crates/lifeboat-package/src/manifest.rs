@@ -423,6 +423,12 @@ impl Manifest {
         if self.version != header.version() {
             return differs("the version");
         }
+        if self.critical != header.critical() {
+            return differs("what a reader must know");
+        }
+        if !header.is_backup() && !seal.borrowed.is_empty() {
+            return differs("what is borrowed, which only a backup does,");
+        }
         if self.volumes.len() != seal.volumes().len() {
             return differs("the number of volumes");
         }

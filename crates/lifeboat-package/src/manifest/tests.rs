@@ -169,3 +169,28 @@ fn a_file_is_looked_for_where_its_server_stands_in_order() {
     let held = ["bcc", "bcd", "cdd", "cde"].map(|key| local.may_list(key));
     assert_eq!(held, [false, true, true, false]);
 }
+
+#[test]
+fn only_a_backup_borrows_and_it_says_so_in_header_and_manifest() {
+    let mut manifest = manifest();
+    let (package, key) = (manifest.package, PackageKey::from_bytes([1; 32]));
+    let (export, backup) = (Header::of(&package, &key), Header::of_backup(&package, &key));
+    let file = |name: &str, size| {
+        let sha256 = Digest::of(if size == 2000 { b"v" } else { b"f" });
+        SealedFile { name: name.to_owned(), sha256, size }
+    };
+    let names = [("header.json", 1), ("key.age", 1), ("volumes/000001.vol", 2000)];
+    let mut files: Vec<SealedFile> = names.map(|(name, size)| file(name, size)).into();
+    files.push(file(MANIFEST_NAME, 1));
+    let mut seal = Contents { package, files, borrowed: Vec::new() };
+    manifest.check_against(&export, &seal).unwrap();
+    assert!(manifest.check_against(&backup, &seal).is_err());
+    let (volume, lender) = (manifest.volumes[0].clone(), PackageId::from_bytes([2; 16]));
+    let (name, sha256, size) = (volume.name.clone(), volume.sha256, volume.size);
+    seal.borrowed.push(BorrowedFile { name, package: lender, sha256, size });
+    manifest.borrowed.push(Borrowed { package: lender, volume });
+    assert!(manifest.check_against(&export, &seal).is_err());
+    manifest.critical = vec!["backup".to_owned()];
+    assert!(manifest.check_against(&export, &seal).is_err());
+    manifest.check_against(&backup, &seal).unwrap();
+}

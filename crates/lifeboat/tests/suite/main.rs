@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
 mod backup;
+mod by_hand;
 mod faults;
 mod harbour;
 #[path = "../e2e/program.rs"]
