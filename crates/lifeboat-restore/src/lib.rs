@@ -16,3 +16,4 @@ pub mod gate;
 pub mod rules;
 
 pub mod run;
+pub mod unpack;

@@ -3,6 +3,7 @@
 mod keep;
 mod look;
 mod take;
+mod unpack;
 
 use lifeboat_engine::failure::Failure;
 use lifeboat_storage::Access;
@@ -41,6 +42,7 @@ enum Verb {
     Prune(keep::PruneFlags),
     Key(keep::KeyFlags),
     Copy(keep::CopyFlags),
+    Unpack(unpack::UnpackFlags),
 }
 
 pub(crate) async fn run(session: &Session, flags: BackupFlags) -> Result<Ended, Failure> {
@@ -55,6 +57,7 @@ pub(crate) async fn run(session: &Session, flags: BackupFlags) -> Result<Ended, 
         Verb::Prune(flags) => keep::prune(session, flags).await,
         Verb::Key(flags) => keep::key(session, flags).await,
         Verb::Copy(flags) => keep::copy(session, flags).await,
+        Verb::Unpack(flags) => unpack::run(session, flags).await,
     }
 }
 

@@ -130,3 +130,27 @@ fn new_recipient_opens_old_backups_once_their_envelopes_are_rewritten() {
     suite.lifeboat(&show).result(0);
     suite.lifeboat_opened(&["backup", "verify"]).result(0);
 }
+
+#[test]
+fn one_file_or_table_comes_out_of_a_backup_alone() {
+    let suite = suite("parts");
+    suite.back_up();
+    let unpack = |into: &str, more: &[&str]| {
+        let into = suite.folder.join(into);
+        let words = ["backup", "unpack", "-d", into.to_str().unwrap()];
+        let words: Vec<&str> = words.into_iter().chain(more.iter().copied()).collect();
+        (suite.lifeboat_opened(&words), files(&into))
+    };
+    fs::create_dir(suite.folder.join("none")).unwrap();
+    let (said, found) = unpack("file", &["--file", "*/store/keys.bin"]);
+    said.result(0);
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert_eq!(fs::read(&found[0]).unwrap(), vec![7; 70_000]);
+    let (said, found) = unpack("table", &["--component", "accounts", "--table", "sessions"]);
+    assert_eq!(said.result(0)["rows"], 5000);
+    let copies: Vec<_> = found.iter().filter(|path| path.ends_with("000001.copy")).collect();
+    let copy = fs::read(copies[0]).unwrap();
+    assert!(copy.starts_with(b"PGCOPY\n"), "a file that COPY takes");
+    let (said, _) = unpack("none", &["--file", "/nowhere/*"]);
+    assert_eq!(said.exit, 2, "{said:?}");
+}

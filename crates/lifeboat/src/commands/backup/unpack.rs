@@ -1,0 +1,73 @@
+//! `lifeboat backup unpack`.
+
+use std::path::PathBuf;
+
+use lifeboat_engine::failure::Failure;
+use lifeboat_package::selection::Pattern;
+use lifeboat_restore::unpack::{self, Wanted};
+use lifeboat_vault::backup::OpenBackup;
+
+use super::VaultFlags;
+use crate::commands::{Ended, Exit, Session, story};
+use crate::secrets::IdentityFlags;
+use crate::size;
+
+/// Write a backup, or a part of it, as plain files: SQL, COPY files, file trees
+///
+/// What is written is not sealed any more: secrets and private messages included.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  lifeboat backup unpack -i identity.txt -d out --component synapse --file '*/signing.key'
+  lifeboat backup unpack -i identity.txt -d out --table public.users
+  lifeboat backup unpack 4f2a -i identity.txt -d out --file '*/local_content/AB/CD/*'")]
+pub(super) struct UnpackFlags {
+    #[command(flatten)]
+    vault: VaultFlags,
+    /// `latest`, or the beginning of an id
+    #[arg(default_value = "latest")]
+    backup: String,
+    #[command(flatten)]
+    identities: IdentityFlags,
+    /// Folder to write to, new or empty
+    #[arg(short, long, value_name = "DIR")]
+    directory: PathBuf,
+    /// Only this component; may be repeated
+    #[arg(long, value_name = "NAME")]
+    component: Vec<String>,
+    /// Only tables that fit, by name or schema.name, with * and ?; may be repeated
+    #[arg(long, value_name = "PATTERN", value_parser = Pattern::parse)]
+    table: Vec<Pattern>,
+    /// Only files whose whole path fits, with * and ?; may be repeated
+    #[arg(long, value_name = "PATTERN", value_parser = Pattern::parse)]
+    file: Vec<Pattern>,
+}
+
+pub(super) async fn run(session: &Session, flags: UnpackFlags) -> Result<Ended, Failure> {
+    let identities = flags.identities.demand()?;
+    let (vault, survey) = flags.vault.open(session).await?;
+    let sealed = survey.find(&flags.backup)?;
+    let open = OpenBackup::open(&vault, &survey, (&sealed.folder, &identities)).await?;
+    for name in &flags.component {
+        if open.component(name).is_none() {
+            let what = format!("there is no component {name} in the backup");
+            return Err(Failure::usage(what, "lifeboat backup show lists them"));
+        }
+    }
+    let wanted = Wanted { components: flags.component, tables: flags.table, files: flags.file };
+    let to = (&wanted, flags.directory.as_path());
+    let outcome = Box::pin(unpack::unpack(&session.context, &open, to)).await?;
+    let content = format!(
+        "{} with {}, {}, {}",
+        size::count(outcome.tables, "table", "tables"),
+        size::count(outcome.rows, "row", "rows"),
+        size::count(outcome.files, "file", "files"),
+        size::bytes(outcome.bytes),
+    );
+    let lines = vec![
+        story::line("backup", &outcome.backup),
+        story::line("folder", &outcome.folder),
+        story::line("content", &content),
+    ];
+    Ok(Ended::new("backup unpack", &outcome, lines, Exit::Done))
+}
