@@ -122,13 +122,12 @@ fn new_recipient_opens_old_backups_once_their_envelopes_are_rewritten() {
     let recipient = keygen(&other);
     let show = ["backup", "show", "-i", other.to_str().unwrap()];
     assert_eq!(suite.lifeboat(&show).exit, 1);
-    let text = fs::read_to_string(&suite.yaml).unwrap();
-    fs::write(&suite.yaml, text.replace("recipients: [", &format!("recipients: [{recipient}, ")))
-        .unwrap();
-    let outcome = suite.lifeboat_opened(&["backup", "key"]).result(0);
+    let outcome = suite.lifeboat_opened(&["backup", "key", "add", &recipient]).result(0);
     assert_eq!(outcome["rewritten"], 1, "{outcome}");
     suite.lifeboat(&show).result(0);
     suite.lifeboat_opened(&["backup", "verify"]).result(0);
+    suite.lifeboat_opened(&["backup", "key", "remove", &recipient]).result(0);
+    assert_eq!(suite.lifeboat(&show).exit, 1);
 }
 
 #[test]

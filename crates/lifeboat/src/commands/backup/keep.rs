@@ -61,19 +61,33 @@ pub(super) struct PruneFlags {
     abandoned_after: u32,
 }
 
-/// Seal the backups that are there for the recipients that lifeboat.yaml names now
+/// Who can open the backups that are there: only their envelopes are rewritten
 ///
-/// Add or remove recipients in lifeboat.yaml, then run this with an identity that opens the
-/// backups: only envelopes are rewritten. Who had opened a backup before may have kept its key.
+/// Whoever had opened a backup before may have kept its key.
 #[derive(Debug, clap::Args)]
 pub(super) struct KeyFlags {
+    #[command(subcommand)]
+    verb: KeyVerb,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum KeyVerb {
+    /// Show the recipients in lifeboat.yaml, for whom backups are made
+    List(VaultFlags),
+    /// Seal every backup for one more recipient, beside those in lifeboat.yaml
+    Add(RecipientFlags),
+    /// Seal every backup for the recipients in lifeboat.yaml without this one
+    Remove(RecipientFlags),
+}
+
+#[derive(Debug, clap::Args)]
+struct RecipientFlags {
     #[command(flatten)]
     vault: VaultFlags,
+    /// age1…, ssh-ed25519 … or ssh-rsa …
+    recipient: String,
     #[command(flatten)]
     identities: IdentityFlags,
-    /// Show the recipients of lifeboat.yaml, and do nothing
-    #[arg(long)]
-    list: bool,
 }
 
 /// Copy the kept backups into a second vault, byte for byte, without a key
@@ -161,13 +175,22 @@ pub(super) async fn prune(session: &Session, flags: PruneFlags) -> Result<Ended,
 }
 
 pub(super) async fn key(session: &Session, flags: KeyFlags) -> Result<Ended, Failure> {
-    let installation = flags.vault.installation(session)?;
-    let recipients = Recipients::parse(&installation.recipients)?;
-    if flags.list {
-        let names = recipients.names();
-        let lines = names.iter().map(|name| story::line("recipient", name)).collect();
-        return Ok(Ended::new("backup key", &names, lines, Exit::Done));
+    let (flags, is_added) = match flags.verb {
+        KeyVerb::List(vault) => {
+            let names = Recipients::parse(&vault.installation(session)?.recipients)?.names();
+            let lines = names.iter().map(|name| story::line("recipient", name)).collect();
+            return Ok(Ended::new("backup key list", &names, lines, Exit::Done));
+        }
+        KeyVerb::Add(flags) => (flags, true),
+        KeyVerb::Remove(flags) => (flags, false),
+    };
+    let mut list = flags.vault.installation(session)?.recipients;
+    let is_listed = list.contains(&flags.recipient);
+    list.retain(|known| *known != flags.recipient);
+    if is_added {
+        list.push(flags.recipient.clone());
     }
+    let recipients = Recipients::parse(&list)?;
     let identities = flags.identities.demand()?;
     let (vault, survey) = flags.vault.open(session).await?;
     let keys = (&identities, &recipients);
@@ -175,6 +198,11 @@ pub(super) async fn key(session: &Session, flags: KeyFlags) -> Result<Ended, Fai
     let rewritten = size::count(outcome.rewritten, "envelope", "envelopes");
     let mut lines = vec![story::line("rewritten", &rewritten)];
     lines.extend(outcome.recipients.iter().map(|name| story::line("recipient", name)));
+    if is_added != is_listed {
+        let what = if is_added { "add it to" } else { "remove it from" };
+        let next = format!("{what} lifeboat.yaml too: new backups are made for those there");
+        lines.push(story::line("next", &next));
+    }
     Ok(Ended::new("backup key", &outcome, lines, Exit::Done))
 }
 
