@@ -1,5 +1,7 @@
 //! `backup copy`: the kept backups of one vault in a second one, byte for byte and without a key.
 
+use std::collections::HashMap;
+
 use lifeboat_engine::context::{Context, Unit};
 use lifeboat_engine::failure::Failure;
 use lifeboat_package::contents::CONTENTS_NAME;
@@ -7,7 +9,9 @@ use lifeboat_package::digest::{Digest, Hasher};
 use serde::Serialize;
 
 use crate::layout::{FORGOTTEN, PINNED};
-use crate::place::{Survey, Vault, told};
+use crate::place::{Sealed, Survey, Vault, told};
+
+const VOLUMES: &str = "volumes/";
 
 /// What came of it.
 #[derive(Debug, Clone, Default, Serialize)]
@@ -36,11 +40,14 @@ pub async fn copy(
     to: &Vault,
 ) -> Result<CopyOutcome, Failure> {
     let there = to.survey().await?;
+    let sealed_there = sums(&there);
     let (files, seals) = listed(survey);
     cx.stage("copy", files.iter().map(|(.., size)| size).sum(), Unit::Bytes);
     let mut outcome = CopyOutcome { backups: seals.len() as u64, ..CopyOutcome::default() };
     for (name, sha256, size) in files {
-        if there.files.get(&name) == Some(&size) {
+        // A volume is written once; an envelope may have been written anew since.
+        let is_same = name.contains(VOLUMES) || sealed_there.get(&name) == Some(&sha256);
+        if is_same && there.files.get(&name) == Some(&size) {
             outcome.equal_files += 1;
             cx.advance(size);
             continue;
@@ -64,6 +71,16 @@ pub async fn copy(
     Ok(outcome)
 }
 
+/// What the seals of a vault say of its files.
+fn sums(survey: &Survey) -> HashMap<String, Digest> {
+    let of_backup = |sealed: &Sealed| {
+        let files = sealed.contents.files.iter();
+        let sums = files.map(|file| (sealed.folder.file(&file.name), file.sha256));
+        sums.collect::<Vec<_>>()
+    };
+    survey.backups.iter().flat_map(of_backup).collect()
+}
+
 /// The files of kept backups and of those that they borrow from, and the seals of all of them.
 fn listed(survey: &Survey) -> (Vec<Listed>, Vec<String>) {
     let live = survey.live_volumes();
@@ -76,7 +93,7 @@ fn listed(survey: &Survey) -> (Vec<Listed>, Vec<String>) {
             continue;
         }
         for file in &sealed.contents.files {
-            let is_volume = file.name.starts_with("volumes/");
+            let is_volume = file.name.starts_with(VOLUMES);
             if !is_volume || live.contains(&(id, file.name.clone())) {
                 files.push((sealed.folder.file(&file.name), file.sha256, file.size));
             }

@@ -7,6 +7,7 @@
 //! verified/<id>/20261122T040000Z.json         it was read whole, and what came of it
 //! pinned/<id>.json                            it is not to be forgotten
 //! prunes/20261122T050000Z.json                volumes that the next prune may delete
+//! probes/…                                    what a doctor wrote and could not delete
 //! ```
 
 use lifeboat_package::id::PackageId;
@@ -23,6 +24,9 @@ pub const VERIFIED: &str = "verified/";
 pub const PINNED: &str = "pinned/";
 /// The folder of what is to be pruned.
 pub const PRUNES: &str = "prunes/";
+
+/// The folder of what a doctor tries to write.
+pub const PROBES: &str = "probes/";
 
 /// The folder of a backup: when it was begun, and its id.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]

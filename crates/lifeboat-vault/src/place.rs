@@ -11,7 +11,7 @@ use lifeboat_package::limits::MANIFEST_RAW_BYTES;
 use lifeboat_storage::{Access, Location, Place, StorageError};
 use serde::{Deserialize, Serialize};
 
-use crate::layout::{FORGOTTEN, Folder, PACKAGES, PINNED, PRUNES, VAULT, VERIFIED, stamp};
+use crate::layout::{FORGOTTEN, Folder, PACKAGES, PINNED, PROBES, PRUNES, VAULT, VERIFIED, stamp};
 
 const FORMAT: &str = "lifeboat-vault";
 const VERSION: &str = "1.0";
@@ -97,8 +97,9 @@ impl Vault {
             Ok(bytes) => read_sign(location, &bytes)?,
             Err(StorageError::NotFound { .. }) => {
                 let there = place.list().await.map_err(|e| told(cannot(), e))?;
-                let Some(cx) = make.filter(|_| there.is_empty()) else {
-                    return Err(no_vault(location, there.is_empty()));
+                let is_empty = there.iter().all(|entry| entry.name.starts_with(PROBES));
+                let Some(cx) = make.filter(|_| is_empty) else {
+                    return Err(no_vault(location, is_empty));
                 };
                 let id = PackageId::from_bytes(cx.random()).to_string();
                 let sign = Sign { format: FORMAT.into(), version: VERSION.into(), vault: id };

@@ -10,6 +10,7 @@ use lifeboat_package::index::INDEX_PATH;
 use lifeboat_package::pack::VolumePacker;
 use lifeboat_package::seal::seal_bytes;
 
+use crate::backups;
 use crate::package::small_manifest;
 use crate::{Result, key, package_id, seal_of};
 
@@ -26,7 +27,8 @@ pub(crate) struct Case {
 
 /// All of them.
 pub(crate) fn all() -> Result<Vec<Case>> {
-    let groups = [headers(), seals()?, sealed(), volumes()?, archives()?, manifests()?];
+    let groups =
+        [headers(), seals()?, sealed(), volumes()?, archives()?, manifests()?, backups::all()?];
     Ok(groups.into_iter().flatten().collect())
 }
 
@@ -98,7 +100,7 @@ fn seals() -> Result<Vec<Case>> {
         ),
         case(
             "seal-borrowed",
-            "refuse: borrows",
+            "refuse: missing field",
             good.replace("\"borrowed\":[]", "\"borrowed\":[{}]"),
         ),
         case("seal-huge-volume", "refuse: more than allowed", good.replace("100", "4294967297")),

@@ -15,6 +15,7 @@ use lifeboat_package::id::PackageId;
 use lifeboat_package::key::PackageKey;
 use lifeboat_package::seal::{FreshSeal, open_bytes};
 
+mod backups;
 mod cases;
 mod package;
 

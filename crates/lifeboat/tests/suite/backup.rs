@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use lifeboat_package::digest::Digest;
+
 use crate::harbour::{keygen, suite, world};
 
 /// Every file below a folder.
@@ -30,6 +32,15 @@ fn unchanged_suite_stores_next_to_nothing_again_and_both_backups_are_whole() {
         assert_eq!(outcome["valid"], true, "{outcome}");
         assert!(outcome["bytes"].as_u64().unwrap() >= stored(&first), "{outcome}");
     }
+}
+
+#[test]
+fn probe_of_a_doctor_who_may_not_delete_is_not_in_the_way_of_the_first_backup() {
+    let suite = suite("probed");
+    fs::create_dir_all(suite.vault.join("probes")).unwrap();
+    fs::write(suite.vault.join("probes/0011"), "A probe").unwrap();
+    suite.back_up();
+    suite.lifeboat_opened(&["backup", "verify"]).result(0);
 }
 
 #[test]
@@ -152,4 +163,28 @@ fn one_file_or_table_comes_out_of_a_backup_alone() {
     assert!(copy.starts_with(b"PGCOPY\n"), "a file that COPY takes");
     let (said, _) = unpack("none", &["--file", "/nowhere/*"]);
     assert_eq!(said.exit, 2, "{said:?}");
+}
+
+#[test]
+fn envelope_that_was_rewritten_reaches_the_second_vault_even_if_it_is_as_long_as_before() {
+    let suite = suite("envelopes");
+    suite.back_up();
+    let second = suite.folder.join("second");
+    let copy = ["backup", "copy", "--to", second.to_str().unwrap()];
+    suite.lifeboat(&copy).result(0);
+    let named = |vault: &Path, name: &str| {
+        let ends = |path: &PathBuf| path.ends_with(name);
+        files(vault).into_iter().find(ends).unwrap()
+    };
+    let (envelope, seal) = (named(&suite.vault, "key.age"), named(&suite.vault, "seal.json"));
+    let old = fs::read(&envelope).unwrap();
+    let mut new = old.clone();
+    new.reverse();
+    fs::write(&envelope, &new).unwrap();
+    let sum = |bytes: &[u8]| Digest::of(bytes).to_string();
+    let text = fs::read_to_string(&seal).unwrap();
+    fs::write(&seal, text.replace(&sum(&old), &sum(&new))).unwrap();
+    assert_eq!(suite.lifeboat(&copy).result(0)["copied_files"], 1);
+    assert_eq!(fs::read(named(&second, "key.age")).unwrap(), new);
+    assert_eq!(suite.lifeboat(&copy).result(0)["copied_files"], 0);
 }
