@@ -6,6 +6,7 @@ pub mod database;
 pub mod groups;
 pub mod lanes;
 pub mod lines;
+pub mod media;
 pub mod sqlite;
 pub mod tree;
 
@@ -80,6 +81,8 @@ pub struct Subject {
     pub databases: Vec<SubjectDatabase>,
     /// Its files.
     pub trees: Vec<Tree>,
+    /// The media store whose files the rows of its databases name, if it is one of the trees.
+    pub media_store: Option<PathBuf>,
 }
 
 /// A database of a component.
