@@ -35,6 +35,7 @@ pub async fn copy(
     (from, survey): (&Vault, &Survey),
     to: &Vault,
 ) -> Result<CopyOutcome, Failure> {
+    survey.demand_whole()?;
     let there = to.survey().await?;
     let (files, seals) = listed(survey);
     cx.stage("copy", files.iter().map(|(.., size)| size).sum(), Unit::Bytes);

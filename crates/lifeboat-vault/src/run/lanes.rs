@@ -58,10 +58,18 @@ struct Unit {
 enum What {
     Schema(Arc<Ready>),
     Tables(Arc<Ready>, Vec<TableShape>),
-    Sqlite { name: String, path: PathBuf, folder: PathBuf },
+    Sqlite {
+        name: String,
+        path: PathBuf,
+        folder: PathBuf,
+    },
     Tree(Tree),
     /// The rows of media against the files of the media store.
-    Media { ready: Arc<Ready>, server: String, store: PathBuf },
+    Media {
+        ready: Arc<Ready>,
+        server: String,
+        store: PathBuf,
+    },
 }
 
 /// What every unit is poured with.
