@@ -11,6 +11,7 @@ pub mod fixups;
 pub mod layout;
 mod leave;
 pub mod media_path;
+pub mod media_rows;
 pub mod merge;
 pub mod pick;
 pub mod plan;

@@ -39,6 +39,7 @@ pub async fn copy(
     (from, survey): (&Vault, &Survey),
     to: &Vault,
 ) -> Result<CopyOutcome, Failure> {
+    survey.demand_whole()?;
     let there = to.survey().await?;
     let sealed_there = sums(&there);
     let (files, seals) = listed(survey);

@@ -32,6 +32,7 @@ pub async fn rewrap(
     survey: &Survey,
     (identities, recipients): (&Identities, &Recipients),
 ) -> Result<KeyOutcome, Failure> {
+    survey.demand_whole()?;
     let mut outcome = KeyOutcome { rewritten: 0, recipients: recipients.names() };
     cx.stage("envelopes", survey.backups.len() as u64, Unit::Items);
     for sealed in &survey.backups {

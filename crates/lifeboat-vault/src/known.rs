@@ -5,7 +5,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use lifeboat_engine::failure::Failure;
 use lifeboat_package::backup::Content;
-use lifeboat_package::digest::Digest;
 
 use crate::cache::{Cache, Stamp, VolumeNumber};
 
@@ -23,6 +22,8 @@ struct Inner {
     arrived: HashMap<[u8; 32], (u32, Vec<VolumeNumber>)>,
     /// Volumes that content of this run lies in.
     used: HashSet<VolumeNumber>,
+    /// Content that one reader sent and another relies upon.
+    relied: HashSet<[u8; 32]>,
 }
 
 impl Known {
@@ -32,15 +33,20 @@ impl Known {
     /// [`Failure`] when it cannot be read.
     pub fn of(cache: Cache) -> Result<Self, Failure> {
         let stored = cache.contents()?;
-        let (sent, arrived, used) = (HashMap::new(), HashMap::new(), HashSet::new());
-        Ok(Self(Arc::new(Mutex::new(Inner { cache, stored, sent, arrived, used }))))
+        let (sent, arrived) = (HashMap::new(), HashMap::new());
+        let (used, relied) = (HashSet::new(), HashSet::new());
+        Ok(Self(Arc::new(Mutex::new(Inner { cache, stored, sent, arrived, used, relied }))))
     }
 
     /// Whether content must be sent: neither the vault has it nor has this run sent it. From now
     /// on it counts as sent, in so many entries.
     pub fn is_wanted(&self, sha256: &[u8; 32], entries: u32) -> bool {
         let mut inner = self.lock();
-        if inner.uses(sha256) || inner.sent.contains_key(sha256) {
+        if inner.uses(sha256) {
+            return false;
+        }
+        if inner.sent.contains_key(sha256) {
+            inner.relied.insert(*sha256);
             return false;
         }
         inner.sent.insert(*sha256, entries);
@@ -51,6 +57,18 @@ impl Known {
     pub fn take_back(&self, sha256: &[u8; 32]) {
         // No volume can make a blob whole of which more entries are expected than there are.
         self.lock().sent.insert(*sha256, u32::MAX);
+    }
+
+    /// Whether content was taken back: this run cannot store it any more.
+    pub fn is_taken_back(&self, sha256: &[u8; 32]) -> bool {
+        self.lock().sent.get(sha256) == Some(&u32::MAX)
+    }
+
+    /// Whether everything that one reader left to another has arrived. Asked when all volumes are
+    /// finished.
+    pub fn is_settled(&self) -> bool {
+        let inner = self.lock();
+        inner.relied.iter().all(|sha256| inner.stored.contains_key(sha256))
     }
 
     /// The content of a file that is what it was when it was read last, if all of it is still
@@ -125,12 +143,6 @@ impl Known {
     /// Asks the cache.
     pub(crate) fn with_cache<T>(&self, ask: impl FnOnce(&Cache) -> T) -> T {
         ask(&self.lock().cache)
-    }
-
-    /// Digests that must be there before a backup can name them.
-    pub fn all_stored(&self, digests: &[Digest]) -> bool {
-        let inner = self.lock();
-        digests.iter().all(|digest| inner.stored.contains_key(digest.as_bytes()))
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {

@@ -48,6 +48,8 @@ pub struct VaultList {
     pub backups: Vec<Listed>,
     /// Folders without a seal: runs that are under way, or were cut short.
     pub unfinished: Vec<String>,
+    /// Folders whose seal is damaged.
+    pub damaged: Vec<String>,
 }
 
 /// Lists the backups, those that were forgotten only if asked for.
@@ -68,6 +70,7 @@ pub async fn list(vault: &Vault, survey: &Survey, all: bool) -> Result<VaultList
         bytes: survey.files.values().sum(),
         backups,
         unfinished: survey.unfinished.iter().map(|folder| folder.as_str().to_owned()).collect(),
+        damaged: survey.damaged.iter().map(|folder| folder.as_str().to_owned()).collect(),
     })
 }
 

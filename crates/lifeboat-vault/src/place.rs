@@ -68,6 +68,8 @@ pub struct Survey {
     pub backups: Vec<Sealed>,
     /// Folders without a seal: runs that are under way, or were cut short.
     pub unfinished: Vec<Folder>,
+    /// Folders whose seal is damaged: nobody knows what these backups borrow.
+    pub damaged: Vec<Folder>,
     /// What retention let go.
     pub forgotten: HashSet<PackageId>,
     /// What must stay.
@@ -118,10 +120,11 @@ impl Vault {
         format!("{}/{PACKAGES}{}/", self.location, folder.as_str())
     }
 
-    /// Lists everything and reads the seals.
+    /// Lists everything and reads the seals. One that is damaged does not stand in the way of the
+    /// other backups.
     ///
     /// # Errors
-    /// [`Failure`] when something cannot be read, or a seal is damaged.
+    /// [`Failure`] when something cannot be read.
     pub async fn survey(&self) -> Result<Survey, Failure> {
         let cannot = || Failure::failed(format!("cannot read the vault {}", self.location), "");
         let listed = self.place.list().await.map_err(|e| told(cannot(), e))?;
@@ -137,16 +140,14 @@ impl Vault {
                 continue;
             }
             let name = folder.file(CONTENTS_NAME);
-            let bytes = self.place.read_whole(&name, MANIFEST_RAW_BYTES as u64).await;
-            let bytes = bytes.map_err(|e| told(cannot(), e))?;
-            let contents = Contents::parse(&bytes).ok().filter(|c| c.package == folder.id());
-            let contents = contents.ok_or_else(|| {
-                Failure::not_valid(
-                    format!("{name} is damaged"),
-                    "look for another copy of the vault; lifeboat backup copy makes one",
-                )
-            })?;
-            survey.backups.push(Sealed { folder, contents });
+            let bytes = match self.place.read_whole(&name, MANIFEST_RAW_BYTES as u64).await {
+                Err(StorageError::Damaged { .. }) => Bytes::new(),
+                read => read.map_err(|e| told(cannot(), e))?,
+            };
+            match Contents::parse(&bytes).ok().filter(|c| c.package == folder.id()) {
+                Some(contents) => survey.backups.push(Sealed { folder, contents }),
+                None => survey.damaged.push(folder),
+            }
         }
         Ok(survey)
     }
@@ -227,7 +228,33 @@ impl Survey {
     /// The folder of a package.
     pub fn folder(&self, id: &PackageId) -> Option<&Folder> {
         let folders = self.backups.iter().map(|sealed| &sealed.folder);
-        folders.chain(&self.unfinished).find(|folder| folder.id() == *id)
+        let others = self.unfinished.iter().chain(&self.damaged);
+        folders.chain(others).find(|folder| folder.id() == *id)
+    }
+
+    /// What says that a seal is damaged.
+    pub fn damage(&self) -> impl Iterator<Item = String> {
+        self.damaged.iter().map(|folder| format!("{}: it is damaged", folder.file(CONTENTS_NAME)))
+    }
+
+    /// For what must know of every backup what it needs.
+    ///
+    /// # Errors
+    /// [`Failure`] when a seal is damaged.
+    pub fn demand_whole(&self) -> Result<(), Failure> {
+        self.damage().next().map_or(Ok(()), |what| {
+            Err(Failure::not_valid(
+                what,
+                "bring this file from another copy of the vault (lifeboat backup copy makes one), \
+                 or move its folder away; nothing was changed",
+            ))
+        })
+    }
+
+    /// Whether a volume is there with the size that a seal says.
+    pub fn has(&self, package: &PackageId, name: &str, size: u64) -> bool {
+        let folder = self.folder(package);
+        folder.is_some_and(|folder| self.files.get(&folder.file(name)) == Some(&size))
     }
 
     /// The backup that `wanted` names: `latest`, an id, or the beginning of one id or folder.
@@ -248,6 +275,10 @@ impl Survey {
         let found: Vec<&Sealed> = self.backups.iter().filter(fits).collect();
         match found.as_slice() {
             [one] => Ok(one),
+            [] if self.is_damaged(wanted) => Err(Failure::not_valid(
+                format!("the seal of backup {wanted} is damaged"),
+                "take another backup, or another copy of the vault",
+            )),
             [] => Err(Failure::usage(
                 format!("there is no backup {wanted} in the vault"),
                 "lifeboat backup list shows all",
@@ -257,6 +288,12 @@ impl Survey {
                 "give more of the id; lifeboat backup list shows all",
             )),
         }
+    }
+
+    fn is_damaged(&self, wanted: &str) -> bool {
+        self.damaged.iter().any(|folder| {
+            folder.as_str().starts_with(wanted) || folder.id().to_string().starts_with(wanted)
+        })
     }
 
     /// The volumes that kept backups own or borrow.

@@ -14,10 +14,11 @@ use lifeboat_package::contents::CONTENTS_NAME;
 use lifeboat_package::header::{HEADER_NAME, KEY_NAME};
 use lifeboat_package::id::PackageId;
 use lifeboat_package::manifest::MANIFEST_NAME;
+use lifeboat_storage::StorageError;
 use serde::{Deserialize, Serialize};
 
-use crate::layout::{Folder, PRUNES, VERIFIED, seconds_of, stamp};
-use crate::place::{Survey, Vault};
+use crate::layout::{FORGOTTEN, Folder, PRUNES, VERIFIED, seconds_of, stamp};
+use crate::place::{Survey, Vault, told};
 
 /// A list of what may be deleted.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,7 +43,14 @@ pub struct PruneOutcome {
     pub listed_bytes: u64,
     /// Runs that keep something from being deleted: under way, or cut short.
     pub waiting_for: Vec<String>,
+    /// How many files the place did not let us delete: by a lock, or for want of rights.
+    pub kept_back_files: u64,
+    /// The first of them, with what the place said.
+    pub kept_back: Vec<String>,
 }
+
+/// Files that a place did not let us delete, of which the outcome names as many.
+const KEPT_BACK: usize = 20;
 
 /// The volumes on all lists.
 ///
@@ -72,6 +80,7 @@ pub async fn prune(
     let mut outcome = PruneOutcome::default();
     let now = (cx.now)();
     let survey = vault.survey().await?;
+    survey.demand_whole()?;
     delete_listed(cx, vault, (&survey, now - abandoned_after), (dry_run, &mut outcome)).await?;
     let survey = vault.survey().await?;
     abandoned(cx, vault, (&survey, now - abandoned_after), (dry_run, &mut outcome)).await?;
@@ -105,14 +114,19 @@ async fn delete_listed(
             outcome.waiting_for.extend(still);
             continue;
         }
+        let mut is_done = true;
         for (package, volume) in &list.volumes {
             let Some(folder) = survey.folder(package) else { continue };
             if !live.contains(&(*package, volume.clone())) {
-                delete(vault, survey, &folder.file(volume), (dry_run, outcome)).await?;
+                let name = folder.file(volume);
+                is_done &= delete(vault, survey, &name, (dry_run, outcome)).await?;
             }
         }
-        if !dry_run {
-            vault.delete(name).await?;
+        // What is still there is still doomed: no run may borrow it.
+        if is_done && !dry_run {
+            let mut counted = PruneOutcome::default();
+            delete(vault, survey, name, (dry_run, &mut counted)).await?;
+            outcome.keep_back(counted);
         }
         cx.advance(1);
     }
@@ -143,17 +157,18 @@ async fn abandoned(
             && !sealed.contents.volumes().iter().any(|file| is_left(&file.name))
     });
     for sealed in gone {
-        // The seal last: without it this would be taken for a run under way.
-        for name in [MANIFEST_NAME, KEY_NAME, HEADER_NAME, CONTENTS_NAME] {
-            delete(vault, survey, &sealed.folder.file(name), (dry_run, outcome)).await?;
-        }
         let id = sealed.folder.id().to_string();
         let verdicts = format!("{VERIFIED}{id}/");
-        for name in survey.files.keys().filter(|name| name.starts_with(&verdicts)) {
-            delete(vault, survey, name, (dry_run, outcome)).await?;
+        let verdicts = survey.files.keys().filter(|name| name.starts_with(&verdicts)).cloned();
+        // The seal late: without it this would be taken for a run under way. The mark last: without
+        // it this would be taken for a backup that is kept.
+        let files = [MANIFEST_NAME, KEY_NAME, HEADER_NAME, CONTENTS_NAME];
+        let files = files.into_iter().map(|name| sealed.folder.file(name));
+        for name in verdicts.chain(files).chain([format!("{FORGOTTEN}{id}.json")]) {
+            if !delete(vault, survey, &name, (dry_run, outcome)).await? {
+                break;
+            }
         }
-        let mark = format!("{}{id}.json", crate::layout::FORGOTTEN);
-        delete(vault, survey, &mark, (dry_run, outcome)).await?;
     }
     Ok(())
 }
@@ -196,19 +211,40 @@ async fn complete(vault: &Vault, name: &str, mut list: PruneList) -> Result<(), 
     vault.write_json(name, &list).await
 }
 
+impl PruneOutcome {
+    fn keep_back(&mut self, other: Self) {
+        self.kept_back_files += other.kept_back_files;
+        self.kept_back.extend(other.kept_back);
+    }
+}
+
+/// Deletes a file; false when the place does not let us, which is told and no reason to stop.
 async fn delete(
     vault: &Vault,
     survey: &Survey,
     name: &str,
     (dry_run, outcome): (bool, &mut PruneOutcome),
-) -> Result<(), Failure> {
-    let Some(size) = survey.files.get(name) else { return Ok(()) };
-    if !dry_run {
-        vault.delete(name).await?;
+) -> Result<bool, Failure> {
+    let Some(size) = survey.files.get(name) else { return Ok(true) };
+    let deleted = if dry_run { Ok(()) } else { vault.place.delete(name).await };
+    match deleted {
+        Ok(()) => {
+            outcome.deleted_files += 1;
+            outcome.deleted_bytes += size;
+            Ok(true)
+        }
+        Err(e @ (StorageError::Denied { .. } | StorageError::Other { .. })) => {
+            outcome.kept_back_files += 1;
+            if outcome.kept_back.len() < KEPT_BACK {
+                outcome.kept_back.push(format!("{name}: {e}"));
+            }
+            Ok(false)
+        }
+        Err(e) => {
+            let what = format!("cannot delete {name} in the vault");
+            Err(told(Failure::failed(what, ""), e))
+        }
     }
-    outcome.deleted_files += 1;
-    outcome.deleted_bytes += size;
-    Ok(())
 }
 
 fn begun(folder: &Folder) -> i64 {

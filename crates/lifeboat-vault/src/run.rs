@@ -6,6 +6,8 @@ pub mod database;
 pub mod groups;
 pub mod lanes;
 pub mod lines;
+pub mod media;
+pub mod ours;
 pub mod sqlite;
 pub mod tree;
 
@@ -37,8 +39,8 @@ use self::tree::Tree;
 use crate::cache::Cache;
 use crate::known::Known;
 use crate::ledger::{RunLedger, State};
-use crate::place::{Survey, Vault};
-use crate::prune;
+use crate::place::{Sealed, Survey, Vault};
+use crate::{prune, verify};
 
 /// What to back up, where to, for whom.
 pub struct BackupRequest {
@@ -80,6 +82,8 @@ pub struct Subject {
     pub databases: Vec<SubjectDatabase>,
     /// Its files.
     pub trees: Vec<Tree>,
+    /// The media store whose files the rows of its databases name, if it is one of the trees.
+    pub media_store: Option<PathBuf>,
 }
 
 /// A database of a component.
@@ -162,12 +166,13 @@ pub struct BackupOutcome {
 /// # Errors
 /// [`Failure`]; what was written stays for the next run, also after a cancel: a backup is resumed,
 /// not begun anew.
-pub async fn run(cx: &Context, request: BackupRequest) -> Result<BackupOutcome, Failure> {
+pub async fn run(cx: &Context, mut request: BackupRequest) -> Result<BackupOutcome, Failure> {
     let started = (cx.now)();
     let access = Access::new(request.environment.iter().cloned());
     let said = format!("process {}, begun {}", std::process::id(), cx.timestamp());
     let state = State::take(&request.state, &said)?;
     let vault = Vault::open(&request.vault, &access, Some(cx)).await?;
+    ours::leave_out(cx, &mut request)?;
     let begun = begin::begin(cx, &request, &vault, &state.journal(&vault.id)).await?;
     let outcome = pour(cx, &request, (&vault, &state), begun).await?;
     Ok(BackupOutcome { seconds: (cx.now)() - started, ..outcome })
@@ -182,6 +187,7 @@ async fn pour(
     let Begun { folder, key, target, journal, clear_files, volumes, cuts } = begun;
     let package = folder.id();
     let survey = vault.survey().await?;
+    survey.damage().for_each(|what| cx.note(what));
     let cache = Cache::open(&state.cache(&vault.id))?;
     cache
         .keep_only(&lendable(vault, &survey, (&package, volumes.iter().map(|v| &v.name))).await?)?;
@@ -227,7 +233,8 @@ async fn pour(
     let lanes::Done { components, groups } = poured?;
     let volumes = writer.volumes.len() as u64;
     let made = Made { components, groups, cuts };
-    let (manifest, signed_by) = commit::commit(cx, request, writer, made).await?;
+    let (manifest, signed_by) =
+        commit::commit(cx, request, (vault, &folder), (writer, made)).await?;
     Ok(BackupOutcome {
         backup: package.to_string(),
         vault: vault.location.clone(),
@@ -244,8 +251,8 @@ async fn pour(
     })
 }
 
-/// The volumes that this run may name: those of kept backups that no prune is about to delete and
-/// that are there, and its own.
+/// The volumes that this run may name: those of kept backups that no prune is about to delete, that
+/// are there and that no verify found wrong; and its own.
 async fn lendable<'a>(
     vault: &Vault,
     survey: &Survey,
@@ -255,10 +262,19 @@ async fn lendable<'a>(
     for doomed in prune::doomed(vault, survey).await? {
         lendable.remove(&doomed);
     }
-    lendable.retain(|(package, name)| {
-        let folder = survey.folder(package);
-        folder.is_some_and(|folder| survey.files.contains_key(&folder.file(name)))
-    });
+    for suspect in verify::suspects(vault, survey).await? {
+        lendable.remove(&suspect);
+    }
+    for Sealed { contents, .. } in &survey.backups {
+        let own = contents.volumes().iter().map(|file| (contents.package, &file.name, file.size));
+        let borrowed = contents.borrowed.iter();
+        let borrowed = borrowed.map(|file| (file.package, &file.name, file.size));
+        for (package, name, size) in own.chain(borrowed) {
+            if !survey.has(&package, name, size) {
+                lendable.remove(&(package, name.clone()));
+            }
+        }
+    }
     lendable.extend(own.map(|name| (*package, name.clone())));
     Ok(lendable)
 }

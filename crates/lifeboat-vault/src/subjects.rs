@@ -55,6 +55,7 @@ fn own(installation: &Installation) -> Subject {
         kind: OWN.to_owned(),
         databases: Vec::new(),
         trees: vec![Tree { role: "config".to_owned(), root, without: Vec::new() }],
+        media_store: None,
     }
 }
 
@@ -95,6 +96,11 @@ fn subject(
         kind: component.kind.label().to_owned(),
         databases,
         trees: trees(component),
+        media_store: component
+            .media
+            .iter()
+            .find(|media| media.local_storage && component.kind == Kind::Synapse)
+            .map(|media| media.store_path.clone()),
     })
 }
 

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashSet};
 
 use lifeboat_engine::context::{Context, Unit};
-use lifeboat_engine::failure::Failure;
+use lifeboat_engine::failure::{Code, Failure};
 use lifeboat_engine::keyring::Identities;
 use lifeboat_engine::signature::{fits_named_key, signers};
 use lifeboat_engine::verify::{self as engine, Seen};
@@ -11,6 +11,7 @@ use lifeboat_package::backup::{
     Component, Content, DATABASES, DatabaseRecord, FILES, FileRecord, SEGMENTS, SegmentRecord,
     TABLES, TableRecord,
 };
+use lifeboat_package::contents::CONTENTS_NAME;
 use lifeboat_package::digest::{Digest, Hasher};
 use lifeboat_package::id::PackageId;
 use lifeboat_package::manifest::Volume;
@@ -19,6 +20,9 @@ use serde::Serialize;
 use crate::backup::OpenBackup;
 use crate::layout::Folder;
 use crate::place::{Sealed, Survey, Vault, Verdict};
+
+/// Problems that a verdict keeps.
+const NOTED_PROBLEMS: usize = 20;
 
 /// What was found.
 #[derive(Debug, Clone, Default, Serialize)]
@@ -67,7 +71,7 @@ pub async fn verify(
             outcome.content_checked = true;
             match OpenBackup::open(vault, survey, (&sealed.folder, identities)).await {
                 Ok(open) => content(cx, &open, &mut outcome).await?,
-                Err(e) if e.code == lifeboat_engine::failure::Code::NotValid => {
+                Err(e) if e.code == Code::NotValid => {
                     outcome.problems.push(format!("{}: {}", sealed.folder.as_str(), e.what));
                 }
                 Err(e) => return Err(e),
@@ -79,6 +83,13 @@ pub async fn verify(
     outcome.valid = outcome.problems.is_empty();
     note(cx, vault, &sealed.folder, &outcome).await;
     Ok(outcome)
+}
+
+/// What can be said of a backup whose seal is damaged.
+pub fn unreadable(folder: &Folder) -> VerifyOutcome {
+    let problem = format!("{}: it is damaged", folder.file(CONTENTS_NAME));
+    let (backup, problems) = (folder.id().to_string(), vec![problem]);
+    VerifyOutcome { backup, problems, ..VerifyOutcome::default() }
 }
 
 /// Every file that the seal names is there with its size.
@@ -245,12 +256,42 @@ async fn named_by(open: &OpenBackup, component: &Component) -> Result<HashSet<Di
     Ok(named)
 }
 
+/// Volumes that a verify found wrong, by its newest verdict on each backup: what lies there must be
+/// stored anew. Where a verdict says only that something is wrong, all volumes of the backup are.
+///
+/// # Errors
+/// [`Failure`] when a verdict cannot be read.
+pub async fn suspects(
+    vault: &Vault,
+    survey: &Survey,
+) -> Result<HashSet<(PackageId, String)>, Failure> {
+    let mut suspects = HashSet::new();
+    for Sealed { folder, contents } in &survey.backups {
+        let verdict = match vault.verdict(survey, folder).await {
+            // A verdict that cannot be understood says nothing.
+            Err(e) if e.code == Code::NotValid => None,
+            verdict => verdict?,
+        };
+        let Some(verdict) = verdict.filter(|verdict| !verdict.valid) else { continue };
+        let own = contents.volumes().iter().map(|file| (contents.package, &file.name));
+        let borrowed = contents.borrowed.iter().map(|file| (file.package, &file.name));
+        let all: Vec<(PackageId, &String)> = own.chain(borrowed).collect();
+        let named =
+            |name: &String| verdict.problems.iter().any(|told| told.contains(name.as_str()));
+        let names_all = verdict.problems.len() < NOTED_PROBLEMS
+            && verdict.problems.iter().all(|told| all.iter().any(|(_, n)| told.contains(*n)));
+        let wrong = all.into_iter().filter(|(_, name)| !names_all || named(name));
+        suspects.extend(wrong.map(|(package, name)| (package, name.clone())));
+    }
+    Ok(suspects)
+}
+
 async fn note(cx: &Context, vault: &Vault, folder: &Folder, outcome: &VerifyOutcome) {
     let verdict = Verdict {
         verified_at: cx.timestamp(),
         valid: outcome.valid,
         depth: if outcome.content_checked { "everything" } else { "sealed" }.to_owned(),
-        problems: outcome.problems.iter().take(20).cloned().collect(),
+        problems: outcome.problems.iter().take(NOTED_PROBLEMS).cloned().collect(),
     };
     if vault.note_verdict((folder, (cx.now)()), &verdict).await.is_err() {
         cx.note("the verdict could not be written into the vault; retention does not know of it");

@@ -68,7 +68,8 @@ pub async fn begin(
     let same = sorted(&earlier.begun.recipients) == sorted(&request.recipients.names())
         && earlier.begun.server_name == request.server_name;
     let age = (cx.now)() - seconds_of(folder.stamp()).unwrap_or_default();
-    if same && !earlier.volumes.is_empty() && age < RESUMED_SECONDS {
+    let may_go_on = same && !earlier.volumes.is_empty() && age < RESUMED_SECONDS;
+    if may_go_on && is_all_there(vault, &folder, &earlier).await? {
         return resume(cx, vault, folder, (journal, earlier)).await;
     }
     discard(cx, vault, &folder).await;
@@ -151,6 +152,20 @@ async fn discard(cx: &Context, vault: &Vault, folder: &Folder) {
             folder.as_str()
         ));
     }
+}
+
+/// Whether everything that the journal lists is still in the vault: a prune may have removed it.
+async fn is_all_there(vault: &Vault, folder: &Folder, earlier: &Earlier) -> Result<bool, Failure> {
+    let clear = earlier.begun.clear_files.iter().map(|file| (&file.name, file.size));
+    let volumes = earlier.volumes.iter().map(|volume| (&volume.name, volume.size));
+    for (name, size) in clear.chain(volumes) {
+        match vault.place.size(&folder.file(name)).await {
+            Ok(found) if found == size => {}
+            Ok(_) | Err(StorageError::NotFound { .. }) => return Ok(false),
+            Err(e) => return Err(told(Failure::failed("cannot look into the vault", ""), e)),
+        }
+    }
+    Ok(true)
 }
 
 async fn is_sealed(vault: &Vault, folder: &Folder) -> Result<bool, Failure> {

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use lifeboat_engine::context::Context;
 use lifeboat_engine::export::sealing;
 use lifeboat_engine::failure::Failure;
-use lifeboat_engine::journal::PartDone;
+use lifeboat_engine::journal::{ClearFile, PartDone};
 use lifeboat_engine::writer::Writer;
 use lifeboat_package::backup::{Component, Group};
 use lifeboat_package::header::BACKUP;
@@ -16,8 +16,9 @@ use lifeboat_package::seal::{FreshSeal, seal_bytes};
 use lifeboat_package::selection::Selection;
 
 use super::BackupRequest;
+use crate::layout::Folder;
 use crate::ledger::RunLedger;
-use crate::place::told;
+use crate::place::{Vault, told};
 
 /// What a backup is made of besides its volumes.
 pub struct Made {
@@ -29,15 +30,16 @@ pub struct Made {
     pub cuts: Vec<Cut>,
 }
 
-/// Writes manifest and seal, and removes the journal.
+/// Writes manifest and seal, and removes the journal. Whatever the backup needs must be in the vault
+/// then: a run that was held up for days may have lost it to a prune.
 ///
 /// # Errors
 /// [`Failure`] when the vault cannot be written; the next run goes on from here.
 pub async fn commit(
     cx: &Context,
     request: &BackupRequest,
-    writer: Writer<RunLedger>,
-    made: Made,
+    (vault, folder): (&Vault, &Folder),
+    (writer, made): (Writer<RunLedger>, Made),
 ) -> Result<(Manifest, Option<String>), Failure> {
     let Writer { package, key, mut target, journal: ledger, volumes, parts, clear_files, .. } =
         writer;
@@ -73,12 +75,45 @@ pub async fn commit(
     let frame = manifest.to_frame().map_err(fault)?;
     let fresh = FreshSeal { salt: cx.random(), prefix: cx.random() };
     let sealed = seal_bytes(&key, &package, MANIFEST_NAME, &fresh, &frame);
+    if !ledger.known.is_settled() {
+        return Err(Failure::failed("a file changed while its copy was read", "run again"));
+    }
     let contents = sealing::contents(&manifest, &clear_files, &sealed)?;
     let cannot = || Failure::failed("cannot write into the vault", "");
     target.put(MANIFEST_NAME, sealed).await.map_err(|e| told(cannot(), e))?;
+    is_all_there(vault, folder, &manifest, &clear_files).await?;
     target.commit(contents).await.map_err(|e| told(cannot(), e))?;
     ledger.journal.remove()?;
     Ok((manifest, signed_by))
+}
+
+async fn is_all_there(
+    vault: &Vault,
+    folder: &Folder,
+    manifest: &Manifest,
+    clear_files: &[ClearFile],
+) -> Result<(), Failure> {
+    let survey = vault.survey().await?;
+    let clear = clear_files.iter().map(|file| (folder.file(&file.name), file.size));
+    let own = manifest.volumes.iter().map(|volume| (folder.file(&volume.name), volume.size));
+    for (name, size) in clear.chain(own) {
+        if survey.files.get(&name) != Some(&size) {
+            return Err(lost(&name));
+        }
+    }
+    for Borrowed { package, volume } in &manifest.borrowed {
+        if !survey.has(package, &volume.name, volume.size) {
+            return Err(lost(&format!("{} of {package}", volume.name)));
+        }
+    }
+    Ok(())
+}
+
+fn lost(name: &str) -> Failure {
+    Failure::failed(
+        format!("the vault lost {name} while the backup was made; there is no new backup"),
+        "see who deletes there (lifeboat backup prune, a lifecycle rule), then run again",
+    )
 }
 
 fn part_of(done: &PartDone) -> Result<Part, Failure> {

@@ -10,7 +10,7 @@ use lifeboat_package::backup::{
     Content, DATABASES, DatabaseRecord, SEGMENTS, SegmentRecord, TABLES, TableRecord,
 };
 use lifeboat_package::digest::Digest;
-use lifeboat_package::flow::{Batch, BlobPiece, Sink};
+use lifeboat_package::flow::{Batch, BlobPiece, Gap, Sink};
 use lifeboat_package::limits::{ENTRY_BYTES, FRAME_RAW_BYTES};
 use lifeboat_postgres::archive::{self, DatabaseFacts, Segments, TableShape};
 use lifeboat_postgres::connect::Connector;
@@ -95,7 +95,33 @@ pub async fn pour_schema(
     let mut lines = Lines::of(DATABASES);
     lines.add(&record, sink).await?;
     lines.flush(sink).await?;
+    for gap in left_out(&ready.name, &ready.facts) {
+        sink.accept(Batch::Gap(gap)).await.map_err(flow)?;
+    }
     Ok(poured)
+}
+
+/// What the database has and a backup does not keep.
+fn left_out(database: &str, facts: &DatabaseFacts) -> Vec<Gap> {
+    let gap = |kind: &str, object: String, detail: String, remedy: &str| Gap {
+        kind: kind.to_owned(),
+        object,
+        detail,
+        remedy: remedy.to_owned(),
+    };
+    let mut gaps = Vec::new();
+    if facts.large_objects > 0 {
+        let objects = facts.large_objects;
+        let detail = format!("{objects} large objects (pg_largeobject) are not kept");
+        let remedy = "keep them by pg_dump --large-objects, or remove them: vacuumlo finds orphans";
+        gaps.push(gap("large-objects", database.to_owned(), detail, remedy));
+    }
+    for set_up in &facts.replication {
+        let object = format!("{database}: {set_up}");
+        let detail = "logical replication is not kept: it belongs to the installation".to_owned();
+        gaps.push(gap("replication", object, detail, "note how to set it up again"));
+    }
+    gaps
 }
 
 async fn text_content(

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
+use lifeboat_engine::context::Event;
 use lifeboat_engine::failure::Failure;
 use lifeboat_engine::writer::sink::{PartSink, ToPackage};
 use lifeboat_package::backup::{
@@ -18,7 +19,7 @@ use super::database::{self, Ready};
 use super::groups::{CutDatabase, Work};
 use super::lines::Lines;
 use super::tree::{self, Tree};
-use super::{BackupRequest, DatabaseAt, Poured, flow, sqlite};
+use super::{BackupRequest, DatabaseAt, Poured, flow, media, sqlite};
 use crate::known::Known;
 use crate::ledger::State;
 
@@ -57,8 +58,27 @@ struct Unit {
 enum What {
     Schema(Arc<Ready>),
     Tables(Arc<Ready>, Vec<TableShape>),
-    Sqlite { name: String, path: PathBuf, folder: PathBuf },
+    Sqlite {
+        name: String,
+        path: PathBuf,
+        folder: PathBuf,
+    },
     Tree(Tree),
+    /// The rows of media against the files of the media store.
+    Media {
+        ready: Arc<Ready>,
+        server: String,
+        store: PathBuf,
+    },
+}
+
+/// What every unit is poured with.
+#[derive(Clone)]
+struct Around {
+    known: Known,
+    places: SearchPlaces,
+    now: i64,
+    report: Arc<dyn Fn(Event) + Send + Sync>,
 }
 
 /// A part that was poured.
@@ -79,16 +99,22 @@ pub async fn pour(
     let units = units(request, &databases, (&mut components, &mut groups), setting.state);
     let queue = Arc::new(Mutex::new(units.into_iter().zip(1..).collect::<VecDeque<_>>()));
     let mut tasks: JoinSet<Result<Vec<PartPoured>, Failure>> = JoinSet::new();
+    let around = Around {
+        known: setting.known.clone(),
+        places: setting.places,
+        now: setting.now,
+        report: setting.to.report.clone(),
+    };
     for _ in 0..request.lanes.max(1) {
-        let (queue, to, known) = (queue.clone(), setting.to.clone(), setting.known.clone());
-        let (run, now, places) = (setting.run, setting.now, setting.places.clone());
+        let (queue, to, run) = (queue.clone(), setting.to.clone(), setting.run);
+        let around = around.clone();
         tasks.spawn(async move {
             let next = || queue.lock().ok().and_then(|mut queue| queue.pop_front());
             let mut done = Vec::new();
             while let Some((unit, number)) = next() {
                 let part = PartPath { section: Section::Backup, number, run };
                 let mut sink = PartSink::new(&to, part, (number, run));
-                let poured = pour_unit(&unit, (&known, &places, now), &mut sink).await?;
+                let poured = pour_unit(&unit, &around, &mut sink).await?;
                 sink.finish().await.map_err(flow)?;
                 done.push((unit, part, poured));
             }
@@ -155,6 +181,12 @@ fn units(
         });
         let unit = |what| Unit { component: *component, database, what };
         first.push(unit(What::Schema(ready.clone())));
+        let subject = &request.components[*component];
+        if let Some(store) = &subject.media_store {
+            let (server, store) = (request.server_name.clone(), store.clone());
+            let what = What::Media { ready: ready.clone(), server, store };
+            later.push(Unit { component: *component, database, what });
+        }
         let shares = ready.shares(request.lanes);
         first.extend(shares.into_iter().map(|share| unit(What::Tables(ready.clone(), share))));
     }
@@ -207,7 +239,7 @@ fn online_copy(group: u32, (component, database): (&str, &str)) -> Group {
 
 async fn pour_unit(
     unit: &Unit,
-    (known, places, now): (&Known, &SearchPlaces, i64),
+    Around { known, places, now, report }: &Around,
     sink: &mut PartSink,
 ) -> Result<Poured, Failure> {
     match &unit.what {
@@ -232,6 +264,9 @@ async fn pour_unit(
             lines.flush(sink).await?;
             Ok(poured)
         }
-        What::Tree(tree) => tree::pour(tree, (known, now), sink).await,
+        What::Tree(tree) => tree::pour(tree, (known, *now), sink).await,
+        What::Media { ready, server, store } => {
+            media::check(ready, (server, store), report.as_ref(), sink).await
+        }
     }
 }

@@ -71,7 +71,9 @@ pub async fn pour(
         if tree.without.contains(&path) {
             continue;
         }
-        match std::fs::symlink_metadata(&path) {
+        // A root that is a link stands for what it leads to; below it links stay links.
+        let look = if path == tree.root { std::fs::metadata } else { std::fs::symlink_metadata };
+        match look(&path) {
             Ok(metadata) => pouring.take(&path, &metadata, &mut waiting, sink).await?,
             Err(e) if e.kind() == io::ErrorKind::NotFound && path != tree.root => {}
             Err(e) => pouring.gap(sink, "file-unreadable", &path, &e.to_string()).await?,
@@ -139,12 +141,18 @@ impl Pouring<'_> {
             }
         } else if kind.is_symlink() {
             record.kind = FileKind::Link;
-            match std::fs::read_link(path) {
-                Ok(target) => record.target = Some(target.to_string_lossy().into_owned()),
+            match link_target(path) {
+                Ok(target) => record.target = Some(target),
                 Err(e) => return self.gap(sink, "file-unreadable", path, &e.to_string()).await,
             }
+            if self.tree.is_media() {
+                // Whoever moved media to another disk wants them in the backup.
+                let detail = "media behind a link are not kept; the link is";
+                self.gap(sink, "link-not-followed", path, detail).await?;
+            }
         } else if kind.is_file() {
-            match self.content(path, metadata, sink).await? {
+            let real = std::fs::canonicalize(path).ok().filter(|_| *path == self.tree.root);
+            match self.content(real.as_deref().unwrap_or(path), metadata, sink).await? {
                 Ok((content, size)) => {
                     record.content = Some(content);
                     record.size = size;
@@ -295,17 +303,24 @@ impl Pouring<'_> {
             return Ok(Ok(None));
         }
         if !self.known.is_wanted(digest.as_bytes(), pieces) {
-            return Ok(Ok(Some((Content::Blob(digest), size))));
+            let is_there = !self.known.is_taken_back(digest.as_bytes());
+            return Ok(Ok(is_there.then_some((Content::Blob(digest), size))));
         }
         let mut file = match open(path) {
             Ok(file) => file,
-            Err(e) => return Ok(Err(e)),
+            Err(e) => {
+                self.known.take_back(digest.as_bytes());
+                return Ok(Err(e));
+            }
         };
         let mut again = Hasher::new();
         for number in 1..=pieces {
             let bytes = match read_piece(&mut file, ENTRY_BYTES) {
                 Ok(bytes) => bytes,
-                Err(e) => return Ok(Err(e)),
+                Err(e) => {
+                    self.known.take_back(digest.as_bytes());
+                    return Ok(Err(e));
+                }
             };
             again.update(&bytes);
             self.poured.new_bytes += bytes.len() as u64;
@@ -326,7 +341,11 @@ impl Pouring<'_> {
         path: &Path,
         detail: &str,
     ) -> Result<(), Failure> {
-        let remedy = "make it readable for lifeboat, then run the backup again";
+        let remedy = match kind {
+            "link-not-followed" => "name the place it leads to as a component of kind files",
+            "file-changing" | "file-gone" => "nothing, if that is usual for it; else run again",
+            _ => "make it readable for lifeboat, then run the backup again",
+        };
         let gap = Gap {
             kind: kind.to_owned(),
             object: path.display().to_string(),
@@ -380,6 +399,12 @@ fn stamp_of(metadata: &Metadata) -> Stamp {
 
 fn nanos(seconds: i64, rest: i64) -> i64 {
     seconds.saturating_mul(1_000_000_000).saturating_add(rest)
+}
+
+/// Where a link leads to. One that is not UTF-8 cannot be written down.
+fn link_target(path: &Path) -> io::Result<String> {
+    let not_text = |_| io::Error::new(io::ErrorKind::InvalidData, "its target is not UTF-8");
+    std::fs::read_link(path)?.into_os_string().into_string().map_err(not_text)
 }
 
 /// What lies in a folder, in reverse order, so that the first is taken first.

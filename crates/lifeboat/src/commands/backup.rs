@@ -81,6 +81,7 @@ impl VaultFlags {
         let access = Access::new(session.environment.iter().cloned());
         let vault = Vault::open(&location, &access, None).await?;
         let survey = vault.survey().await?;
+        survey.damage().for_each(|what| session.context.note(what));
         Ok((vault, survey))
     }
 

@@ -99,6 +99,7 @@ pub(crate) async fn run(session: &Session, flags: RestoreFlags) -> Result<Ended,
     let access = Access::new(session.environment.iter().cloned());
     let vault = Vault::open(&location, &access, None).await?;
     let survey = vault.survey().await?;
+    survey.damage().for_each(|what| session.context.note(what));
     let sealed = survey.find(&flags.backup)?;
     let open = OpenBackup::open(&vault, &survey, (&sealed.folder, &identities)).await?;
     let request = RestoreRequest {

@@ -171,7 +171,13 @@ pub(super) async fn prune(session: &Session, flags: PruneFlags) -> Result<Ended,
     for folder in &outcome.waiting_for {
         lines.push(story::line("waits", &format!("for the unfinished run {folder}")));
     }
-    Ok(Ended::new("backup prune", &outcome, lines, Exit::Done))
+    if outcome.kept_back_files > 0 {
+        let files = size::count(outcome.kept_back_files, "file", "files");
+        lines.push(story::line("kept back", &format!("{files}, which may not be deleted (yet)")));
+        lines.extend(outcome.kept_back.iter().map(|file| story::line("", file)));
+    }
+    let exit = Exit::with_gaps(outcome.kept_back_files);
+    Ok(Ended::new("backup prune", &outcome, lines, exit))
 }
 
 pub(super) async fn key(session: &Session, flags: KeyFlags) -> Result<Ended, Failure> {

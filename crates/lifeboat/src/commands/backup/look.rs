@@ -71,6 +71,9 @@ fn list_lines(found: &VaultList) -> Vec<String> {
     for folder in &found.unfinished {
         lines.push(format!("unfinished: {folder}"));
     }
+    for folder in &found.damaged {
+        lines.push(format!("DAMAGED: {folder}/seal.json"));
+    }
     lines
 }
 
@@ -132,6 +135,9 @@ pub(super) async fn verify(session: &Session, flags: VerifyFlags) -> Result<Ende
         let subject = (sealed, identities.as_ref());
         let checking = verify::verify(&session.context, &vault, &survey, subject);
         outcomes.push(session.until_stopped(Box::pin(checking)).await?);
+    }
+    for folder in &survey.damaged {
+        outcomes.push(verify::unreadable(folder));
     }
     let right = outcomes.iter().all(|outcome| outcome.complete && outcome.valid);
     let lines = outcomes.iter().flat_map(verify_lines).collect();

@@ -1,0 +1,44 @@
+//! What is ours in the trees of components: a vault that held itself would grow with every run.
+
+use std::path::{Path, PathBuf};
+
+use lifeboat_engine::context::Context;
+use lifeboat_engine::failure::Failure;
+use lifeboat_storage::Location;
+
+use super::BackupRequest;
+
+/// Leaves the vault and the state folder out of every tree, and says so.
+///
+/// # Errors
+/// [`Failure`] when a tree lies in the vault.
+pub fn leave_out(cx: &Context, request: &mut BackupRequest) -> Result<(), Failure> {
+    let vault = Location::parse(&request.vault).ok();
+    let vault = vault.as_ref().and_then(Location::as_directory).map(Path::to_owned);
+    let vault = vault.and_then(|vault| vault.canonicalize().ok());
+    let state = request.state.canonicalize().ok();
+    let ours: Vec<&PathBuf> = vault.iter().chain(&state).collect();
+    for subject in &mut request.components {
+        for tree in &mut subject.trees {
+            let Ok(root) = tree.root.canonicalize() else { continue };
+            if let Some(vault) = vault.as_ref().filter(|vault| root.starts_with(vault)) {
+                return Err(inside(&subject.name, &root, vault));
+            }
+            for folder in &ours {
+                // Links below the root are not followed, so this is how the walk will name it.
+                let Ok(below) = folder.strip_prefix(&root) else { continue };
+                let left_out = tree.root.join(below);
+                cx.note(format!("{}: leaves out {}", subject.name, left_out.display()));
+                tree.without.push(left_out);
+            }
+        }
+    }
+    Ok(())
+}
+
+fn inside(subject: &str, root: &Path, folder: &Path) -> Failure {
+    Failure::usage(
+        format!("{} of {subject} lies in {}", root.display(), folder.display()),
+        "keep the vault apart from what is backed up; nothing was backed up",
+    )
+}
