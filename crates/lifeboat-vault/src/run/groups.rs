@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use lifeboat_engine::context::Context;
-use lifeboat_engine::failure::Failure;
+use lifeboat_engine::failure::{Code, Failure};
 use lifeboat_package::backup::{Group, Member};
+use lifeboat_package::flow::Gap;
 use lifeboat_postgres::connect::Connector;
 use lifeboat_postgres::group::{self, GroupCut, LOCK_TIMEOUT, Proof};
 
@@ -27,6 +28,8 @@ pub struct Work {
     pub databases: Vec<CutDatabase>,
     /// The groups, with their proofs.
     pub groups: Vec<Group>,
+    /// Databases that cannot be read, and whose; none of them is one that must be in every backup.
+    pub gaps: Vec<(usize, Gap)>,
 }
 
 struct Wanted<'a> {
@@ -54,14 +57,46 @@ pub async fn cut(cx: &Context, request: &BackupRequest) -> Result<Work, Failure>
             if sync == Sync::Alone { alone.push(wanted) } else { together.push(wanted) }
         }
     }
-    let mut work = Work { databases: Vec::new(), groups: Vec::new() };
+    let mut work = Work { databases: Vec::new(), groups: Vec::new(), gaps: Vec::new() };
     if !together.is_empty() {
         add(cx, request, &mut work, &together).await?;
     }
     for wanted in alone {
-        add(cx, request, &mut work, &[wanted]).await?;
+        let (component, label) = (wanted.component, wanted.label.clone());
+        let kind = request.components[component].kind.as_str();
+        match add(cx, request, &mut work, &[wanted]).await {
+            // One bridge that is down is no reason to leave everything else without a backup.
+            Err(failure) if failure.code == Code::Failed && !is_core(kind) => {
+                work.gaps.push((component, unreadable(&label, &failure)));
+            }
+            done => done?,
+        }
     }
     Ok(work)
+}
+
+/// Without these there is no backup.
+fn is_core(kind: &str) -> bool {
+    matches!(kind, "synapse" | "mas")
+}
+
+/// What became of a database that could not be read: the failure with all its causes.
+pub(super) fn unreadable(object: &str, failure: &Failure) -> Gap {
+    let mut detail = failure.what.clone();
+    let mut cause = std::error::Error::source(failure);
+    while let Some(error) = cause {
+        detail.push_str(": ");
+        detail.push_str(&error.to_string());
+        cause = error.source();
+    }
+    Gap {
+        kind: "database-unreadable".to_owned(),
+        object: object.to_owned(),
+        detail,
+        remedy: "see that it is up and may be read, then run the backup again; lifeboat doctor \
+                 examines it"
+            .to_owned(),
+    }
 }
 
 async fn add(
@@ -72,11 +107,13 @@ async fn add(
 ) -> Result<(), Failure> {
     let number = u32::try_from(work.groups.len() + 1).unwrap_or(u32::MAX);
     let GroupCut { cuts, proof } = open(cx, request, wanted).await?;
-    work.groups.push(group_of(number, request, wanted, &proof));
+    let mut databases = Vec::new();
     for (wanted, cut) in wanted.iter().zip(cuts) {
         let ready = Arc::new(Ready::look(wanted.name, wanted.connector, cut).await?);
-        work.databases.push(CutDatabase { component: wanted.component, ready, group: number });
+        databases.push(CutDatabase { component: wanted.component, ready, group: number });
     }
+    work.groups.push(group_of(number, request, wanted, &proof));
+    work.databases.extend(databases);
     Ok(())
 }
 

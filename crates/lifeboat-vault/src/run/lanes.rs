@@ -10,13 +10,14 @@ use lifeboat_engine::writer::sink::{PartSink, ToPackage};
 use lifeboat_package::backup::{
     Component, Content, DATABASES, Database, DatabaseRecord, Group, Member,
 };
+use lifeboat_package::flow::{Batch, Gap, Sink};
 use lifeboat_package::id::{PartPath, Section};
 use lifeboat_postgres::archive::TableShape;
 use lifeboat_postgres::schema_text::SearchPlaces;
 use tokio::task::JoinSet;
 
 use super::database::{self, Ready};
-use super::groups::{CutDatabase, Work};
+use super::groups::{self, CutDatabase, Work};
 use super::lines::Lines;
 use super::tree::{self, Tree};
 use super::{BackupRequest, DatabaseAt, Poured, flow, media, sqlite};
@@ -64,6 +65,8 @@ enum What {
         folder: PathBuf,
     },
     Tree(Tree),
+    /// A database that could not be read.
+    Unread(Gap),
     /// The rows of media against the files of the media store.
     Media {
         ready: Arc<Ready>,
@@ -94,9 +97,11 @@ pub async fn pour(
     work: Work,
     setting: Setting<'_>,
 ) -> Result<Done, Failure> {
-    let Work { databases, mut groups } = work;
+    let Work { databases, mut groups, gaps } = work;
     let mut components: Vec<Component> = request.components.iter().map(empty).collect();
-    let units = units(request, &databases, (&mut components, &mut groups), setting.state);
+    let mut units = units(request, &databases, (&mut components, &mut groups), setting.state);
+    let unread = gaps.into_iter().map(|(component, gap)| (component, What::Unread(gap)));
+    units.extend(unread.map(|(component, what)| Unit { component, database: None, what }));
     let queue = Arc::new(Mutex::new(units.into_iter().zip(1..).collect::<VecDeque<_>>()));
     let mut tasks: JoinSet<Result<Vec<PartPoured>, Failure>> = JoinSet::new();
     let around = Around {
@@ -132,6 +137,10 @@ pub async fn pour(
         if let Some(component) = components.get_mut(unit.component) {
             account(component, (&unit, part), poured);
         }
+    }
+    for component in &mut components {
+        // One that could not be copied is a gap, and not there to be restored.
+        component.databases.retain(|database| database.engine != "sqlite" || database.bytes > 0);
     }
     Ok(Done { components, groups })
 }
@@ -248,7 +257,14 @@ async fn pour_unit(
             database::pour_tables((&ready.name, &ready.cut), tables, known, sink).await
         }
         What::Sqlite { name, path, folder } => {
-            let copy = sqlite::copy(path, folder).await?;
+            let copy = match sqlite::copy(path, folder).await {
+                Ok(copy) => copy,
+                Err(failure) => {
+                    let gap = groups::unreadable(&path.display().to_string(), &failure);
+                    sink.accept(Batch::Gap(gap)).await.map_err(flow)?;
+                    return Ok(Poured::default());
+                }
+            };
             let (content, poured) = tree::file_segments(copy.path(), known, sink).await?;
             let record = DatabaseRecord {
                 database: name.clone(),
@@ -263,6 +279,10 @@ async fn pour_unit(
             lines.add(&record, sink).await?;
             lines.flush(sink).await?;
             Ok(poured)
+        }
+        What::Unread(gap) => {
+            sink.accept(Batch::Gap(gap.clone())).await.map_err(flow)?;
+            Ok(Poured::default())
         }
         What::Tree(tree) => tree::pour(tree, (known, *now), sink).await,
         What::Media { ready, server, store } => {

@@ -188,3 +188,13 @@ fn envelope_that_was_rewritten_reaches_the_second_vault_even_if_it_is_as_long_as
     assert_eq!(fs::read(named(&second, "key.age")).unwrap(), new);
     assert_eq!(suite.lifeboat(&copy).result(0)["copied_files"], 0);
 }
+
+#[test]
+fn bridge_that_is_down_is_a_gap_and_the_rest_is_backed_up() {
+    let suite = suite("down");
+    world().cluster.drop_database(&suite.accounts).unwrap();
+    fs::write(&suite.sydent, "no database").unwrap();
+    let outcome = suite.lifeboat(&["backup", "run"]).result(3);
+    assert_eq!(outcome["gaps"]["kinds"]["database-unreadable"], 2, "{outcome}");
+    suite.lifeboat_opened(&["backup", "verify"]).result(0);
+}
