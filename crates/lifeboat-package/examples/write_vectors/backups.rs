@@ -1,4 +1,4 @@
-//! What only backups have: a feature that a reader must know, borrowed volumes, components, segments.
+//! What only backups have: a feature that must be known, borrowed volumes, components, segments.
 
 use lifeboat_package::backup::{Component, Database, Group, Member};
 use lifeboat_package::contents::{BorrowedFile, Contents, SealedFile};
