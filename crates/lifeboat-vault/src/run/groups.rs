@@ -1,6 +1,7 @@
 //! The cuts: databases that belong together at one instant, every other on its own.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use lifeboat_engine::context::Context;
 use lifeboat_engine::failure::{Code, Failure};
@@ -11,6 +12,9 @@ use lifeboat_postgres::group::{self, GroupCut, LOCK_TIMEOUT, Proof};
 
 use super::database::Ready;
 use super::{BackupRequest, DatabaseAt, Sync};
+
+/// How long one database alone is tried.
+const ALONE: Duration = Duration::from_secs(3);
 
 /// A PostgreSQL database under its snapshot.
 pub struct CutDatabase {
@@ -139,7 +143,8 @@ async fn open(
     let asked = group::Group {
         members: &members,
         lock_timeout: LOCK_TIMEOUT,
-        budget: request.budget,
+        // One alone has nobody to wait for: a try or two, for a server that is just coming up.
+        budget: if members.len() > 1 { request.budget } else { ALONE },
         allow_skew: request.allow_skew,
         random: &random,
     };

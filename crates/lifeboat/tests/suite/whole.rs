@@ -30,7 +30,8 @@ fn equip(world: &World, suite: &Suite) -> Vec<String> {
     write(
         "mas.yaml",
         format!(
-            "database: {{uri: '{}'}}\nsecrets: {{encryption: '{mas_key}', keys: [{{key: inline}}]}}\n\
+            "database: {{uri: '{}'}}\n\
+             secrets: {{encryption: '{mas_key}', keys: [{{key: inline}}]}}\n\
              matrix: {{secret: shared}}\n",
             url("mas")
         ),
