@@ -5,6 +5,7 @@ pub(crate) mod backup;
 pub(crate) mod components;
 pub(crate) mod config;
 pub(crate) mod doctor;
+pub(crate) mod drill;
 pub(crate) mod export;
 pub(crate) mod import;
 pub(crate) mod inspect;
@@ -66,6 +67,7 @@ pub(crate) enum Command {
     Import(Box<import::ImportFlags>),
     Backup(backup::BackupFlags),
     Restore(restore::RestoreFlags),
+    Drill(drill::DrillFlags),
     Config(config::ConfigFlags),
     Doctor(doctor::DoctorFlags),
     Components(components::ComponentsFlags),

@@ -4,6 +4,7 @@
 
 mod backup;
 mod by_hand;
+mod drill;
 mod faults;
 mod harbour;
 #[path = "../e2e/program.rs"]
