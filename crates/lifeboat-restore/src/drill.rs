@@ -74,7 +74,7 @@ pub async fn drill(
     let mut restore = rehearsal(&request, scratch.folder());
     let ended = match room(open.manifest(), scratch.folder()) {
         Ok(()) => rehearse(cx, open, &mut restore, &mut scratch).await,
-        Err(failure) => Err(failure),
+        Err(failure) => Err(Broken { step: Some("space".to_owned()), failure }),
     };
     let mut outcome = told(cx, open, &mut restore, ended);
     outcome.record.seconds = (cx.now)() - begun;
@@ -116,6 +116,19 @@ fn rehearsal(request: &DrillRequest, folder: &Path) -> RestoreRequest {
     }
 }
 
+/// Where a drill ended early.
+struct Broken {
+    /// The step, where it is not the first one that the journal does not have.
+    step: Option<String>,
+    failure: Failure,
+}
+
+impl From<Failure> for Broken {
+    fn from(failure: Failure) -> Self {
+        Self { step: None, failure }
+    }
+}
+
 /// A full disk would stop what runs.
 fn room(manifest: &Manifest, folder: &Path) -> Result<(), Failure> {
     let files = manifest.components.iter().map(|component| component.file_bytes);
@@ -139,7 +152,7 @@ async fn rehearse(
     open: &OpenBackup,
     restore: &mut RestoreRequest,
     scratch: &mut Scratch,
-) -> Result<RestoreOutcome, Failure> {
+) -> Result<RestoreOutcome, Broken> {
     let is_first =
         |what: &What| matches!(what, What::Fence | What::Configuration { .. } | What::Secrets);
     let steps = run::progress(cx, open, restore)?.into_iter().map(|(step, _)| step);
@@ -148,10 +161,12 @@ async fn rehearse(
     for place in run::databases(cx, open, restore)? {
         let component = open.component(&place.0).ok_or_else(|| Failure::failed("lost", ""))?;
         let facts = Kept::find(open, component, &place.1).await?.facts()?;
-        scratch.database(place, &facts).await?;
+        let making = What::Database { component: place.0.clone(), database: place.1.clone() };
+        let broken = |failure| Broken { step: Some(making.name()), failure };
+        scratch.database(place, &facts).await.map_err(broken)?;
     }
     restore.only.clear();
-    Box::pin(run::run(cx, open, restore)).await
+    Ok(Box::pin(run::run(cx, open, restore)).await?)
 }
 
 /// What came of the steps.
@@ -159,29 +174,26 @@ fn told(
     cx: &Context,
     open: &OpenBackup,
     restore: &mut RestoreRequest,
-    ended: Result<RestoreOutcome, Failure>,
+    ended: Result<RestoreOutcome, Broken>,
 ) -> DrillOutcome {
     let (mut failed_step, mut reasons) = (None, Vec::new());
     let done = match ended {
         Ok(outcome) => outcome.before.into_iter().chain(outcome.steps).collect::<Vec<_>>(),
-        Err(failure) => {
+        Err(Broken { step, failure }) => {
             restore.only.clear();
             let progress = run::progress(cx, open, restore).unwrap_or_default();
-            let failed = progress.iter().find(|(_, done)| done.is_none());
-            failed_step = failed.map(|(step, _)| step.name.clone());
+            let undone = progress.iter().find(|(_, done)| done.is_none());
+            failed_step = step.or_else(|| undone.map(|(step, _)| step.name.clone()));
             reasons.push(said(&failure));
             progress.into_iter().filter_map(|(step, done)| Some((step, done?))).collect()
         }
     };
     let mut problems: Vec<String> =
         failed_step.iter().map(|step| format!("{step}: it failed")).collect();
-    for (step, done) in done.iter().filter(|(step, _)| step.what == What::Check) {
-        if done.gaps.is_empty() {
-            continue;
-        }
-        failed_step = Some(step.name.clone());
-        problems.push(format!("{}: {} differences", step.name, done.gaps.len()));
-        reasons.extend(done.gaps.iter().cloned());
+    if let Some((step, differences)) = different(&done) {
+        problems.push(format!("{step}: {} differences", differences.len()));
+        failed_step.get_or_insert(step);
+        reasons.extend(differences);
     }
     let manifest = open.manifest();
     let drilled = |(step, done): &(Step, StepDone)| DrilledStep {
@@ -201,6 +213,13 @@ fn told(
     DrillOutcome { record, done, failed_step, reasons, left_open: Vec::new(), kept: None }
 }
 
+/// What the check found to be other than in the backup. In a restore that is for the operator to
+/// decide about; of a drill it is the end.
+fn different(done: &[(Step, StepDone)]) -> Option<(String, Vec<String>)> {
+    let (step, check) = done.iter().find(|(step, _)| step.what == What::Check)?;
+    (!check.gaps.is_empty()).then(|| (step.name.clone(), check.gaps.clone()))
+}
+
 /// A failure with its causes, in a line.
 fn said(failure: &Failure) -> String {
     let mut text = failure.what.clone();
@@ -212,3 +231,6 @@ fn said(failure: &Failure) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests;

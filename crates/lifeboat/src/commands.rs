@@ -13,6 +13,7 @@ mod installation;
 pub(crate) mod keygen;
 pub(crate) mod manual;
 pub(crate) mod render;
+pub(crate) mod report;
 mod restart;
 pub(crate) mod restore;
 pub(crate) mod schedule;
@@ -68,6 +69,7 @@ pub(crate) enum Command {
     Backup(backup::BackupFlags),
     Restore(restore::RestoreFlags),
     Drill(drill::DrillFlags),
+    Report(report::ReportFlags),
     Config(config::ConfigFlags),
     Doctor(doctor::DoctorFlags),
     Components(components::ComponentsFlags),

@@ -1,7 +1,7 @@
 //! `lifeboat restore`: a backup, back to where it came from.
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use lifeboat_engine::failure::Failure;
 use lifeboat_restore::report::RestoreReport;
@@ -146,19 +146,28 @@ impl ReportFile {
         file.map(|file| Self { path: path.clone(), file }).map_err(|e| unwritable(&path, e))
     }
 
-    fn write(mut self, report: &RestoreReport) -> Result<(), Failure> {
+    fn write(self, report: &RestoreReport) -> Result<(), Failure> {
         let is_json = self.path.extension().is_some_and(|end| end.eq_ignore_ascii_case("json"));
         let text = match is_json {
             true => serde_json::to_string_pretty(report).unwrap_or_default(),
             false => report.text(),
         };
+        self.put(&text)
+    }
+
+    fn put(mut self, text: &str) -> Result<(), Failure> {
         self.file.write_all(text.as_bytes()).map_err(|e| unwritable(&self.path, e))?;
         self.file.persist(&self.path).map_err(|e| unwritable(&self.path, e.error))?;
         Ok(())
     }
 }
 
-fn unwritable(path: &std::path::Path, error: std::io::Error) -> Failure {
+/// Writes a file of ours whole, or not at all.
+pub(super) fn write_file(path: &Path, text: &str) -> Result<(), Failure> {
+    ReportFile::begin(path.to_owned())?.put(text)
+}
+
+fn unwritable(path: &Path, error: std::io::Error) -> Failure {
     let what = format!("cannot write the report {}", path.display());
     Failure::failed(what, "name a file in a folder that is there").because(error)
 }

@@ -10,5 +10,6 @@ mod harbour;
 #[path = "../e2e/program.rs"]
 #[expect(dead_code, reason = "the words of packages are not needed here")]
 mod program;
+mod report;
 mod restored;
 mod whole;
