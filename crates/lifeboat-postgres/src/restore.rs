@@ -20,7 +20,7 @@ mod schema;
 mod statements;
 
 pub use database::{
-    apply_settings, clear, create_database, is_empty, is_marked, mark, name_before,
+    apply_settings, clear, create_database, drop_database, is_empty, is_marked, mark, name_before,
     rename_database, things_in, unmark,
 };
 pub use schema::{RestoreError, Skipped, run_after, run_schema};

@@ -78,6 +78,17 @@ impl<'a> Kept<'a> {
         .collect()
     }
 
+    /// What its server said of it.
+    ///
+    /// # Errors
+    /// [`Failure`] when the backup is damaged.
+    pub fn facts(&self) -> Result<DatabaseFacts, Failure> {
+        serde_json::from_value(self.record.facts.clone()).map_err(|e| {
+            Failure::not_valid("the record of a database is damaged", "look for another copy")
+                .because(e)
+        })
+    }
+
     /// Its sequences.
     pub fn sequences(&self) -> Vec<SequenceValue> {
         serde_json::from_value(self.record.sequences.clone()).unwrap_or_default()
@@ -142,10 +153,7 @@ async fn postgres(
     connector: &Connector,
     loading: &Loading<'_>,
 ) -> Result<StepDone, Failure> {
-    let facts: DatabaseFacts = serde_json::from_value(kept.record.facts.clone()).map_err(|e| {
-        Failure::not_valid("the record of a database is damaged", "look for another copy")
-            .because(e)
-    })?;
+    let facts = kept.facts()?;
     let mut done = StepDone::default();
     make_empty(connector, &facts, loading, &mut done).await?;
     let session = restore::lane(connector).await.map_err(database_fault)?;
@@ -183,21 +191,7 @@ async fn make_empty(
 ) -> Result<(), Failure> {
     let name = connector.database();
     let Ok(session) = connector.connect().await else {
-        let administration = administration(connector).await?;
-        create_database(&administration, &name, facts, None).await.map_err(|e| {
-            let (encoding, order) = (&facts.encoding, &facts.collate);
-            let role = connector.role().unwrap_or("the role");
-            Failure::failed(
-                format!("there is no database {name}, and it cannot be made"),
-                format!(
-                    "as an administrator: CREATE DATABASE \"{name}\" OWNER \"{role}\" TEMPLATE \
-                     template0 ENCODING '{encoding}' LC_COLLATE '{order}' LC_CTYPE '{}'; then run \
-                     the same command again",
-                    facts.ctype
-                ),
-            )
-            .because(e)
-        })?;
+        make(connector, facts).await?;
         done.lines.push(format!("database {name} was made"));
         return Ok(());
     };
@@ -225,7 +219,27 @@ async fn make_empty(
     Ok(())
 }
 
-async fn administration(connector: &Connector) -> Result<Connector, Failure> {
+/// Makes the database that `connector` names. One that is there already is an error.
+pub(crate) async fn make(connector: &Connector, facts: &DatabaseFacts) -> Result<(), Failure> {
+    let name = connector.database();
+    let administration = administration(connector).await?;
+    create_database(&administration, &name, facts, None).await.map_err(|e| {
+        let (encoding, order) = (&facts.encoding, &facts.collate);
+        let role = connector.role().unwrap_or("the role");
+        Failure::failed(
+            format!("there is no database {name}, and it cannot be made"),
+            format!(
+                "as an administrator: CREATE DATABASE \"{name}\" OWNER \"{role}\" TEMPLATE \
+                 template0 ENCODING '{encoding}' LC_COLLATE '{order}' LC_CTYPE '{}'; then run the \
+                 same command again",
+                facts.ctype
+            ),
+        )
+        .because(e)
+    })
+}
+
+pub(crate) async fn administration(connector: &Connector) -> Result<Connector, Failure> {
     for name in MAINTENANCE {
         let other = connector.to_database(name);
         if other.connect().await.is_ok() {

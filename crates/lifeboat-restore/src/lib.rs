@@ -17,3 +17,7 @@ pub mod rules;
 
 pub mod run;
 pub mod unpack;
+
+pub mod drill;
+pub mod report;
+mod scratch;

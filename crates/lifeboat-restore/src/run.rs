@@ -6,6 +6,8 @@ use lifeboat_components::synapse::sequences::MARGIN;
 use lifeboat_engine::context::{Context, Unit};
 use lifeboat_engine::failure::Failure;
 use lifeboat_package::backup::Component;
+use lifeboat_package::manifest::Manifest;
+use lifeboat_postgres::connect::Connector;
 use lifeboat_suite::{Component as Installed, Installation, Kind, Surroundings};
 use lifeboat_vault::backup::OpenBackup;
 use lifeboat_vault::layout::stamp;
@@ -84,6 +86,8 @@ pub struct RestoreOutcome {
     pub steps: Vec<(Step, StepDone)>,
     /// Steps that an earlier run had done.
     pub done_before: u64,
+    /// What came of them.
+    pub before: Vec<(Step, StepDone)>,
     /// What is missing or to be decided.
     pub gaps: u64,
     /// What to do next.
@@ -161,13 +165,15 @@ pub async fn run(
         recovery_point: restoring.recovery_point(),
         steps: Vec::new(),
         done_before: 0,
+        before: Vec::new(),
         gaps: 0,
         next: Vec::new(),
         seconds: 0,
     };
     for step in steps {
-        if journal.done.contains_key(&step.name) && request.only.is_empty() {
+        if let Some(done) = journal.done.get(&step.name).filter(|_| request.only.is_empty()) {
             outcome.done_before += 1;
+            outcome.before.push((step, done.clone()));
             continue;
         }
         cx.go_on()?;
@@ -189,6 +195,42 @@ pub async fn run(
     outcome.next = restoring.next();
     outcome.seconds = (cx.now)() - started;
     Ok(outcome)
+}
+
+/// The steps of a restore that is not over, with what came of those that are done.
+///
+/// # Errors
+/// [`Failure`] when the journal cannot be read.
+pub fn progress(
+    cx: &Context,
+    open: &OpenBackup,
+    request: &RestoreRequest,
+) -> Result<Vec<(Step, Option<StepDone>)>, Failure> {
+    let restoring = Restoring::begin(cx, open, request)?;
+    let mut done = restoring.journal()?.done;
+    let steps = restoring.steps()?.into_iter();
+    Ok(steps.map(|step| (step.clone(), done.remove(&step.name))).collect())
+}
+
+/// A database of a component: the component's name, the database's name there, where it goes.
+pub type Place = (String, String, Connector);
+
+/// The PostgreSQL databases that a restore fills.
+///
+/// # Errors
+/// [`Failure`] when the installation cannot be read, or does not say where one is.
+pub fn databases(
+    cx: &Context,
+    open: &OpenBackup,
+    request: &RestoreRequest,
+) -> Result<Vec<Place>, Failure> {
+    let mut restoring = Restoring::begin(cx, open, request)?;
+    let mut places = Vec::new();
+    for component in restoring.components.clone() {
+        let found = restoring.connectors(component)?.into_iter();
+        places.extend(found.map(|(name, connector)| (component.name.clone(), name, connector)));
+    }
+    Ok(places)
 }
 
 impl<'a> Restoring<'a> {
@@ -226,10 +268,7 @@ impl<'a> Restoring<'a> {
     }
 
     fn recovery_point(&self) -> String {
-        let manifest = self.open.manifest();
-        let opened = manifest.groups.iter().find(|group| !group.opened_at.is_empty());
-        opened
-            .map_or_else(|| manifest.metadata.export_date.clone(), |group| group.opened_at.clone())
+        recovery_point(self.open.manifest())
     }
 
     /// The steps that were asked for.
@@ -414,10 +453,7 @@ impl<'a> Restoring<'a> {
     }
 
     /// The PostgreSQL databases of a component.
-    fn connectors(
-        &mut self,
-        component: &Component,
-    ) -> Result<Vec<(String, lifeboat_postgres::connect::Connector)>, Failure> {
+    fn connectors(&mut self, component: &Component) -> Result<Vec<(String, Connector)>, Failure> {
         let mut found = Vec::new();
         for database in &component.databases {
             if let TargetDatabase::Postgres(connector) =
@@ -528,6 +564,12 @@ impl<'a> Restoring<'a> {
         }
         next
     }
+}
+
+/// The moment that a backup gets back: RFC 3339, UTC.
+pub fn recovery_point(manifest: &Manifest) -> String {
+    let opened = manifest.groups.iter().find(|group| !group.opened_at.is_empty());
+    opened.map_or_else(|| manifest.metadata.export_date.clone(), |group| group.opened_at.clone())
 }
 
 fn is_configuration(role: &str) -> bool {

@@ -6,6 +6,9 @@ use lifeboat_engine::failure::Failure;
 use lifeboat_postgres::connect::Connector;
 use lifeboat_suite::{At, Installation, Surroundings};
 
+/// PostgreSQL's limit for names.
+const NAME_BYTES: usize = 63;
+
 /// Where files and databases of a restore go.
 pub struct Targets {
     /// A folder that stands for `/`; `None` for the very places.
@@ -59,12 +62,25 @@ impl Targets {
                 Ok(TargetDatabase::Postgres(Box::new(match &self.suffix {
                     None => connector,
                     Some(suffix) => {
-                        connector.to_database(&format!("{}{suffix}", connector.database()))
+                        connector.to_database(&name_beside(&connector.database(), suffix)?)
                     }
                 })))
             }
         }
     }
+}
+
+/// A name that ends with `suffix`. PostgreSQL cuts off what is too long, which would leave the name
+/// of the database in use.
+fn name_beside(name: &str, suffix: &str) -> Result<String, Failure> {
+    let name = format!("{name}{suffix}");
+    if name.len() > NAME_BYTES {
+        return Err(Failure::failed(
+            format!("{name} is too long for the name of a database"),
+            format!("PostgreSQL takes {NAME_BYTES} bytes; give the database a shorter name"),
+        ));
+    }
+    Ok(name)
 }
 
 impl TargetDatabase {
@@ -78,3 +94,6 @@ impl TargetDatabase {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -48,6 +48,17 @@ impl OpenBackup {
         Ok(Self { packages, contents, entries })
     }
 
+    /// What a backup's manifest says, without a look at what it borrows.
+    ///
+    /// # Errors
+    /// [`Failure`] when the package is damaged, or no identity opens it.
+    pub async fn manifest_of(
+        vault: &Vault,
+        (folder, identities): (&Folder, &Identities),
+    ) -> Result<Manifest, Failure> {
+        Ok(open_package(vault, folder, identities).await?.manifest)
+    }
+
     /// The backup's own package.
     pub fn package(&self) -> &Package {
         &self.packages[0]

@@ -8,6 +8,7 @@
 //! pinned/<id>.json                            it is not to be forgotten
 //! prunes/20261122T050000Z.json                volumes that the next prune may delete
 //! probes/…                                    what a doctor wrote and could not delete
+//! drills/20261122T060000Z.json                a backup was restored for practice, and how that went
 //! ```
 
 use lifeboat_package::id::PackageId;
@@ -24,6 +25,8 @@ pub const VERIFIED: &str = "verified/";
 pub const PINNED: &str = "pinned/";
 /// The folder of what is to be pruned.
 pub const PRUNES: &str = "prunes/";
+/// The folder of what drills found.
+pub const DRILLS: &str = "drills/";
 
 /// The folder of what a doctor tries to write.
 pub const PROBES: &str = "probes/";
@@ -86,4 +89,14 @@ pub fn seconds_of(stamp: &str) -> Option<i64> {
 pub fn shown(stamp: &str) -> String {
     let time = seconds_of(stamp).and_then(|at| jiff::Timestamp::from_second(at).ok());
     time.map_or_else(|| stamp.to_owned(), |time| time.to_string())
+}
+
+/// RFC 3339 in UTC for seconds since 1970.
+pub fn at(seconds: i64) -> String {
+    jiff::Timestamp::from_second(seconds).unwrap_or_default().to_string()
+}
+
+/// The seconds since 1970 of an RFC 3339 text.
+pub fn seconds_at(text: &str) -> Option<i64> {
+    text.parse::<jiff::Timestamp>().ok().map(jiff::Timestamp::as_second)
 }

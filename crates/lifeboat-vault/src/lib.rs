@@ -15,6 +15,7 @@ pub mod subjects;
 
 pub mod backup;
 pub mod copy;
+pub mod drills;
 pub mod forget;
 pub mod key;
 pub mod list;

@@ -99,6 +99,12 @@ pub async fn listed(vault: &Vault, survey: &Survey, sealed: &Sealed) -> Result<L
     })
 }
 
+/// The newest backup whose last verification found everything right.
+pub fn newest_verified(backups: &[Listed]) -> Option<&Listed> {
+    let right = |listed: &&Listed| !matches!(listed.verified.as_str(), "never" | "wrong");
+    backups.iter().filter(right).max_by_key(|listed| listed.begun)
+}
+
 /// A backup with what only an identity shows.
 #[derive(Debug, Clone, Serialize)]
 pub struct Shown {

@@ -11,7 +11,7 @@ use lifeboat_package::limits::MANIFEST_RAW_BYTES;
 use lifeboat_storage::{Access, Location, Place, StorageError};
 use serde::{Deserialize, Serialize};
 
-use crate::layout::{FORGOTTEN, Folder, PACKAGES, PINNED, PROBES, PRUNES, VAULT, VERIFIED, stamp};
+use crate::layout::{DRILLS, FORGOTTEN, Folder, PACKAGES, PINNED, PROBES, PRUNES, VAULT, VERIFIED, stamp};
 
 const FORMAT: &str = "lifeboat-vault";
 const VERSION: &str = "1.0";
@@ -78,6 +78,8 @@ pub struct Survey {
     pub verified: BTreeMap<String, Vec<String>>,
     /// Lists of what may be pruned.
     pub prunes: Vec<String>,
+    /// Records of drills, oldest first: the names of their files.
+    pub drills: Vec<String>,
 }
 
 impl Vault {
@@ -134,6 +136,7 @@ impl Vault {
             sort_in(&mut survey, &mut folders, &entry.name);
             survey.files.insert(entry.name, entry.size);
         }
+        survey.drills.sort_unstable();
         for (folder, is_sealed) in folders {
             if !is_sealed {
                 survey.unfinished.push(folder);
@@ -325,6 +328,8 @@ fn sort_in(survey: &mut Survey, folders: &mut BTreeMap<Folder, bool>, name: &str
         survey.pinned.insert(id);
     } else if name.starts_with(PRUNES) {
         survey.prunes.push(name.to_owned());
+    } else if name.starts_with(DRILLS) {
+        survey.drills.push(name.to_owned());
     } else if let Some((id, _)) = name.strip_prefix(VERIFIED).and_then(|rest| rest.split_once('/'))
     {
         survey.verified.entry(id.to_owned()).or_default().push(name.to_owned());

@@ -5,6 +5,7 @@ pub(crate) mod backup;
 pub(crate) mod components;
 pub(crate) mod config;
 pub(crate) mod doctor;
+pub(crate) mod drill;
 pub(crate) mod export;
 pub(crate) mod import;
 pub(crate) mod inspect;
@@ -12,6 +13,7 @@ mod installation;
 pub(crate) mod keygen;
 pub(crate) mod manual;
 pub(crate) mod render;
+pub(crate) mod report;
 mod restart;
 pub(crate) mod restore;
 pub(crate) mod schedule;
@@ -66,6 +68,8 @@ pub(crate) enum Command {
     Import(Box<import::ImportFlags>),
     Backup(backup::BackupFlags),
     Restore(restore::RestoreFlags),
+    Drill(drill::DrillFlags),
+    Report(report::ReportFlags),
     Config(config::ConfigFlags),
     Doctor(doctor::DoctorFlags),
     Components(components::ComponentsFlags),

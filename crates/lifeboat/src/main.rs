@@ -54,6 +54,10 @@ fn run(command: Command, screen: &Arc<Screen>) -> Result<Ended, Failure> {
                     Command::Restore(flags) => {
                         Box::pin(commands::restore::run(&session, flags)).await
                     }
+                    Command::Drill(flags) => Box::pin(commands::drill::run(&session, flags)).await,
+                    Command::Report(flags) => {
+                        Box::pin(commands::report::run(&session, flags)).await
+                    }
                     Command::Backup(flags) => {
                         Box::pin(commands::backup::run(&session, flags)).await
                     }

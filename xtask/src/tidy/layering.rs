@@ -31,6 +31,7 @@ const RETELLING: &str = "lifeboat-retelling";
 const SUITE: &str = "lifeboat-suite";
 const VAULT: &str = "lifeboat-vault";
 const RESTORE: &str = "lifeboat-restore";
+const REPORT: &str = "lifeboat-report";
 const TESTING: &str = "lifeboat-testing";
 
 const PACKAGE_OUTSIDE: &[&str] =
@@ -78,6 +79,7 @@ const LAYERS: &[Layer] = &[
         below: &[PACKAGE, STORAGE, POSTGRES, COMPONENTS, SUITE, ENGINE, VAULT],
         pure: None,
     },
+    Layer { name: REPORT, below: &[PACKAGE, PAGES, SUITE, ENGINE, VAULT, RESTORE], pure: None },
     Layer {
         name: DOCTOR,
         below: &[STORAGE, MATRIX, POSTGRES, CONFIG, COMPONENTS, SUITE, KEYRING],
@@ -88,7 +90,7 @@ const LAYERS: &[Layer] = &[
         name: "lifeboat",
         below: &[
             PACKAGE, RULES, STORAGE, COMPONENTS, SUITE, DOCTOR, ENGINE, RENDERING, RETELLING,
-            SERVER, VAULT, RESTORE,
+            SERVER, VAULT, RESTORE, REPORT,
         ],
         pure: None,
     },

@@ -252,6 +252,17 @@ pub async fn rename_database(
     renamed
 }
 
+/// Drops a database, after its sessions are ended; one that is not there is no error.
+///
+/// # Errors
+/// [`PostgresError`] when we do not own it, or sessions stay that are not ours to end.
+pub async fn drop_database(administration: &Connector, name: &str) -> Result<(), PostgresError> {
+    let client = administration.connect().await?;
+    let doing = |e| PostgresError::sorted(format!("dropped the database {name}"), e);
+    let statement = format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", quoted(name));
+    client.batch_execute(&statement).await.map_err(doing)
+}
+
 async fn rename(client: &Client, name: &str, to: &str) -> Result<(), PostgresError> {
     let doing = |e| PostgresError::sorted(format!("renamed the database {name}"), e);
     let statement = format!("ALTER DATABASE {} RENAME TO {}", quoted(name), quoted(to));

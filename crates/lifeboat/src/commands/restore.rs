@@ -1,8 +1,10 @@
 //! `lifeboat restore`: a backup, back to where it came from.
 
-use std::path::PathBuf;
+use std::io::Write;
+use std::path::{Path, PathBuf};
 
 use lifeboat_engine::failure::Failure;
+use lifeboat_restore::report::RestoreReport;
 use lifeboat_restore::run::{self as restoring, RestoreOutcome, RestorePlan, RestoreRequest};
 use lifeboat_restore::targets::Targets;
 use lifeboat_storage::Access;
@@ -69,6 +71,9 @@ struct StepFlags {
     /// Add this to the name of every database, so that those in use stay as they are
     #[arg(long, value_name = "SUFFIX", value_parser = suffix)]
     beside: Option<String>,
+    /// Write what was done, checked and left open to this file: JSON if it ends in .json, else text
+    #[arg(long, value_name = "FILE")]
+    report: Option<PathBuf>,
     /// Start nothing: the last steps are left to you
     #[arg(long)]
     no_start: bool,
@@ -118,9 +123,53 @@ pub(crate) async fn run(session: &Session, flags: RestoreFlags) -> Result<Ended,
         let plan = restoring::plan(cx, &open, &request).await?;
         return Ok(Ended::new("restore plan", &plan, plan_lines(&plan), Exit::Done));
     }
+    let report = flags.report.map(|path| ReportFile::begin(session.folder.join(path)));
+    let report = report.transpose()?;
     let outcome = Box::pin(restoring::run(cx, &open, &request)).await?;
+    if let Some(report) = report {
+        report.write(&RestoreReport::of(&outcome, (cx.now)()))?;
+    }
     let exit = Exit::with_gaps(outcome.gaps);
     Ok(Ended::new("restore run", &outcome, lines(&outcome), exit))
+}
+
+/// A report that is to be written: whether it can be is seen before anything is done.
+struct ReportFile {
+    path: PathBuf,
+    file: tempfile::NamedTempFile,
+}
+
+impl ReportFile {
+    fn begin(path: PathBuf) -> Result<Self, Failure> {
+        let folder = path.parent().unwrap_or(&path).to_owned();
+        let file = tempfile::NamedTempFile::new_in(folder);
+        file.map(|file| Self { path: path.clone(), file }).map_err(|e| unwritable(&path, e))
+    }
+
+    fn write(self, report: &RestoreReport) -> Result<(), Failure> {
+        let is_json = self.path.extension().is_some_and(|end| end.eq_ignore_ascii_case("json"));
+        let text = match is_json {
+            true => serde_json::to_string_pretty(report).unwrap_or_default(),
+            false => report.text(),
+        };
+        self.put(&text)
+    }
+
+    fn put(mut self, text: &str) -> Result<(), Failure> {
+        self.file.write_all(text.as_bytes()).map_err(|e| unwritable(&self.path, e))?;
+        self.file.persist(&self.path).map_err(|e| unwritable(&self.path, e.error))?;
+        Ok(())
+    }
+}
+
+/// Writes a file of ours whole, or not at all.
+pub(super) fn write_file(path: &Path, text: &str) -> Result<(), Failure> {
+    ReportFile::begin(path.to_owned())?.put(text)
+}
+
+fn unwritable(path: &Path, error: std::io::Error) -> Failure {
+    let what = format!("cannot write the report {}", path.display());
+    Failure::failed(what, "name a file in a folder that is there").because(error)
 }
 
 /// The vault and the state folder: named, or the installation's.

@@ -4,10 +4,12 @@
 
 mod backup;
 mod by_hand;
+mod drill;
 mod faults;
 mod harbour;
 #[path = "../e2e/program.rs"]
 #[expect(dead_code, reason = "the words of packages are not needed here")]
 mod program;
+mod report;
 mod restored;
 mod whole;

@@ -1,0 +1,83 @@
+//! One HTML file: no scripts, nothing from elsewhere, readable on paper.
+
+use lifeboat_pages::markup::Html;
+
+use crate::block::Block;
+use crate::picture;
+
+const HEAD: &str = r#"<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
+<meta name="robots" content="noindex">
+<style>
+body { font: 11pt/1.45 sans-serif; max-width: 60em; margin: 2em auto; padding: 0 1em; color: #111 }
+h1, h2, h3 { line-height: 1.2; break-after: avoid }
+h2 { margin-top: 2em; border-bottom: 1px solid #999 }
+table { border-collapse: collapse; width: 100%; font-size: 90% }
+th, td { border: 1px solid #999; padding: .25em .5em; text-align: left; vertical-align: top }
+tr, pre, svg, li { break-inside: avoid }
+pre { background: #eee; padding: .6em; white-space: pre-wrap; overflow-wrap: anywhere }
+td { overflow-wrap: anywhere }
+svg { max-width: 100%; height: auto }
+.line { display: inline-block; min-width: 20em; border-bottom: 1px solid #111 }
+@media print { body { margin: 0; max-width: none } pre { border: 1px solid #999 } }
+</style>
+<title>"#;
+
+pub(crate) fn write(title: &str, blocks: &[Block]) -> String {
+    let mut page = Html::default();
+    page.raw(HEAD).text(title).raw("</title>\n</head>\n<body>\n");
+    for block in blocks {
+        one(&mut page, block);
+    }
+    page.raw("</body>\n</html>\n");
+    page.into_string()
+}
+
+fn one(page: &mut Html, block: &Block) {
+    match block {
+        Block::Heading(1, title) => tagged(page, ("<h1>", "</h1>\n"), title),
+        Block::Heading(2, title) => tagged(page, ("<h2>", "</h2>\n"), title),
+        Block::Heading(_, title) => tagged(page, ("<h3>", "</h3>\n"), title),
+        Block::Text(text) => tagged(page, ("<p>", "</p>\n"), text),
+        Block::List(items) => {
+            page.raw("<ul>\n");
+            items.iter().for_each(|item| tagged(page, ("<li>", "</li>\n"), item));
+            page.raw("</ul>\n");
+        }
+        Block::Table { head, rows } => {
+            page.raw("<table>\n<tr>");
+            head.iter().for_each(|cell| tagged(page, ("<th>", "</th>"), cell));
+            page.raw("</tr>\n");
+            for row in rows {
+                page.raw("<tr>");
+                row.iter().for_each(|cell| tagged(page, ("<td>", "</td>"), cell));
+                page.raw("</tr>\n");
+            }
+            page.raw("</table>\n");
+        }
+        Block::Commands(lines) => {
+            page.raw("<pre>");
+            lines.iter().for_each(|line| tagged(page, ("", "\n"), line));
+            page.raw("</pre>\n");
+        }
+        Block::FillIn(label) => {
+            page.raw("<p>").text(label).raw(": <span class=\"line\">&nbsp;</span></p>\n");
+        }
+        Block::Order(steps) => {
+            page.add(&picture::of(steps));
+            page.raw("<ol>\n");
+            for step in steps {
+                tagged(page, ("<li>", "</li>\n"), &step.what.words());
+            }
+            page.raw("</ol>\n");
+        }
+    }
+}
+
+fn tagged(page: &mut Html, (open, close): (&'static str, &'static str), text: &str) {
+    page.raw(open).text(text).raw(close);
+}

@@ -1,0 +1,236 @@
+//! The drill: a backup, restored beside what runs, checked, timed, and taken away again.
+//!
+//! Nothing that runs is stopped, started or written to: databases get names of their own, files go
+//! below a folder of our own. No server is started on what was put back, so the time that starting
+//! takes is not in the record, and nothing of a drill ever reaches the network but the databases.
+
+use std::path::{Path, PathBuf};
+
+use lifeboat_engine::context::Context;
+use lifeboat_engine::failure::Failure;
+use lifeboat_package::manifest::Manifest;
+use lifeboat_suite::{Installation, Surroundings};
+use lifeboat_vault::backup::OpenBackup;
+use lifeboat_vault::drills::{DrillRecord, DrilledStep};
+use lifeboat_vault::layout::at;
+use lifeboat_vault::list::{list, newest_verified};
+use lifeboat_vault::place::{Survey, Vault};
+use serde::Serialize;
+
+use crate::database::Kept;
+use crate::journal::StepDone;
+use crate::plan::{Step, What};
+use crate::run::{self, RestoreOutcome, RestoreRequest};
+use crate::scratch::{SUFFIX, Scratch};
+use crate::targets::Targets;
+
+/// Bytes that a drill leaves free on the disk of the state folder.
+const SPARE_BYTES: u64 = 64 << 20;
+
+/// How to drill.
+pub struct DrillRequest {
+    /// The installation's file.
+    pub config: PathBuf,
+    /// What libpq would take from the surroundings.
+    pub around: Surroundings,
+    /// Sessions that load in parallel.
+    pub lanes: usize,
+    /// Whether what was made stays, to be looked at; the next drill removes it.
+    pub keep: bool,
+}
+
+/// How a drill went.
+#[derive(Debug, Clone, Serialize)]
+pub struct DrillOutcome {
+    /// What the vault keeps of it.
+    #[serde(flatten)]
+    pub record: DrillRecord,
+    /// What the steps did, in words.
+    pub done: Vec<(Step, StepDone)>,
+    /// The step that failed.
+    pub failed_step: Option<String>,
+    /// Why, in words.
+    pub reasons: Vec<String>,
+    /// What was left open besides the gaps of the steps.
+    pub left_open: Vec<String>,
+    /// Where what was put back is, when it was to stay.
+    pub kept: Option<PathBuf>,
+}
+
+/// Restores a backup beside what runs, checks it, notes how it went in the vault, and removes what
+/// it made. That a step fails is an outcome.
+///
+/// # Errors
+/// [`Failure`] when the drill cannot begin, or was stopped.
+pub async fn drill(
+    cx: &Context,
+    (vault, survey): (&Vault, &Survey),
+    (open, installation): (&OpenBackup, &Installation),
+    request: DrillRequest,
+) -> Result<DrillOutcome, Failure> {
+    let begun = (cx.now)();
+    let setting = (installation, &request.around);
+    let mut scratch = Scratch::make(cx, &installation.state, setting).await?;
+    let mut restore = rehearsal(&request, scratch.folder());
+    let ended = match room(open.manifest(), scratch.folder()) {
+        Ok(()) => rehearse(cx, open, &mut restore, &mut scratch).await,
+        Err(failure) => Err(Broken { step: Some("space".to_owned()), failure }),
+    };
+    let mut outcome = told(cx, open, &mut restore, ended);
+    outcome.record.seconds = (cx.now)() - begun;
+    if request.keep {
+        outcome.kept = Some(scratch.folder().to_owned());
+    } else {
+        let left = scratch.clear().await;
+        outcome.left_open.extend(left.into_iter().map(|left| format!("not removed: {left}")));
+    }
+    cx.go_on()?;
+    let listed = list(vault, survey, false).await?;
+    let verified = newest_verified(&listed.backups);
+    outcome.record.verified_age = verified.map(|listed| begun - listed.begun);
+    outcome.record.drilled_at = at(begun);
+    outcome.record.gaps += outcome.left_open.len() as u64;
+    if let Err(failure) = vault.note_drill(begun, &outcome.record).await {
+        outcome.left_open.push(format!("not noted in the vault: {failure}"));
+        outcome.record.gaps += 1;
+    }
+    Ok(outcome)
+}
+
+/// The restore that is practised.
+fn rehearsal(request: &DrillRequest, folder: &Path) -> RestoreRequest {
+    RestoreRequest {
+        components: Vec::new(),
+        only: Vec::new(),
+        from_step: None,
+        config: request.config.clone(),
+        state: folder.join("journal"),
+        targets: Targets {
+            root: Some(folder.join("root")),
+            suffix: Some(SUFFIX.to_owned()),
+            around: request.around.clone(),
+        },
+        replace: false,
+        no_commands: true,
+        lanes: request.lanes,
+    }
+}
+
+/// Where a drill ended early.
+struct Broken {
+    /// The step, where it is not the first one that the journal does not have.
+    step: Option<String>,
+    failure: Failure,
+}
+
+impl From<Failure> for Broken {
+    fn from(failure: Failure) -> Self {
+        Self { step: None, failure }
+    }
+}
+
+/// A full disk would stop what runs.
+fn room(manifest: &Manifest, folder: &Path) -> Result<(), Failure> {
+    let files = manifest.components.iter().map(|component| component.file_bytes);
+    let databases = manifest.components.iter().flat_map(|component| &component.databases);
+    let sqlite = databases.filter(|database| database.engine == "sqlite").map(|found| found.bytes);
+    let needed = files.chain(sqlite).sum::<u64>().saturating_add(SPARE_BYTES);
+    let Ok(disk) = rustix::fs::statvfs(folder) else { return Ok(()) };
+    let free = disk.f_bavail.saturating_mul(disk.f_frsize);
+    if free >= needed {
+        return Ok(());
+    }
+    Err(Failure::failed(
+        format!("{needed} bytes are needed below {}, {free} are free", folder.display()),
+        "free some space, or name another folder with `state:` in lifeboat.yaml",
+    ))
+}
+
+/// First the configuration, which says where databases are; then these are made, then filled.
+async fn rehearse(
+    cx: &Context,
+    open: &OpenBackup,
+    restore: &mut RestoreRequest,
+    scratch: &mut Scratch,
+) -> Result<RestoreOutcome, Broken> {
+    let is_first =
+        |what: &What| matches!(what, What::Fence | What::Configuration { .. } | What::Secrets);
+    let steps = run::progress(cx, open, restore)?.into_iter().map(|(step, _)| step);
+    restore.only = steps.filter(|step| is_first(&step.what)).map(|step| step.name).collect();
+    Box::pin(run::run(cx, open, restore)).await?;
+    for place in run::databases(cx, open, restore)? {
+        let component = open.component(&place.0).ok_or_else(|| Failure::failed("lost", ""))?;
+        let facts = Kept::find(open, component, &place.1).await?.facts()?;
+        let making = What::Database { component: place.0.clone(), database: place.1.clone() };
+        let broken = |failure| Broken { step: Some(making.name()), failure };
+        scratch.database(place, &facts).await.map_err(broken)?;
+    }
+    restore.only.clear();
+    Ok(Box::pin(run::run(cx, open, restore)).await?)
+}
+
+/// What came of the steps.
+fn told(
+    cx: &Context,
+    open: &OpenBackup,
+    restore: &mut RestoreRequest,
+    ended: Result<RestoreOutcome, Broken>,
+) -> DrillOutcome {
+    let (mut failed_step, mut reasons) = (None, Vec::new());
+    let done = match ended {
+        Ok(outcome) => outcome.before.into_iter().chain(outcome.steps).collect::<Vec<_>>(),
+        Err(Broken { step, failure }) => {
+            restore.only.clear();
+            let progress = run::progress(cx, open, restore).unwrap_or_default();
+            let undone = progress.iter().find(|(_, done)| done.is_none());
+            failed_step = step.or_else(|| undone.map(|(step, _)| step.name.clone()));
+            reasons.push(said(&failure));
+            progress.into_iter().filter_map(|(step, done)| Some((step, done?))).collect()
+        }
+    };
+    let mut problems: Vec<String> =
+        failed_step.iter().map(|step| format!("{step}: it failed")).collect();
+    if let Some((step, differences)) = different(&done) {
+        problems.push(format!("{step}: {} differences", differences.len()));
+        failed_step.get_or_insert(step);
+        reasons.extend(differences);
+    }
+    let manifest = open.manifest();
+    let drilled = |(step, done): &(Step, StepDone)| DrilledStep {
+        step: step.name.clone(),
+        seconds: done.seconds,
+    };
+    let record = DrillRecord {
+        backup: manifest.package.to_string(),
+        ok: problems.is_empty() && reasons.is_empty(),
+        steps: done.iter().map(drilled).collect(),
+        components: manifest.components.iter().map(|c| c.name.clone()).collect(),
+        recovery_point: run::recovery_point(manifest),
+        gaps: done.iter().map(|(_, done)| done.gaps.len() as u64).sum(),
+        problems,
+        ..DrillRecord::default()
+    };
+    DrillOutcome { record, done, failed_step, reasons, left_open: Vec::new(), kept: None }
+}
+
+/// What the check found to be other than in the backup. In a restore that is for the operator to
+/// decide about; of a drill it is the end.
+fn different(done: &[(Step, StepDone)]) -> Option<(String, Vec<String>)> {
+    let (step, check) = done.iter().find(|(step, _)| step.what == What::Check)?;
+    (!check.gaps.is_empty()).then(|| (step.name.clone(), check.gaps.clone()))
+}
+
+/// A failure with its causes, in a line.
+fn said(failure: &Failure) -> String {
+    let mut text = failure.what.clone();
+    let mut cause = std::error::Error::source(failure);
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,107 @@
+//! `lifeboat drill`: a backup restored for practice, beside what runs.
+
+use lifeboat_engine::failure::Failure;
+use lifeboat_restore::drill::{DrillOutcome, DrillRequest, drill};
+use lifeboat_storage::Access;
+use lifeboat_suite::runs::{self, Task};
+use lifeboat_vault::backup::OpenBackup;
+use lifeboat_vault::place::Vault;
+
+use super::installation::{InstallationFlags, around};
+use super::{Ended, Exit, Session, story};
+use crate::secrets::IdentityFlags;
+use crate::size;
+
+/// Restore a backup for practice, beside what runs: check it, time it, and take it away again
+///
+/// Databases get the names of those in use with `_drill` at the end, on the same servers; files go
+/// into the folder `drill` below the state folder, which only you can enter. Nothing that runs is
+/// stopped, started or changed. No server is started on what was put back: what is timed and
+/// checked ends before the start. Where the addresses of databases are is read from the
+/// components' own configuration on this machine.
+///
+/// How it went is noted in the vault, for `lifeboat report`. The exit code is 1 when a step fails or
+/// the check finds a difference.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  lifeboat drill -c lifeboat.yaml -i identity.txt
+  lifeboat drill -c lifeboat.yaml -i identity.txt 4f1c --keep    (then look at what was put back)")]
+pub(crate) struct DrillFlags {
+    #[command(flatten)]
+    installation: InstallationFlags,
+    /// The vault instead of the installation's, for example its copy
+    #[arg(long, value_name = "VAULT")]
+    vault: Option<String>,
+    /// `latest`, or the beginning of an id
+    #[arg(default_value = "latest")]
+    backup: String,
+    #[command(flatten)]
+    identities: IdentityFlags,
+    /// Leave databases and files there; the next drill removes them
+    #[arg(long)]
+    keep: bool,
+    /// Sessions that load in parallel
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..=64))]
+    lanes: u8,
+}
+
+pub(crate) async fn run(session: &Session, flags: DrillFlags) -> Result<Ended, Failure> {
+    let cx = &session.context;
+    let identities = flags.identities.demand()?;
+    let installation = flags.installation.read(session)?;
+    let access = Access::new(session.environment.iter().cloned());
+    let location = flags.vault.as_ref().unwrap_or(&installation.vault);
+    let vault = Vault::open(location, &access, None).await?;
+    let survey = vault.survey().await?;
+    let sealed = survey.find(&flags.backup)?;
+    runs::record(&installation.state, Task::Drill, (cx.now)()).map_err(|e| {
+        let what = format!("cannot write into {}", installation.state.display());
+        let remedy = "name a folder we may write with `state:` in lifeboat.yaml";
+        Failure::failed(what, remedy).because(e)
+    })?;
+    let open = OpenBackup::open(&vault, &survey, (&sealed.folder, &identities)).await?;
+    let request = DrillRequest {
+        config: session.folder.join(&flags.installation.config),
+        around: around(session),
+        lanes: usize::from(flags.lanes),
+        keep: flags.keep,
+    };
+    let drilling = drill(cx, (&vault, &survey), (&open, &installation), request);
+    let outcome = Box::pin(drilling).await?;
+    let exit = match outcome.record.ok {
+        true => Exit::with_gaps(outcome.record.gaps),
+        false => Exit::WouldFail,
+    };
+    Ok(Ended::new("drill", &outcome, lines(&outcome), exit))
+}
+
+fn lines(outcome: &DrillOutcome) -> Vec<String> {
+    let record = &outcome.record;
+    let mut lines =
+        vec![story::line("backup", &record.backup), story::line("as of", &record.recovery_point)];
+    for (step, done) in &outcome.done {
+        lines.push(format!("{:>4}  {} ({} s)", step.number, step.what.words(), done.seconds));
+        lines.extend(done.lines.iter().map(|line| format!("        {line}")));
+        lines.extend(done.gaps.iter().map(|gap| format!("        GAP: {gap}")));
+    }
+    lines.extend(outcome.left_open.iter().map(|left| story::line("GAP", left)));
+    if let Some(folder) = &outcome.kept {
+        let kept = format!("{}, and the databases _drill", folder.display());
+        lines.push(story::line("kept", &kept));
+    }
+    let span = |seconds: i64| size::seconds(u64::try_from(seconds).unwrap_or_default());
+    let time = format!("{} to put it back; no server was started", span(record.seconds));
+    lines.push(story::line("RTO", &time));
+    let age = match record.verified_age {
+        Some(age) => format!("{}, the age of the newest verified backup", span(age)),
+        None => "not known: no backup was verified".to_owned(),
+    };
+    lines.push(story::line("RPO", &age));
+    if !record.ok {
+        let step = outcome.failed_step.as_deref().unwrap_or("the beginning");
+        lines.push(story::line("FAILED", &format!("at step {step}")));
+        lines.extend(outcome.reasons.iter().map(|reason| format!("        {reason}")));
+    }
+    lines
+}
