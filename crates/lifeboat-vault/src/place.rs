@@ -144,6 +144,8 @@ impl Vault {
             }
             let name = folder.file(CONTENTS_NAME);
             let bytes = match self.place.read_whole(&name, MANIFEST_RAW_BYTES as u64).await {
+                // A prune removed it since we listed.
+                Err(StorageError::NotFound { .. }) => continue,
                 Err(StorageError::Damaged { .. }) => Bytes::new(),
                 read => read.map_err(|e| told(cannot(), e))?,
             };
@@ -155,15 +157,21 @@ impl Vault {
         Ok(survey)
     }
 
-    /// Reads a small JSON file of the vault.
+    /// Reads a small JSON file of the vault; `None` when it is gone: a prune may have removed it
+    /// since the vault was listed.
     ///
     /// # Errors
     /// [`Failure`] when it cannot be read or is not one.
-    pub async fn read_json<T: for<'a> Deserialize<'a>>(&self, name: &str) -> Result<T, Failure> {
+    pub async fn read_json<T: for<'a> Deserialize<'a>>(
+        &self,
+        name: &str,
+    ) -> Result<Option<T>, Failure> {
         let cannot = || Failure::failed(format!("cannot read {name} in the vault"), "");
-        let bytes = self.place.read_whole(name, MANIFEST_RAW_BYTES as u64).await;
-        let bytes = bytes.map_err(|e| told(cannot(), e))?;
-        serde_json::from_slice(&bytes).map_err(|e| {
+        let bytes = match self.place.read_whole(name, MANIFEST_RAW_BYTES as u64).await {
+            Err(StorageError::NotFound { .. }) => return Ok(None),
+            read => read.map_err(|e| told(cannot(), e))?,
+        };
+        serde_json::from_slice(&bytes).map(Some).map_err(|e| {
             Failure::not_valid(format!("{name} in the vault is damaged"), "remove it").because(e)
         })
     }
@@ -203,7 +211,7 @@ impl Vault {
     ) -> Result<Option<Verdict>, Failure> {
         let names = survey.verified.get(&folder.id().to_string());
         match names.and_then(|names| names.last()) {
-            Some(name) => self.read_json(name).await.map(Some),
+            Some(name) => self.read_json(name).await,
             None => Ok(None),
         }
     }

@@ -62,7 +62,8 @@ pub async fn doomed(
 ) -> Result<HashSet<(PackageId, String)>, Failure> {
     let mut doomed = HashSet::new();
     for name in &survey.prunes {
-        doomed.extend(vault.read_json::<PruneList>(name).await?.volumes);
+        let list = vault.read_json::<PruneList>(name).await?;
+        doomed.extend(list.into_iter().flat_map(|list| list.volumes));
     }
     Ok(doomed)
 }
@@ -98,7 +99,7 @@ async fn delete_listed(
     let live = survey.live_volumes();
     cx.stage("prune", survey.prunes.len() as u64, Unit::Items);
     for name in &survey.prunes {
-        let list: PruneList = vault.read_json(name).await?;
+        let Some(list) = vault.read_json::<PruneList>(name).await? else { continue };
         let Some(running) = &list.running else {
             // The prune that wrote it ended before it had looked for runs.
             if !dry_run {
