@@ -60,7 +60,7 @@ impl Vault {
     pub async fn drills(&self, survey: &Survey, most: usize) -> Result<Vec<DrillRecord>, Failure> {
         let mut drills = Vec::new();
         for name in survey.drills.iter().rev().take(most).rev() {
-            drills.push(self.read_json(name).await?);
+            drills.extend(self.read_json(name).await?);
         }
         Ok(drills)
     }

@@ -11,7 +11,9 @@ use lifeboat_package::limits::MANIFEST_RAW_BYTES;
 use lifeboat_storage::{Access, Location, Place, StorageError};
 use serde::{Deserialize, Serialize};
 
-use crate::layout::{DRILLS, FORGOTTEN, Folder, PACKAGES, PINNED, PROBES, PRUNES, VAULT, VERIFIED, stamp};
+use crate::layout::{
+    DRILLS, FORGOTTEN, Folder, PACKAGES, PINNED, PROBES, PRUNES, VAULT, VERIFIED, stamp,
+};
 
 const FORMAT: &str = "lifeboat-vault";
 const VERSION: &str = "1.0";
