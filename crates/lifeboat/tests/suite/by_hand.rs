@@ -30,7 +30,7 @@ fn script() -> String {
     let blocks = page.split(RUN).skip(1).map(|rest| rest.split_once("```").unwrap().0);
     let blocks: Vec<&str> = blocks.collect();
     assert!(blocks.len() > 10, "the page has blocks to run: {}", blocks.len());
-    format!("set -euo pipefail\n{}", blocks.join("\n"))
+    format!("set -euxo pipefail\n{}", blocks.join("\n"))
 }
 
 /// Does what the page says; gives the folder that it worked in.
