@@ -20,8 +20,8 @@ use crate::size;
 /// checked ends before the start. Where the addresses of databases are is read from the
 /// components' own configuration on this machine.
 ///
-  lifeboat drill -c lifeboat.yaml -i identity.txt 4f1c --keep   (and look at the copy)")]
-/// the check finds a difference.
+/// How it went is noted in the vault, for `lifeboat report`. The exit code is 1 when a step fails
+/// or the check finds a difference.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
