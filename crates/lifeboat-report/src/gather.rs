@@ -58,10 +58,8 @@ pub async fn gather(
         None => None,
     };
     for component in &mut facts.components {
-        let drilled =
-            facts.drills.iter().rev().find(|drill| {
-                drill.ok && drill.components.iter().any(|name| *name == component.name)
-            });
+        let mut passed = facts.drills.iter().rev().filter(|drill| drill.ok);
+        let drilled = passed.find(|drill| drill.components.contains(&component.name));
         component.drill = drilled.map_or(Seen::Never, |drill| Seen::At(drill.drilled_at.clone()));
         seen_in(component, &facts.backups, held.as_deref());
     }

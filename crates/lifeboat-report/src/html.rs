@@ -45,23 +45,23 @@ fn one(page: &mut Html, block: &Block) {
         Block::Text(text) => tagged(page, ("<p>", "</p>\n"), text),
         Block::List(items) => {
             page.raw("<ul>\n");
-            items.iter().for_each(|item| tagged(page, ("<li>", "</li>\n"), item));
+            all(page, ("<li>", "</li>\n"), items);
             page.raw("</ul>\n");
         }
         Block::Table { head, rows } => {
             page.raw("<table>\n<tr>");
-            head.iter().for_each(|cell| tagged(page, ("<th>", "</th>"), cell));
+            all(page, ("<th>", "</th>"), head);
             page.raw("</tr>\n");
             for row in rows {
                 page.raw("<tr>");
-                row.iter().for_each(|cell| tagged(page, ("<td>", "</td>"), cell));
+                all(page, ("<td>", "</td>"), row);
                 page.raw("</tr>\n");
             }
             page.raw("</table>\n");
         }
         Block::Commands(lines) => {
             page.raw("<pre>");
-            lines.iter().for_each(|line| tagged(page, ("", "\n"), line));
+            all(page, ("", "\n"), lines);
             page.raw("</pre>\n");
         }
         Block::FillIn(label) => {
@@ -75,6 +75,12 @@ fn one(page: &mut Html, block: &Block) {
             }
             page.raw("</ol>\n");
         }
+    }
+}
+
+fn all(page: &mut Html, tags: (&'static str, &'static str), texts: &[impl AsRef<str>]) {
+    for text in texts {
+        tagged(page, tags, text.as_ref());
     }
 }
 

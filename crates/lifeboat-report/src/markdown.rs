@@ -20,13 +20,16 @@ fn one(block: &Block) -> String {
             format!("{} {}\n", "#".repeat(usize::from(*level)), escaped(title))
         }
         Block::Text(text) => format!("{}\n", escaped(text)),
-        Block::List(items) => items.iter().map(|item| format!("* {}\n", escaped(item))).collect(),
+        Block::List(items) => {
+            let items: Vec<String> = items.iter().map(|item| escaped(item)).collect();
+            format!("* {}\n", items.join("\n* "))
+        }
         Block::Table { head, rows } => table(head, rows),
         Block::Commands(lines) => commands(lines),
         Block::FillIn(label) => {
             format!("{}: \\_\\_\\_\\_\\_\\_\\_\\_\\_\\_\\_\\_\n", escaped(label))
         }
-        Block::Order(steps) => steps.iter().map(step).collect(),
+        Block::Order(steps) => steps.iter().map(step).collect::<Vec<_>>().concat(),
     }
 }
 
@@ -35,10 +38,13 @@ fn step(step: &Step) -> String {
 }
 
 fn table(head: &[&'static str], rows: &[Vec<String>]) -> String {
-    let mut text = format!("| {} |\n|{}\n", head.join(" | "), " --- |".repeat(head.len()));
+    let line = |cells: &[String]| format!("| {} |\n", cells.join(" | "));
+    let head: Vec<String> = head.iter().map(|cell| escaped(cell)).collect();
+    let mut text = line(&head);
+    text.push_str(&line(&vec!["---".to_owned(); head.len()]));
     for row in rows {
         let cells: Vec<String> = row.iter().map(|cell| escaped(cell)).collect();
-        text.push_str(&format!("| {} |\n", cells.join(" | ")));
+        text.push_str(&line(&cells));
     }
     text
 }

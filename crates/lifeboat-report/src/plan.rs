@@ -4,7 +4,7 @@ use lifeboat_suite::catalogue::{self, Class, Row};
 use lifeboat_vault::layout::at;
 
 use crate::block::{Block, heading, text};
-use crate::facts::{ComponentFacts, Facts};
+use crate::facts::{ComponentFacts, Facts, Seen};
 use crate::{decisions, proof};
 
 pub(crate) fn title(facts: &Facts) -> String {
@@ -57,7 +57,7 @@ fn components(facts: &Facts) -> Vec<Block> {
         });
         let cells = |found: &ComponentFacts| {
             let title = row(found).title.to_owned();
-            let seen = [&found.backup, &found.verify, &found.drill].map(|seen| seen.words());
+            let seen = [&found.backup, &found.verify, &found.drill].map(Seen::words);
             [found.name.clone(), title].into_iter().chain(seen).collect()
         };
         blocks.push(Block::Table { head: head.clone(), rows: of_class().map(cells).collect() });

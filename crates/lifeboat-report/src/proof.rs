@@ -63,10 +63,8 @@ fn trend(facts: &Facts) -> Vec<Block> {
         return vec![text("No drill was held: lifeboat drill holds one.")];
     }
     let rows = facts.drills.iter().rev().take(10).map(|drill| {
-        let came = match drill.ok {
-            true => "passed".to_owned(),
-            false => format!("FAILED: {}", drill.problems.join("; ")),
-        };
+        let failed = || format!("FAILED: {}", drill.problems.join("; "));
+        let came = if drill.ok { "passed".to_owned() } else { failed() };
         let age = drill.verified_age.map_or_else(|| NOT_KNOWN.to_owned(), span);
         vec![drill.drilled_at.clone(), came, span(drill.seconds), age]
     });
@@ -79,9 +77,10 @@ fn rule(facts: &Facts) -> Vec<Vec<String>> {
     let row = |cells: [&str; 4]| cells.map(ToOwned::to_owned).to_vec();
     let is_bucket = facts.vault.contains("://");
     let place = if is_bucket { "a bucket" } else { "a folder" };
-    let known = match facts.backups.is_empty() {
-        true => "the data in use; no backup was seen".to_owned(),
-        false => format!("the data in use, and the vault ({place}); others are {NOT_KNOWN}"),
+    let known = if facts.backups.is_empty() {
+        "the data in use; no backup was seen".to_owned()
+    } else {
+        format!("the data in use, and the vault ({place}); others are {NOT_KNOWN}")
     };
     let (errors, evidence) = errors(facts);
     vec![
@@ -120,8 +119,8 @@ fn errors(facts: &Facts) -> (String, String) {
 /// Whether the newest backup is newer than what was verified last.
 fn stale(facts: &Facts) -> bool {
     let verified = newest_verified(&facts.backups).and_then(|listed| listed.verified_at.as_deref());
-    let newest = facts.backups.last().map(|listed| listed.begun);
-    matches!((verified.and_then(seconds_at), newest), (Some(verified), Some(newest)) if newest > verified)
+    let verified = verified.and_then(seconds_at);
+    facts.backups.last().zip(verified).is_some_and(|(newest, verified)| newest.begun > verified)
 }
 
 fn short(listed: &Listed) -> &str {

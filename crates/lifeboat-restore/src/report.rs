@@ -102,13 +102,17 @@ impl RestoreReport {
             if lines.is_empty() {
                 writeln!(text, "  none").ok();
             }
-            lines.iter().for_each(|line| _ = writeln!(text, "  {line}"));
+            for line in lines {
+                writeln!(text, "  {line}").ok();
+            }
         }
         writeln!(text, "\nSteps").ok();
         for ReportedStep { step, words, done, done_before } in &self.steps {
             let before = if *done_before { ", by an earlier run" } else { "" };
             writeln!(text, "  {:>3}  {words} ({} s{before})", step.number, done.seconds).ok();
-            done.lines.iter().for_each(|line| _ = writeln!(text, "       {line}"));
+            for line in &done.lines {
+                writeln!(text, "       {line}").ok();
+            }
         }
         text
     }

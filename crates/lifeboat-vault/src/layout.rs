@@ -8,7 +8,7 @@
 //! pinned/<id>.json                            it is not to be forgotten
 //! prunes/20261122T050000Z.json                volumes that the next prune may delete
 //! probes/…                                    what a doctor wrote and could not delete
-//! drills/20261122T060000Z.json                a backup was restored for practice, and how that went
+//! drills/20261122T060000Z.json                how the restore of a backup for practice went
 //! ```
 
 use lifeboat_package::id::PackageId;

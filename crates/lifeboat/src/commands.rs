@@ -99,7 +99,7 @@ pub(crate) struct Ended {
 pub(crate) enum Exit {
     /// 0.
     Done,
-    /// 1: done, and what was examined would fail.
+    /// 1: done, and what was examined or practised fails.
     WouldFail,
     /// 3: done, and something is missing.
     WithGaps,

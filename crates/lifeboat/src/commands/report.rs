@@ -53,10 +53,8 @@ pub(crate) async fn run(session: &Session, flags: ReportFlags) -> Result<Ended, 
     let config = session.folder.join(&flags.installation.config);
     let facts = facts(session, (&installation, &config), identities.as_ref()).await?;
     let by_end = flags.output.as_deref().and_then(Path::extension);
-    let by_end = match by_end.is_some_and(|end| end.eq_ignore_ascii_case("html")) {
-        true => Format::Html,
-        false => Format::Md,
-    };
+    let is_html = by_end.is_some_and(|end| end.eq_ignore_ascii_case("html"));
+    let by_end = if is_html { Format::Html } else { Format::Md };
     let text = match flags.format.unwrap_or(by_end) {
         Format::Md => lifeboat_report::markdown(&facts),
         Format::Html => lifeboat_report::html(&facts),

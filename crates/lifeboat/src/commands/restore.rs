@@ -123,7 +123,7 @@ pub(crate) async fn run(session: &Session, flags: RestoreFlags) -> Result<Ended,
         let plan = restoring::plan(cx, &open, &request).await?;
         return Ok(Ended::new("restore plan", &plan, plan_lines(&plan), Exit::Done));
     }
-    let report = flags.report.map(|path| ReportFile::begin(session.folder.join(path)));
+    let report = flags.report.map(|path| ReportFile::begin(&session.folder.join(path)));
     let report = report.transpose()?;
     let outcome = Box::pin(restoring::run(cx, &open, &request)).await?;
     if let Some(report) = report {
@@ -140,18 +140,16 @@ struct ReportFile {
 }
 
 impl ReportFile {
-    fn begin(path: PathBuf) -> Result<Self, Failure> {
-        let folder = path.parent().unwrap_or(&path).to_owned();
-        let file = tempfile::NamedTempFile::new_in(folder);
-        file.map(|file| Self { path: path.clone(), file }).map_err(|e| unwritable(&path, e))
+    fn begin(path: &Path) -> Result<Self, Failure> {
+        let file = tempfile::NamedTempFile::new_in(path.parent().unwrap_or(path));
+        let file = file.map_err(|e| unwritable(path, e))?;
+        Ok(Self { path: path.to_owned(), file })
     }
 
     fn write(self, report: &RestoreReport) -> Result<(), Failure> {
         let is_json = self.path.extension().is_some_and(|end| end.eq_ignore_ascii_case("json"));
-        let text = match is_json {
-            true => serde_json::to_string_pretty(report).unwrap_or_default(),
-            false => report.text(),
-        };
+        let json = || serde_json::to_string_pretty(report).unwrap_or_default();
+        let text = if is_json { json() } else { report.text() };
         self.put(&text)
     }
 
@@ -164,7 +162,7 @@ impl ReportFile {
 
 /// Writes a file of ours whole, or not at all.
 pub(super) fn write_file(path: &Path, text: &str) -> Result<(), Failure> {
-    ReportFile::begin(path.to_owned())?.put(text)
+    ReportFile::begin(path)?.put(text)
 }
 
 fn unwritable(path: &Path, error: std::io::Error) -> Failure {
