@@ -30,8 +30,8 @@ pub struct Made {
     pub cuts: Vec<Cut>,
 }
 
-/// Writes manifest and seal, and removes the journal. Whatever the backup needs must be in the vault
-/// then: a run that was held up for days may have lost it to a prune.
+/// Writes manifest and seal, and removes the journal. Whatever the backup needs must be in the
+/// vault then: a run that was held up for days may have lost it to a prune.
 ///
 /// # Errors
 /// [`Failure`] when the vault cannot be written; the next run goes on from here.
