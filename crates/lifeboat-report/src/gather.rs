@@ -132,6 +132,7 @@ fn of_component(component: &Component) -> ComponentFacts {
     let shown = |path: &std::path::PathBuf| path.display().to_string();
     let rest = |role: Role| !matches!(role, Role::Config | Role::Secrets);
     let files = component.files.iter().filter(|tree| rest(tree.role));
+    let media = component.media.as_ref().map(|media| shown(&media.store_path));
     let secret =
         |secret: &lifeboat_suite::SecretFile| (secret.name.to_owned(), shown(&secret.path));
     ComponentFacts {
@@ -139,7 +140,7 @@ fn of_component(component: &Component) -> ComponentFacts {
         kind: component.kind,
         databases: component.databases.iter().map(|database| database.at.shown()).collect(),
         config: component.config.iter().map(shown).collect(),
-        files: files.map(|tree| shown(&tree.path)).collect(),
+        files: files.map(|tree| shown(&tree.path)).chain(media).collect(),
         secrets: component.secrets.iter().map(secret).collect(),
         start: component.commands.start.clone(),
         backup: Seen::NotKnown(NO_VAULT),

@@ -25,7 +25,7 @@ fn recovery_point(facts: &Facts) -> String {
     match newest_verified(&facts.backups) {
         Some(listed) => format!(
             "Lost at the most now (RPO): what was written in the last {}, since the newest \
-             verified backup of {} ({}).",
+             verified backup of {} ({}). That is so for the components that are in it: see above.",
             span(facts.now - listed.begun),
             listed.begun_at,
             short(listed),

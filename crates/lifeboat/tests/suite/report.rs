@@ -69,6 +69,7 @@ fn plan_for_the_worst_day_tells_what_was_seen_and_commands_that_the_program_take
     assert!(page.contains("(RPO): what was written in the last "), "{page}");
     assert!(page.contains(" in the drill of 20"), "{page}");
     assert!(page.contains("no errors when read and restored | none found"), "{page}");
+    assert!(page.contains("--only files/synapse"), "media are a volume too: {page}");
     let commands = commands(&page);
     assert!(commands.len() > 15, "{page}");
     for words in commands {
