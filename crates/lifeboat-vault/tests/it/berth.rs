@@ -11,7 +11,7 @@ use std::time::Duration;
 use lifeboat_engine::context::{Context, Event, Stop};
 use lifeboat_engine::failure::Failure;
 use lifeboat_engine::keyring::{Identities, Recipients, generate};
-use lifeboat_package::backup::{FILES, FileRecord};
+use lifeboat_package::backup::{DATABASES, DatabaseRecord, FILES, FileRecord};
 use lifeboat_storage::Access;
 use lifeboat_vault::backup::OpenBackup;
 use lifeboat_vault::place::{Sealed, Survey, Vault};
@@ -154,6 +154,16 @@ impl Berth {
         let component = open.component("bot").unwrap().clone();
         let records = open.records::<FileRecord>(&component, FILES).await.unwrap();
         (open, records)
+    }
+
+    /// The SQLite database of the newest backup, as a file.
+    pub(crate) async fn sqlite_file(&self) -> Vec<u8> {
+        let (vault, survey) = self.open().await;
+        let keys = (&survey.kept().next_back().unwrap().folder, &self.identities);
+        let open = OpenBackup::open(&vault, &survey, keys).await.unwrap();
+        let component = open.component("bot").unwrap().clone();
+        let records = open.records::<DatabaseRecord>(&component, DATABASES).await.unwrap();
+        open.whole(records[0].file.as_ref().unwrap(), 1 << 30).await.unwrap()
     }
 
     async fn files(&self, vault: &Vault, survey: &Survey, sealed: &Sealed) -> Files {

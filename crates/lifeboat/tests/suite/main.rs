@@ -3,10 +3,15 @@
 #![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
 mod backup;
+mod bucket;
 mod by_hand;
 mod drill;
+#[path = "../../../lifeboat-storage/tests/it/fault_proxy.rs"]
+#[expect(dead_code, reason = "a vault needs no faults of every kind")]
+mod fault_proxy;
 mod faults;
 mod harbour;
+mod left_out;
 #[path = "../e2e/program.rs"]
 #[expect(dead_code, reason = "the words of packages are not needed here")]
 mod program;
