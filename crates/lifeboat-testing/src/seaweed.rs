@@ -1,8 +1,8 @@
 //! A real S3-compatible store: SeaweedFS, one process, in a folder and on ports of its own.
 //!
 //! Three accounts: one may do everything, one only read, one read and add but not delete. Buckets
-//! are made through the store's own file interface; what is left to ask is asked by a Python program,
-//! so that this crate needs no S3 client.
+//! are made through the store's own file interface; what is left to ask is asked by a Python
+//! program, so that this crate needs no S3 client.
 
 use std::ffi::OsString;
 use std::fs;

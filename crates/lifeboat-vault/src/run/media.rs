@@ -33,7 +33,7 @@ pub async fn check(
     }
     if let Some(example) = &missing.remote_example {
         report(Event::Note(format!(
-            "remote-media-missing: {} files of other servers are not in the media store, for \
+            "remote-media-missing: files of other servers that are not in the media store: {}, for \
              example {}; the homeserver fetches them again when somebody asks",
             missing.remote, example.mxc
         )));

@@ -127,14 +127,14 @@ impl Berth {
     }
 
     /// Every kept backup is whole, by verify and by its files; gives their files by backup.
-    pub(crate) fn kept(&self) -> BTreeMap<String, Files> {
+    pub(crate) fn kept(&self, which: &str) -> BTreeMap<String, Files> {
         now(async {
             let (vault, survey) = self.open().await;
             let mut all = BTreeMap::new();
             for sealed in survey.kept() {
                 let subject = (sealed, Some(&self.identities));
                 let found = verify(&self.context(), &vault, &survey, subject).await.unwrap();
-                assert!(found.valid, "{found:?}");
+                assert!(found.valid, "{which}: {found:?}");
                 let files = self.files(&vault, &survey, sealed).await;
                 all.insert(sealed.folder.id().to_string(), files);
             }

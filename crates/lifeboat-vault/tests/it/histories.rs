@@ -29,6 +29,10 @@ impl Chance {
         self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888);
         (self.0 >> 33) % limit
     }
+
+    fn one_of<T: Copy, const N: usize>(&mut self, all: [T; N]) -> T {
+        all[usize::try_from(self.below(N as u64)).unwrap()]
+    }
 }
 
 /// What a history has seen.
@@ -53,24 +57,15 @@ struct History {
 
 /// Polls work so many times at the most: a kill, when it did not end before.
 async fn killed_after<T>(polls: u64, work: impl Future<Output = T>) -> Option<T> {
-    let mut work = pin!(work);
-    let mut left = polls;
-    std::future::poll_fn(|context| {
-        if left == 0 {
-            return Poll::Ready(None);
-        }
-        left -= 1;
-        work.as_mut().poll(context).map(Some)
-    })
-    .await
+    stopped_after(polls, pin!(work)).await
 }
 
 impl History {
     fn begin(seed: u64) -> Self {
         let chance = Chance(seed);
-        let role = if seed % 2 == 0 { "media" } else { "data" };
-        let (files, made, seen) = (Files::new(), BTreeMap::new(), Seen::default());
-        let mut history = Self { berth: Berth::new(role), files, made, chance, seen };
+        let role = if seed.is_multiple_of(2) { "media" } else { "data" };
+        let (berth, files, made) = (Berth::new(role), Files::new(), BTreeMap::new());
+        let mut history = Self { berth, files, made, chance, seen: Seen::default() };
         history.change();
         history.run(u64::MAX);
         history
@@ -82,7 +77,7 @@ impl History {
             let name = format!("file{}", self.chance.below(6));
             let (kind, size) = (self.chance.below(5), 1 + self.chance.below(3) * 15_000);
             let mut noise = Chance(kind);
-            let bytes: Vec<u8> = (0..size).map(|_| noise.below(256) as u8).collect();
+            let bytes: Vec<u8> = (0..size).map(|_| noise.below(256).to_le_bytes()[0]).collect();
             fs::write(self.berth.path("tree").join(&name), &bytes).unwrap();
             self.files.insert(name, bytes);
         }
@@ -115,7 +110,7 @@ impl History {
 
     /// Retention, or one of the kept backups whatever it says.
     fn let_go(&mut self) {
-        let (last, any) = (1 + self.chance.below(2) as u32, self.chance.below(3));
+        let (last, any) = (self.chance.one_of([1, 2]), self.chance.below(3));
         let berth = &self.berth;
         now(async {
             let cx = berth.context();
@@ -138,7 +133,7 @@ impl History {
 
     /// How long a run may have been under way before a prune takes it for cut short.
     fn abandoned_after(&mut self) -> i64 {
-        [7 * DAY, 7 * DAY, 0][self.chance.below(3) as usize]
+        self.chance.one_of([7 * DAY, 7 * DAY, 0])
     }
 
     fn prune(&mut self, polls: u64) {
@@ -166,12 +161,13 @@ impl History {
         let (ran, pruned) = now(async {
             let (cx, other) = (berth.context(), berth.context());
             let mut running = pin!(run(&cx, berth.request()));
-            let early = killed_after_pinned(begins_at, running.as_mut()).await;
+            let early = stopped_after(begins_at, running.as_mut()).await;
             let (vault, _) = berth.open().await;
             let pruning = prune(&other, &vault, (after, false));
-            match early {
-                Some(ran) => (ran, pruning.await),
-                None => tokio::join!(running, pruning),
+            if let Some(ran) = early {
+                (ran, pruning.await)
+            } else {
+                tokio::join!(running, pruning)
             }
         });
         self.ended(ran);
@@ -180,7 +176,7 @@ impl History {
 
     /// What the host remembers is lost, some of it.
     fn forget_state(&mut self) {
-        let end = ["sqlite", "journal"][self.chance.below(2) as usize];
+        let end = self.chance.one_of(["sqlite", "journal"]);
         for entry in fs::read_dir(self.berth.path("state")).unwrap() {
             let path = entry.unwrap().path();
             if path.to_str().unwrap().contains(&format!(".{end}")) {
@@ -209,22 +205,22 @@ impl History {
             10 => self.run_and_prune(),
             _ => self.forget_state(),
         }
-        Berth::wait([1, 60, DAY, 4 * DAY][self.chance.below(4) as usize]);
+        Berth::wait(self.chance.one_of([1, 60, DAY, 4 * DAY]));
     }
 
     /// Kept backups are whole, and hold what was there when they were made.
-    fn check(&self) {
-        for (backup, files) in self.berth.kept() {
+    fn check(&self, seed: u64) {
+        for (backup, files) in self.berth.kept(&format!("seed {seed}")) {
             // One that was killed after its seal is whole, and nobody noted what it must hold.
             if let Some(made) = self.made.get(&backup) {
-                assert!(files == *made, "backup {backup} holds other files");
+                assert!(files == *made, "seed {seed}: backup {backup} holds other files");
             }
         }
     }
 }
 
 /// As [`killed_after`], for work that goes on later.
-async fn killed_after_pinned<F: Future>(
+async fn stopped_after<F: Future>(
     polls: u64,
     mut work: std::pin::Pin<&mut F>,
 ) -> Option<F::Output> {
@@ -246,12 +242,8 @@ fn histories(seeds: std::ops::Range<u64>) {
         let mut history = History::begin(seed);
         for step in 0..8 {
             history.step();
-            let checked = std::panic::AssertUnwindSafe(|| history.check());
-            if step % 4 == 3
-                && let Err(cause) = std::panic::catch_unwind(checked)
-            {
-                eprintln!("seed {seed}, step {step}");
-                std::panic::resume_unwind(cause);
+            if step % 4 == 3 {
+                history.check(seed);
             }
         }
         let Seen { backups, killed, refused, deleted, borrowed, resumed } = history.seen;
@@ -262,7 +254,6 @@ fn histories(seeds: std::ops::Range<u64>) {
         all.borrowed += borrowed;
         all.resumed += resumed;
     }
-    eprintln!("{all:?}");
     let Seen { backups, killed, deleted, borrowed, resumed, .. } = all;
     let least = [backups, killed, deleted, borrowed, resumed].into_iter().min();
     assert!(least > Some(count / 10), "the histories are too calm: {all:?}");

@@ -116,7 +116,7 @@ fn vault_in_a_bucket_is_written_checked_thinned_out_and_copied_to() {
 /// Kills a run once the bucket holds a volume of it.
 fn kill_in_the_middle(afar: &Afar, mut run: Child) {
     let begun = Instant::now();
-    while begun.elapsed() < Duration::from_secs(60) {
+    while begun.elapsed() < Duration::from_mins(1) {
         let target = format!("/{}?list-type=2", afar.bucket);
         let listed = STORE.ask("GET", &target, ("{}", "")).unwrap();
         if listed.contains("/volumes/") || run.try_wait().unwrap().is_some() {
@@ -229,7 +229,7 @@ fn locked_objects_survive_a_prune_and_whoever_deletes_everything() {
     afar.ask(&writer, &["backup", "prune"]).result(0);
     afar.ask(&writer, &["backup", "prune"]).result(0);
     assert_eq!(afar.verify_all(&writer).len(), 2);
-    // A delete hides the newest version behind a mark, and no more: the mark is what can be deleted.
+    // A delete hides the newest version behind a mark, and no more: the mark can be deleted.
     let versions =
         STORE.ask("GET", &format!("/{}?versions&max-keys=1000", afar.bucket), ("{}", "")).unwrap();
     let marks: Vec<&str> = versions.split("<DeleteMarker>").skip(1).collect();

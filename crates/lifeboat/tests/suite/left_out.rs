@@ -35,7 +35,10 @@ fn upload_without_its_file_is_a_gap_and_a_file_of_another_server_is_told() {
     let id = world.cluster.psql(world.server.database(), ask).unwrap().trim().to_owned();
     let file = format!("local_content/{}/{}/{}", &id[..2], &id[2..4], &id[4..]);
     fs::remove_file(media.join(&file)).unwrap();
-    let outcome = suite.lifeboat(&["backup", "run", "--component", "synapse"]).result(3);
+    let said = suite.lifeboat(&["backup", "run", "--component", "synapse"]);
+    let outcome = said.result(3);
+    let told = "remote-media-missing: files of other servers that are not in the media store: 1";
+    assert!(said.stdout.contains(told), "{said:?}");
     assert_eq!(outcome["gaps"]["total"], 1, "{outcome}");
     let gap = &outcome["gaps"]["first"][0];
     assert_eq!(gap["kind"], "media-missing");
