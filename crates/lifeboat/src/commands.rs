@@ -35,7 +35,8 @@ use serde_json::Value;
 
 use crate::screen::Look;
 
-/// Takes the data of a Matrix server out as one sealed package, checks it, and puts it back.
+/// Takes the data of a Matrix server out as one sealed package, backs up the suite around it, and puts
+/// both back.
 #[derive(Debug, clap::Parser)]
 #[command(name = "lifeboat", version, after_help = EXAMPLES, max_term_width = 100)]
 pub(crate) struct CommandLine {
@@ -51,6 +52,8 @@ Examples:
   lifeboat export --synapse /etc/matrix-synapse/homeserver.yaml -r age1… -o server.lifeboat
   lifeboat verify server.lifeboat -i identity.txt
   lifeboat import server.lifeboat -i identity.txt --synapse homeserver.yaml
+  lifeboat config example > lifeboat.yaml; lifeboat backup run -c lifeboat.yaml
+  lifeboat restore plan --vault s3://bucket/vault -i identity.txt
 
 Exit codes:
   0  done           2  the command line makes no sense     4  the package is not valid
