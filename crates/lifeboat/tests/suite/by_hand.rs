@@ -83,11 +83,11 @@ fn below(work: &Path, path: &Path) -> PathBuf {
 fn page_followed_by_hand_gives_back_a_server_that_clients_know() {
     let mut world = World::small().unwrap();
     let suite = Suite::around(&world, "hand");
+    world.capture(&world.server, "before-first").unwrap();
+    let before = world.capture(&world.server, "before").unwrap();
     suite.back_up();
     // A second one, which borrows nearly everything.
     suite.back_up();
-    world.capture(&world.server, "before-first").unwrap();
-    let before = world.capture(&world.server, "before").unwrap();
     let media = files(&world.server.media_store().join("local_content")).remove(0);
     let mut parts: Vec<&str> =
         media.iter().rev().take(3).map(|part| part.to_str().unwrap()).collect();
