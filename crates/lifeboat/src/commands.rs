@@ -35,8 +35,8 @@ use serde_json::Value;
 
 use crate::screen::Look;
 
-/// Takes the data of a Matrix server out as one sealed package, backs up the suite around it, and puts
-/// both back.
+/// Takes the data of a Matrix server out as one sealed package, backs up the suite around it, and
+/// puts both back.
 #[derive(Debug, clap::Parser)]
 #[command(name = "lifeboat", version, after_help = EXAMPLES, max_term_width = 100)]
 pub(crate) struct CommandLine {
