@@ -105,6 +105,11 @@ async fn sessions(mas: &Client, server: &str) -> Result<BTreeSet<(String, String
     Ok(found)
 }
 
+/// Whether a table is about workers, which [`forget_workers`] takes out.
+pub fn is_of_workers(table: &str) -> bool {
+    matches!(table, "queue_workers" | "queue_leader")
+}
+
 /// Forgets the workers of the server that is gone; says how many they were.
 ///
 /// # Errors

@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
+use lifeboat_components::mas;
 use lifeboat_components::postgres::PostgresError;
+use lifeboat_components::synapse::check::run::Run;
+use lifeboat_components::synapse::check::tables::{self, Expected, Meaning};
 use lifeboat_components::synapse::check::{access, events, keys};
 use lifeboat_engine::context::Context;
 use lifeboat_engine::failure::Failure;
@@ -24,8 +27,8 @@ const SIGNATURES: u64 = 500;
 /// One media file in so many is hashed.
 const MEDIA_SAMPLE: u64 = 20;
 
-/// Counts the rows of every table and compares with the backup. Tables that a restore leaves empty
-/// on purpose may have fewer.
+/// Counts the rows of every table and compares with the backup. What a restore leaves out or adds
+/// on purpose is told as such.
 ///
 /// # Errors
 /// [`Failure`] when the database refuses or the backup is damaged.
@@ -35,32 +38,44 @@ pub async fn rows(
     done: &mut StepDone,
 ) -> Result<(), Failure> {
     let session = connector.connect().await.map_err(database_fault)?;
-    let (mut tables, mut rows) = (0_u64, 0_u64);
+    let (mut count, mut rows) = (0_u64, 0_u64);
     for (record, shape) in kept.tables().await? {
         let query = format!("SELECT count(*) FROM ONLY {}", shape.qualified());
         let doing = |e| database_fault(PostgresError::sorted("counted rows", e));
         let found: i64 = session.query_one(&query, &[]).await.map_err(doing)?.get(0);
         let found = u64::try_from(found).unwrap_or_default();
-        tables += 1;
+        count += 1;
         rows += found;
-        let may_be_less = kept.component.kind == "synapse" || kept.component.kind == "mas";
-        let is_right = found == record.rows || (may_be_less && found < record.rows);
-        if !is_right {
-            done.gaps.push(format!(
-                "{}: {found} rows, the backup has {}",
-                shape.label(),
-                record.rows
-            ));
-        } else if found < record.rows {
-            done.lines.push(format!(
-                "{}: {found} of {} rows; the rest is left out by rule",
-                shape.label(),
-                record.rows
-            ));
+        match meaning(&kept.component.kind, (&shape.name, record.rows), found) {
+            Meaning::Equal => {}
+            Meaning::Explained(why) => done.lines.push(format!("{}: {why}", shape.label())),
+            Meaning::Wrong(what) => done.gaps.push(format!("{}: {what}", shape.label())),
         }
     }
-    done.lines.push(format!("{}: {rows} rows in {tables} tables", connector.database()));
+    done.lines.push(format!("{}: {rows} rows in {count} tables", connector.database()));
     Ok(())
+}
+
+/// What it means that a table has so many rows now.
+fn meaning(kind: &str, (table, rows): (&str, u64), found: u64) -> Meaning {
+    let is_of_workers = kind == "mas" && mas::is_of_workers(table);
+    match kind {
+        "synapse" => tables::judge(
+            Expected {
+                table,
+                rows,
+                run: Run::BeforeFirstStart,
+                lacks_remote_media: false,
+                torn: false,
+            },
+            found,
+        ),
+        _ if found == rows => Meaning::Equal,
+        _ if found < rows && is_of_workers => {
+            Meaning::Explained(format!("rows: {found}, of {rows}: workers that are gone"))
+        }
+        _ => Meaning::Wrong(format!("rows: {found}, in the backup: {rows}")),
+    }
 }
 
 /// Looks at every file of a component, and hashes some of its media.
