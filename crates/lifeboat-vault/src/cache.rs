@@ -184,7 +184,7 @@ impl Cache {
     /// [`Failure`] when the cache cannot be read.
     pub fn file(&self, root: &[u8], path: &[u8]) -> Result<Option<(Stamp, Content)>, Failure> {
         let read = || {
-            let mut find = self.db.prepare_cached(
+            let mut find = self.db.prepare(
                 "SELECT size, modified, changed, inode, content FROM files
                  WHERE root = ?1 AND path = ?2",
             )?;
