@@ -18,7 +18,7 @@ use lifeboat_package::selection::Selection;
 use lifeboat_storage::StorageError;
 
 use super::BackupRequest;
-use crate::layout::{Folder, seconds_of, stamp};
+use crate::layout::{Folder, PACKAGES, seconds_of, stamp};
 use crate::place::{Vault, told};
 
 /// A run that was cut short longer ago is not gone on with: a prune may be about to remove it.
@@ -83,9 +83,10 @@ async fn anew(
     vault: &Vault,
     path: &Path,
 ) -> Result<Begun, Failure> {
-    let package = PackageId::from_bytes(cx.random());
+    let stamp = stamp((cx.now)());
+    let package = later_id(cx.random(), vault, &stamp).await?;
     let key = PackageKey::from_bytes(cx.random());
-    let folder = Folder::of(&stamp((cx.now)()), &package);
+    let folder = Folder::of(&stamp, &package);
     let header = Header::of_backup(&package, &key).to_bytes();
     let key_age = keyring::wrap(&request.recipients, &key, &package)?;
     let clear = |name: &str, bytes: &[u8]| ClearFile {
@@ -116,6 +117,24 @@ async fn anew(
     journal.cut(&cuts[0])?;
     let (key, volumes) = (Arc::new(key), Vec::new());
     Ok(Begun { folder, key, target, journal, clear_files, volumes, cuts })
+}
+
+/// An id that comes after those of all backups that were begun in the same second: backups are
+/// ordered by when they were begun, then by id.
+async fn later_id(random: [u8; 16], vault: &Vault, stamp: &str) -> Result<PackageId, Failure> {
+    let cannot = || Failure::failed(format!("cannot read the vault {}", vault.location), "");
+    let listed = vault.place.list().await.map_err(|e| told(cannot(), e))?;
+    let folders = listed.iter().filter_map(|entry| {
+        let (folder, _) = entry.name.strip_prefix(PACKAGES)?.split_once('/')?;
+        Folder::parse(folder).filter(|folder| folder.stamp() == stamp)
+    });
+    let ids = folders.filter_map(|f| u128::from_str_radix(&f.id().to_string(), 16).ok());
+    let random = u128::from_be_bytes(random);
+    let id = ids.max().map_or(random, |last| {
+        let room = (u128::MAX - last) / 16;
+        last.saturating_add(1).saturating_add(random % room.max(1))
+    });
+    Ok(PackageId::from_bytes(id.to_be_bytes()))
 }
 
 async fn resume(

@@ -25,6 +25,18 @@ fn gaps(outcome: &BackupOutcome) -> u64 {
 }
 
 #[test]
+fn backups_of_one_second_are_in_the_order_in_which_they_were_made() {
+    let berth = Berth::new("data");
+    let made: Vec<String> = (0..8).map(|_| berth.back_up().unwrap().backup).collect();
+    now(async {
+        let (_, survey) = berth.open().await;
+        let kept: Vec<String> = survey.kept().map(|s| s.folder.id().to_string()).collect();
+        assert_eq!(kept, made);
+        assert_eq!(survey.find("latest").unwrap().folder.id().to_string(), made[7]);
+    });
+}
+
+#[test]
 fn odd_files_are_kept_with_everything_that_makes_them_again() {
     for role in ["data", "media"] {
         let berth = Berth::new(role);
