@@ -374,9 +374,14 @@ fn page_outside_of_the_table_of_contents_is_found() {
 
 #[test]
 fn generated_page_that_is_missing_or_silent_is_found() {
-    let path = "docs/src/reference/synapse-tables.md";
+    let made = "# A page\n\n<!-- Made from what a program knows. -->\n";
+    let good = [
+        ("docs/src/guide/components.md", made),
+        ("docs/src/reference/lifeboat-yaml.md", made),
+        ("docs/src/reference/synapse-tables.md", made),
+    ];
+    let [first, second, (path, _)] = good;
     let place = "docs/src/reference/synapse-tables.md:0";
-    let good = [(path, "# Tables\n\n<!-- Made from the table catalogue. -->\n")];
-    check(pages::generated_pages, &[], &[place], &good);
-    check(pages::generated_pages, &[(path, "# Tables\n")], &[place], &good);
+    check(pages::generated_pages, &[first, second], &[place], &good);
+    check(pages::generated_pages, &[first, second, (path, "# Tables\n")], &[place], &good);
 }
