@@ -36,6 +36,7 @@ fn backup(id: &str, begun: i64, verified: &str) -> Listed {
         borrowed_bytes: 0,
         verified: verified.to_owned(),
         verified_at: (verified != "never").then(|| lifeboat_vault::layout::at(begun + 60)),
+        partial: false,
         pinned: false,
         forgotten: false,
     }

@@ -6,6 +6,7 @@
 //! forgotten/<id>.json                         retention let this backup go
 //! verified/<id>/20261122T040000Z.json         it was read whole, and what came of it
 //! pinned/<id>.json                            it is not to be forgotten
+//! partial/<id>.json                           it was made of some components only
 //! prunes/20261122T050000Z.json                volumes that the next prune may delete
 //! probes/…                                    what a doctor wrote and could not delete
 //! drills/20261122T060000Z.json                how the restore of a backup for practice went
@@ -23,6 +24,8 @@ pub const FORGOTTEN: &str = "forgotten/";
 pub const VERIFIED: &str = "verified/";
 /// The folder of what is pinned.
 pub const PINNED: &str = "pinned/";
+/// The folder of what was made of some components only: who has no key must know as well.
+pub const PARTIAL: &str = "partial/";
 /// The folder of what is to be pruned.
 pub const PRUNES: &str = "prunes/";
 /// The folder of what drills found.

@@ -29,6 +29,8 @@ pub struct Listed {
     pub verified: String,
     /// When it was verified last: RFC 3339, UTC.
     pub verified_at: Option<String>,
+    /// It was made of some components only.
+    pub partial: bool,
     /// It is not to be forgotten.
     pub pinned: bool,
     /// Retention let it go.
@@ -94,14 +96,17 @@ pub async fn listed(vault: &Vault, survey: &Survey, sealed: &Sealed) -> Result<L
             Some(_) => "wrong".to_owned(),
         },
         verified_at: verdict.map(|verdict| verdict.verified_at),
+        partial: survey.partial.contains(&id),
         pinned: survey.pinned.contains(&id),
         forgotten: survey.forgotten.contains(&id),
     })
 }
 
-/// The newest backup whose last verification found everything right.
+/// The newest backup of the whole installation whose last verification found everything right.
 pub fn newest_verified(backups: &[Listed]) -> Option<&Listed> {
-    let right = |listed: &&Listed| !matches!(listed.verified.as_str(), "never" | "wrong");
+    let right = |listed: &&Listed| {
+        !listed.partial && !matches!(listed.verified.as_str(), "never" | "wrong")
+    };
     backups.iter().filter(right).max_by_key(|listed| listed.begun)
 }
 

@@ -12,7 +12,7 @@ use lifeboat_storage::{Access, Location, Place, StorageError};
 use serde::{Deserialize, Serialize};
 
 use crate::layout::{
-    DRILLS, FORGOTTEN, Folder, PACKAGES, PINNED, PROBES, PRUNES, VAULT, VERIFIED, stamp,
+    DRILLS, FORGOTTEN, Folder, PACKAGES, PARTIAL, PINNED, PROBES, PRUNES, VAULT, VERIFIED, stamp,
 };
 
 const FORMAT: &str = "lifeboat-vault";
@@ -76,6 +76,8 @@ pub struct Survey {
     pub forgotten: HashSet<PackageId>,
     /// What must stay.
     pub pinned: HashSet<PackageId>,
+    /// What was made of some components only.
+    pub partial: HashSet<PackageId>,
     /// Verdicts of each backup, newest last: the names of their files.
     pub verified: BTreeMap<String, Vec<String>>,
     /// Lists of what may be pruned.
@@ -270,7 +272,8 @@ impl Survey {
         folder.is_some_and(|folder| self.files.get(&folder.file(name)) == Some(&size))
     }
 
-    /// The backup that `wanted` names: `latest`, an id, or the beginning of one id or folder.
+    /// The backup that `wanted` names: `latest`, which is the newest of the whole installation (where
+    /// there is none, the newest of some components), an id, or the beginning of one id or folder.
     ///
     /// # Errors
     /// [`Failure`] when none or several fit.
@@ -279,7 +282,9 @@ impl Survey {
             let nothing = || {
                 Failure::failed("there is no backup in the vault", "make one: lifeboat backup run")
             };
-            return self.kept().next_back().ok_or_else(nothing);
+            let is_whole = |sealed: &&Sealed| !self.partial.contains(&sealed.folder.id());
+            let whole = self.kept().rfind(is_whole);
+            return whole.or_else(|| self.kept().next_back()).ok_or_else(nothing);
         }
         let fits = |sealed: &&Sealed| {
             let folder = sealed.folder.as_str();
@@ -336,6 +341,8 @@ fn sort_in(survey: &mut Survey, folders: &mut BTreeMap<Folder, bool>, name: &str
         survey.forgotten.insert(id);
     } else if let Some(id) = name.strip_prefix(PINNED).and_then(id) {
         survey.pinned.insert(id);
+    } else if let Some(id) = name.strip_prefix(PARTIAL).and_then(id) {
+        survey.partial.insert(id);
     } else if name.starts_with(PRUNES) {
         survey.prunes.push(name.to_owned());
     } else if name.starts_with(DRILLS) {

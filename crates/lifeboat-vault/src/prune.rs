@@ -17,7 +17,7 @@ use lifeboat_package::manifest::MANIFEST_NAME;
 use lifeboat_storage::StorageError;
 use serde::{Deserialize, Serialize};
 
-use crate::layout::{FORGOTTEN, Folder, PRUNES, VERIFIED, seconds_of, stamp};
+use crate::layout::{FORGOTTEN, Folder, PARTIAL, PRUNES, VERIFIED, seconds_of, stamp};
 use crate::place::{Survey, Vault, told};
 
 /// A list of what may be deleted.
@@ -165,7 +165,8 @@ async fn abandoned(
         // it this would be taken for a backup that is kept.
         let files = [MANIFEST_NAME, KEY_NAME, HEADER_NAME, CONTENTS_NAME];
         let files = files.into_iter().map(|name| sealed.folder.file(name));
-        for name in verdicts.chain(files).chain([format!("{FORGOTTEN}{id}.json")]) {
+        let marks = [PARTIAL, FORGOTTEN].map(|folder| format!("{folder}{id}.json"));
+        for name in verdicts.chain(files).chain(marks) {
             if !delete(vault, survey, &name, (dry_run, outcome)).await? {
                 break;
             }

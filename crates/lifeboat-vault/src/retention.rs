@@ -33,10 +33,14 @@ pub async fn choose(
     (rules, zone): (&Retention, &Zone),
     named: &[PackageId],
 ) -> Result<Vec<Choice>, Failure> {
-    let dated = dated(vault, survey).await?;
     let now = (cx.now)();
+    // A backup of some components takes the place of none of the whole installation.
+    let (partial, whole): (Vec<Dated>, Vec<Dated>) = dated(vault, survey)
+        .await?
+        .into_iter()
+        .partition(|dated| survey.partial.iter().any(|id| id.to_string() == dated.id));
     if named.is_empty() {
-        let verdicts = keep(&dated, rules, zone, now).into_iter();
+        let verdicts = [&whole, &partial].into_iter().flat_map(|some| keep(some, rules, zone, now));
         return Ok(verdicts
             .map(|verdict| {
                 let reasons = verdict.reasons.join(", ");
@@ -47,7 +51,12 @@ pub async fn choose(
     }
     // Rules that keep one other backup at the most leave only what must stay whatever they say.
     let least = Retention { last: 1, ..Retention::default() };
-    let must_stay = keep(&dated, &least, zone, now);
+    let mut must_stay = keep(&whole, &least, zone, now);
+    let of_partial = keep(&partial, &least, zone, now).into_iter().filter(|verdict| {
+        let is_pinned = |dated: &&Dated| dated.id == verdict.id && dated.pinned;
+        whole.is_empty() || partial.iter().any(|dated| is_pinned(&dated))
+    });
+    must_stay.extend(of_partial);
     let mut choices = Vec::new();
     for id in named {
         let id = id.to_string();

@@ -56,6 +56,8 @@ pub struct BackupRequest {
     pub signing_keys: Vec<SigningKey>,
     /// The components.
     pub components: Vec<Subject>,
+    /// Whether these are some of the installation's only.
+    pub is_partial: bool,
     /// The process' environment.
     pub environment: Vec<(String, String)>,
     /// Where `pg_dump` is, when it is not where such programs are.

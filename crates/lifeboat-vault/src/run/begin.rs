@@ -18,7 +18,8 @@ use lifeboat_package::selection::Selection;
 use lifeboat_storage::StorageError;
 
 use super::BackupRequest;
-use crate::layout::{Folder, PACKAGES, seconds_of, stamp};
+use crate::forget::Mark;
+use crate::layout::{Folder, PACKAGES, PARTIAL, seconds_of, stamp};
 use crate::place::{Vault, told};
 
 /// A run that was cut short longer ago is not gone on with: a prune may be about to remove it.
@@ -60,12 +61,14 @@ pub async fn begin(
         journal.remove()?;
         return anew(cx, request, vault, path).await;
     };
-    if is_sealed(vault, &folder).await? {
+    if is_there(vault, &folder.file(CONTENTS_NAME)).await? {
         // It was whole; the run ended before it could say so.
         journal.remove()?;
         return anew(cx, request, vault, path).await;
     }
-    let same = sorted(&earlier.begun.recipients) == sorted(&request.recipients.names())
+    let was_partial = is_there(vault, &partial_mark(&folder.id())).await?;
+    let same = was_partial == request.is_partial
+        && sorted(&earlier.begun.recipients) == sorted(&request.recipients.names())
         && earlier.begun.server_name == request.server_name;
     let age = (cx.now)() - seconds_of(folder.stamp()).unwrap_or_default();
     let may_go_on = same && !earlier.volumes.is_empty() && age < RESUMED_SECONDS;
@@ -113,6 +116,10 @@ async fn anew(
     // The header says to a prune that a run is under way: before the run looks what it may borrow.
     target.put(HEADER_NAME, header).await.map_err(|e| told(cannot(), e))?;
     target.put(KEY_NAME, key_age).await.map_err(|e| told(cannot(), e))?;
+    if request.is_partial {
+        let mark = Mark { at: cx.timestamp(), reason: String::new() };
+        vault.write_json(&partial_mark(&package), &mark).await?;
+    }
     let cuts = vec![cut(cx, 1)];
     journal.cut(&cuts[0])?;
     let (key, volumes) = (Arc::new(key), Vec::new());
@@ -187,8 +194,13 @@ async fn is_all_there(vault: &Vault, folder: &Folder, earlier: &Earlier) -> Resu
     Ok(true)
 }
 
-async fn is_sealed(vault: &Vault, folder: &Folder) -> Result<bool, Failure> {
-    match vault.place.size(&folder.file(CONTENTS_NAME)).await {
+/// The mark of a backup of some components only.
+fn partial_mark(package: &PackageId) -> String {
+    format!("{PARTIAL}{package}.json")
+}
+
+async fn is_there(vault: &Vault, name: &str) -> Result<bool, Failure> {
+    match vault.place.size(name).await {
         Ok(_) => Ok(true),
         Err(StorageError::NotFound { .. }) => Ok(false),
         Err(e) => Err(told(Failure::failed("cannot look into the vault", ""), e)),

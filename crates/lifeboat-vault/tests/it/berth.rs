@@ -105,6 +105,7 @@ impl Berth {
                 trees: vec![tree],
                 media_store: None,
             }],
+            is_partial: false,
             environment: Vec::new(),
             client_folder: None,
             lanes: 1,

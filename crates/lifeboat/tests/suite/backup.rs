@@ -198,3 +198,28 @@ fn bridge_that_is_down_is_a_gap_and_the_rest_is_backed_up() {
     assert_eq!(outcome["gaps"]["kinds"]["database-unreadable"], 2, "{outcome}");
     suite.lifeboat_opened(&["backup", "verify"]).result(0);
 }
+
+#[test]
+fn backups_of_some_components_take_the_place_of_none_of_the_whole_installation() {
+    let suite = suite("partial");
+    let whole = suite.back_up()["backup"].as_str().unwrap().to_owned();
+    let mut partial = Vec::new();
+    for _ in 0..4 {
+        let run = ["backup", "run", "--component", "bot"];
+        let outcome = suite.lifeboat(&run).result(0);
+        partial.push(outcome["backup"].as_str().unwrap().to_owned());
+    }
+    let shown = suite.lifeboat(&["backup", "show"]).result(0);
+    assert_eq!(shown["backup"], *whole, "the latest is the latest whole one");
+    let choices = suite.lifeboat(&["backup", "forget"]).result(0);
+    let kept: Vec<&str> = choices
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|choice| choice["keep"] == true)
+        .map(|choice| choice["backup"].as_str().unwrap())
+        .collect();
+    assert_eq!(kept, [&whole, &partial[2], &partial[3]].map(String::as_str), "{choices}");
+    assert_eq!(suite.lifeboat(&["backup", "forget", &whole]).exit, 2);
+    assert_eq!(suite.lifeboat(&["backup", "forget", &partial[3]]).exit, 0);
+}

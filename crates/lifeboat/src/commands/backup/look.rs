@@ -82,7 +82,9 @@ fn row(listed: &Listed) -> String {
     let (own, borrowed) = (size::bytes(listed.own_bytes), size::bytes(listed.borrowed_bytes));
     let mut row =
         format!("{id:<12}  {:<20}  {own:>9}  {borrowed:>9}  {}", listed.begun_at, listed.verified);
-    for (is_so, word) in [(listed.pinned, "pinned"), (listed.forgotten, "forgotten")] {
+    for (is_so, word) in
+        [(listed.partial, "partial"), (listed.pinned, "pinned"), (listed.forgotten, "forgotten")]
+    {
         if is_so {
             row.push_str(", ");
             row.push_str(word);

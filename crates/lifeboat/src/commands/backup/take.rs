@@ -64,6 +64,10 @@ pub(super) async fn run(session: &Session, flags: RunFlags) -> Result<Ended, Fai
         state: installation.state.clone(),
         server_name: installation.server_name.clone(),
         signing_keys: signing_keys(&installation),
+        is_partial: installation
+            .components
+            .iter()
+            .any(|known| !flags.component.is_empty() && !flags.component.contains(&known.name)),
         components: subjects(&installation, &flags.component, &around(session))?,
         environment: session.environment.clone(),
         client_folder: flags.pg_bin,
