@@ -9,21 +9,19 @@ pub mod sealing;
 pub mod source;
 
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use lifeboat_package::flow::Gap;
 use lifeboat_package::manifest::Gaps;
 use lifeboat_package::selection::Selection;
 use lifeboat_storage::Access;
 use serde::Serialize;
-use tokio::sync::{Semaphore, mpsc};
 
 use crate::context::{Context, Stop};
 use crate::failure::{Code, Failure};
 use crate::keyring::Recipients;
 use crate::server::ServerRequest;
-use crate::writer::sink::{PENDING_BYTES, ToPackage};
-use crate::writer::{WAITING_ENTRIES, stopped};
+use crate::writer::sink::ToPackage;
+use crate::writer::stopped;
 
 use self::begin::Begun;
 use self::source::Source;
@@ -130,15 +128,7 @@ async fn run(
         begin::begin(cx, request, access, &mut source).await?;
     let estimated = estimate::package_bytes(&source);
     let todo = source.todo(&earlier_parts);
-    let (sender, receiver) = mpsc::channel(WAITING_ENTRIES);
-    let to = ToPackage {
-        writer: sender,
-        pending: Arc::new(Semaphore::new(PENDING_BYTES)),
-        turn: Arc::default(),
-        lanes: request.lanes,
-        level: request.level,
-        report: cx.report.clone(),
-    };
+    let (to, receiver) = ToPackage::open(cx, request.lanes, request.level);
     let run = u32::try_from(cut.len()).unwrap_or(u32::MAX);
     let pouring =
         lanes::pour_all(cx, &source, todo, lanes::Setting { to, run, lanes: request.lanes });

@@ -13,7 +13,6 @@ pub mod tree;
 
 use std::collections::HashSet;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
 use lifeboat_components::matrix::SigningKey;
@@ -21,8 +20,8 @@ use lifeboat_engine::context::{Context, Stop, Unit};
 use lifeboat_engine::export::lanes::flow_fault;
 use lifeboat_engine::failure::Failure;
 use lifeboat_engine::keyring::Recipients;
-use lifeboat_engine::writer::sink::{PENDING_BYTES, ToPackage};
-use lifeboat_engine::writer::{WAITING_ENTRIES, Writer};
+use lifeboat_engine::writer::Writer;
+use lifeboat_engine::writer::sink::ToPackage;
 use lifeboat_package::backup::{Component, Group};
 use lifeboat_package::flow::FlowError;
 use lifeboat_package::id::PackageId;
@@ -31,7 +30,6 @@ use lifeboat_postgres::connect::Connector;
 use lifeboat_postgres::schema_text::SearchPlaces;
 use lifeboat_storage::Access;
 use serde::Serialize;
-use tokio::sync::{Semaphore, mpsc};
 
 use self::begin::Begun;
 use self::commit::Made;
@@ -196,15 +194,7 @@ async fn pour(
     let known = Known::of(cache)?;
     let resumed = volumes.len() as u64;
     let work = groups::cut(cx, request).await?;
-    let (sender, receiver) = mpsc::channel(WAITING_ENTRIES);
-    let to = ToPackage {
-        writer: sender,
-        pending: Arc::new(Semaphore::new(PENDING_BYTES)),
-        turn: Arc::default(),
-        lanes: request.lanes,
-        level: request.level,
-        report: cx.report.clone(),
-    };
+    let (to, receiver) = ToPackage::open(cx, request.lanes, request.level);
     let writer = Writer {
         package,
         key,

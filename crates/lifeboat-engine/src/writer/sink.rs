@@ -12,8 +12,8 @@ use thiserror::Error;
 use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::JoinHandle;
 
-use super::ToWriter;
-use crate::context::Event;
+use super::{ToWriter, WAITING_ENTRIES};
+use crate::context::{Context, Event};
 use crate::journal::PartDone;
 
 /// Bytes of entries that may wait for the writer, all lanes together.
@@ -61,6 +61,14 @@ pub struct ToPackage {
 }
 
 impl ToPackage {
+    /// The way to a writer for so many lanes that compress at `level`, and the writer's end of it.
+    pub fn open(cx: &Context, lanes: usize, level: i32) -> (Self, mpsc::Receiver<ToWriter>) {
+        let (writer, receiver) = mpsc::channel(WAITING_ENTRIES);
+        let pending = Arc::new(Semaphore::new(PENDING_BYTES));
+        let (turn, report) = (Arc::default(), cx.report.clone());
+        (Self { writer, pending, turn, lanes, level, report }, receiver)
+    }
+
     fn advance(&self, by: u64) {
         (self.report)(Event::Advance(by));
     }
