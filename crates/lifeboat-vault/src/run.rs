@@ -8,6 +8,7 @@ pub mod lanes;
 pub mod lines;
 pub mod media;
 pub mod ours;
+pub mod send;
 pub mod sqlite;
 pub mod tree;
 

@@ -18,7 +18,7 @@ use lifeboat_postgres::cut::Cut;
 use lifeboat_postgres::schema_text::{PgDump, SchemaTextError, SearchPlaces, schema_text};
 
 use super::lines::Lines;
-use super::{Poured, flow};
+use super::{Poured, flow, send};
 use crate::known::Known;
 
 /// Bytes of a segment of a schema's text.
@@ -131,12 +131,7 @@ async fn text_content(
 ) -> Result<Content, Failure> {
     let mut digests = Vec::new();
     for piece in text.as_bytes().chunks(TEXT_BYTES) {
-        let digest = Digest::of(piece);
-        if known.is_wanted(digest.as_bytes(), 1) {
-            poured.new_bytes += piece.len() as u64;
-            sink.segment(digest.as_bytes(), piece.to_vec()).await.map_err(flow)?;
-        }
-        digests.push(digest);
+        digests.push(send::segment(piece.to_vec(), known, (poured, sink)).await?);
     }
     Ok(Content::Segments(digests))
 }
@@ -198,18 +193,13 @@ async fn row_content(
     known: &Known,
     (poured, sink): (&mut Poured, &mut PartSink),
 ) -> Result<Content, Failure> {
-    let digest = Digest::of(&copy);
-    let bytes = copy.len() as u64;
     if copy.len() <= FRAME_RAW_BYTES {
-        if known.is_wanted(digest.as_bytes(), 1) {
-            poured.new_bytes += bytes;
-            sink.segment(digest.as_bytes(), copy).await.map_err(flow)?;
-        }
-        return Ok(Content::Segments(vec![digest]));
+        return Ok(Content::Segments(vec![send::segment(copy, known, (poured, sink)).await?]));
     }
+    let digest = Digest::of(&copy);
     let pieces = copy.chunks(ENTRY_BYTES);
     if known.is_wanted(digest.as_bytes(), u32::try_from(pieces.len()).unwrap_or(u32::MAX)) {
-        poured.new_bytes += bytes;
+        poured.new_bytes += copy.len() as u64;
         for (piece, number) in pieces.zip(1..) {
             let (sha256, bytes) = (*digest.as_bytes(), piece.to_vec());
             let blob = BlobPiece { sha256, piece: Some(number), bytes };

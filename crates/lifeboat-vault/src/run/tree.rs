@@ -18,7 +18,7 @@ use lifeboat_package::flow::{Batch, BlobPiece, Gap, Sink};
 use lifeboat_package::limits::ENTRY_BYTES;
 
 use super::lines::Lines;
-use super::{Poured, flow};
+use super::{Poured, flow, send};
 use crate::cache::Stamp;
 use crate::known::Known;
 
@@ -95,22 +95,12 @@ pub async fn file_segments(
         Failure::failed(format!("cannot read {}", path.display()), "run the command again")
             .because(e)
     };
-    let mut file = open(path).map_err(cannot)?;
-    let (mut digests, mut poured) = (Vec::new(), Poured::default());
-    loop {
-        let piece = read_piece(&mut file, SEGMENT_BYTES).map_err(cannot)?;
-        if piece.is_empty() {
-            return Ok((digests, poured));
-        }
-        let bytes = piece.len() as u64;
-        poured.row_bytes += bytes;
-        let digest = Digest::of(&piece);
-        if known.is_wanted(digest.as_bytes(), 1) {
-            poured.new_bytes += bytes;
-            sink.segment(digest.as_bytes(), piece).await.map_err(flow)?;
-        }
-        digests.push(digest);
-    }
+    let file = open(path).map_err(cannot)?;
+    let mut poured = Poured::default();
+    let sent = send::segments((file, SEGMENT_BYTES), known, (&mut poured, sink)).await?;
+    let (digests, bytes) = sent.map_err(cannot)?;
+    poured.row_bytes = bytes;
+    Ok((digests, poured))
 }
 
 struct Pouring<'a> {
@@ -233,36 +223,13 @@ impl Pouring<'_> {
         path: &Path,
         sink: &mut PartSink,
     ) -> Result<io::Result<Option<(Content, u64)>>, Failure> {
-        let (mut digests, mut bytes) = (Vec::new(), 0_u64);
-        let mut file = match open(path) {
+        let file = match open(path) {
             Ok(file) => file,
             Err(e) => return Ok(Err(e)),
         };
-        loop {
-            let piece = match read_piece(&mut file, SEGMENT_BYTES) {
-                Ok(piece) if piece.is_empty() => break,
-                Ok(piece) => piece,
-                Err(e) => return Ok(Err(e)),
-            };
-            bytes += piece.len() as u64;
-            let digest = Digest::of(&piece);
-            self.send_segment(&digest, piece, sink).await?;
-            digests.push(digest);
-        }
-        Ok(Ok(Some((Content::Segments(digests), bytes))))
-    }
-
-    async fn send_segment(
-        &mut self,
-        digest: &Digest,
-        piece: Vec<u8>,
-        sink: &mut PartSink,
-    ) -> Result<(), Failure> {
-        if self.known.is_wanted(digest.as_bytes(), 1) {
-            self.poured.new_bytes += piece.len() as u64;
-            sink.segment(digest.as_bytes(), piece).await.map_err(flow)?;
-        }
-        Ok(())
+        let to = (&mut self.poured, sink);
+        let sent = send::segments((file, SEGMENT_BYTES), self.known, to).await?;
+        Ok(sent.map(|(digests, bytes)| Some((Content::Segments(digests), bytes))))
     }
 
     async fn small(
