@@ -272,8 +272,9 @@ impl Survey {
         folder.is_some_and(|folder| self.files.get(&folder.file(name)) == Some(&size))
     }
 
-    /// The backup that `wanted` names: `latest`, which is the newest of the whole installation (where
-    /// there is none, the newest of some components), an id, or the beginning of one id or folder.
+    /// The backup that `wanted` names: `latest`, which is the newest of the whole installation
+    /// (where there is none, the newest of some components), an id, or the beginning of one id or
+    /// folder.
     ///
     /// # Errors
     /// [`Failure`] when none or several fit.

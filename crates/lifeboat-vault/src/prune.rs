@@ -17,8 +17,9 @@ use lifeboat_package::manifest::MANIFEST_NAME;
 use lifeboat_storage::StorageError;
 use serde::{Deserialize, Serialize};
 
+use crate::forget::forget;
 use crate::layout::{FORGOTTEN, Folder, PARTIAL, PRUNES, VERIFIED, seconds_of, stamp};
-use crate::place::{Survey, Vault, told};
+use crate::place::{Sealed, Survey, Vault, told};
 
 /// A list of what may be deleted.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -43,6 +44,9 @@ pub struct PruneOutcome {
     pub listed_bytes: u64,
     /// Runs that keep something from being deleted: under way, or cut short.
     pub waiting_for: Vec<String>,
+    /// Runs that were under way after all, of which this prune deleted something: there is no
+    /// backup of theirs.
+    pub undone: Vec<String>,
     /// How many files the place did not let us delete: by a lock, or for want of rights.
     pub kept_back_files: u64,
     /// The first of them, with what the place said.
@@ -82,11 +86,39 @@ pub async fn prune(
     let now = (cx.now)();
     let survey = vault.survey().await?;
     survey.demand_whole()?;
+    let before: HashSet<PackageId> = survey.backups.iter().map(|s| s.folder.id()).collect();
     delete_listed(cx, vault, (&survey, now - abandoned_after), (dry_run, &mut outcome)).await?;
     let survey = vault.survey().await?;
     abandoned(cx, vault, (&survey, now - abandoned_after), (dry_run, &mut outcome)).await?;
     list_dead(vault, &survey, (now, dry_run), &mut outcome).await?;
+    if outcome.deleted_files > 0 && !dry_run {
+        sealed_meanwhile(cx, vault, &before, &mut outcome).await?;
+    }
     Ok(outcome)
+}
+
+/// A run that counted as cut short, and was not, can seal what this prune has deleted from. Before
+/// its seal, and after, it looks whether all is there; what was deleted later than that is seen
+/// here.
+async fn sealed_meanwhile(
+    cx: &Context,
+    vault: &Vault,
+    before: &HashSet<PackageId>,
+    outcome: &mut PruneOutcome,
+) -> Result<(), Failure> {
+    let survey = vault.survey().await?;
+    for Sealed { folder, contents } in survey.kept() {
+        let id = folder.id();
+        let own = contents.files.iter().map(|file| (id, &file.name, file.size));
+        let borrowed = contents.borrowed.iter().map(|file| (file.package, &file.name, file.size));
+        let is_whole =
+            own.chain(borrowed).all(|(package, name, size)| survey.has(&package, name, size));
+        if !before.contains(&id) && !is_whole {
+            forget(cx, vault, (&id, "a prune deleted its files while it was made")).await?;
+            outcome.undone.push(folder.as_str().to_owned());
+        }
+    }
+    Ok(())
 }
 
 /// The second phase, for every list of which no run is left.
@@ -147,7 +179,8 @@ async fn abandoned(
             survey.files.keys().filter(|name| name.starts_with(&prefix)).collect();
         // The header last: as long as it is there, the folder is known as unfinished.
         names.sort_by_key(|name| name.ends_with(HEADER_NAME));
-        for name in names {
+        let mark = format!("{PARTIAL}{}.json", folder.id());
+        for name in names.into_iter().chain([&mark]) {
             delete(vault, survey, name, (dry_run, outcome)).await?;
         }
     }

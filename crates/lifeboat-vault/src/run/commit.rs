@@ -16,6 +16,7 @@ use lifeboat_package::seal::{FreshSeal, seal_bytes};
 use lifeboat_package::selection::Selection;
 
 use super::BackupRequest;
+use crate::forget::forget;
 use crate::layout::Folder;
 use crate::ledger::RunLedger;
 use crate::place::{Vault, told};
@@ -83,6 +84,12 @@ pub async fn commit(
     target.put(MANIFEST_NAME, sealed).await.map_err(|e| told(cannot(), e))?;
     is_all_there(vault, folder, &manifest, &clear_files).await?;
     target.commit(contents).await.map_err(|e| told(cannot(), e))?;
+    // A prune that took this run for cut short may have deleted between the last look and the seal:
+    // then this is no backup. What it deletes from now on it knows to belong to one.
+    if let Err(gone) = is_all_there(vault, folder, &manifest, &clear_files).await {
+        forget(cx, vault, (&package, "its files were deleted while it was made")).await?;
+        return Err(gone);
+    }
     ledger.journal.remove()?;
     Ok((manifest, signed_by))
 }

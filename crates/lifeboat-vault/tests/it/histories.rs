@@ -19,7 +19,7 @@ use crate::berth::{Berth, Files, now};
 
 const DAY: i64 = 24 * 3600;
 /// Polls that a run of this size takes, about.
-const MOMENTS: u64 = 30;
+const MOMENTS: u64 = 40;
 
 /// Numbers that look like chance and come again with the same seed.
 struct Chance(u64);

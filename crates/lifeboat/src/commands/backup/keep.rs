@@ -176,7 +176,11 @@ pub(super) async fn prune(session: &Session, flags: PruneFlags) -> Result<Ended,
         lines.push(story::line("kept back", &format!("{files}, which may not be deleted (yet)")));
         lines.extend(outcome.kept_back.iter().map(|file| story::line("", file)));
     }
-    let exit = Exit::with_gaps(outcome.kept_back_files);
+    for folder in &outcome.undone {
+        let what = format!("the run {folder} was under way after all; there is no backup of it");
+        lines.push(story::line("UNDONE", &what));
+    }
+    let exit = Exit::with_gaps(outcome.kept_back_files + outcome.undone.len() as u64);
     Ok(Ended::new("backup prune", &outcome, lines, exit))
 }
 
