@@ -159,7 +159,8 @@ fn gap_that_an_earlier_run_found_is_a_gap_of_the_whole_restore() {
     );
     fs::write(journal, text).unwrap();
     let root = suite.folder.join("root");
-    let words = ["restore", "run", "--component", "bot", "--root", root.to_str().unwrap()];
+    let words = ["restore", "run", "--component", "bot", "--no-start", "--root"];
+    let words: Vec<&str> = words.into_iter().chain([root.to_str().unwrap()]).collect();
     let outcome = suite.lifeboat_opened(&words).result(3);
     let gaps = outcome["before"][0][1]["gaps"].to_string();
     assert!(gaps.contains("left out: COMMENT"), "{outcome}");
