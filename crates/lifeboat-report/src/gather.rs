@@ -19,6 +19,7 @@ use crate::facts::{ComponentFacts, Facts, Seen};
 const OPENED: usize = 30;
 /// Drills that are looked at.
 const DRILLS: usize = 30;
+const NOT_OPENED: &str = "older backups than the newest 30 were not opened";
 const NO_IDENTITY: &str = "give an identity (-i) to look into backups";
 const NO_VAULT: &str = "the vault could not be read";
 
@@ -74,14 +75,16 @@ fn seen_in(component: &mut ComponentFacts, backups: &[Listed], held: Option<&[He
         return;
     };
     let with = || held.iter().filter(|held| held.components.contains(&component.name));
+    // What is in none of those that were opened may be in one that was not.
+    let seen = |when: Option<String>| match when {
+        Some(when) => Seen::At(when),
+        None if held.len() < backups.len() => Seen::NotKnown(NOT_OPENED),
+        None => Seen::Never,
+    };
     let last = with().next().map(|held| held.listed.begun_at.clone());
     let right = with().find(|held| !matches!(held.listed.verified.as_str(), "never" | "wrong"));
     let verified = right.and_then(|held| held.listed.verified_at.clone());
     (component.backup, component.verify) = (seen(last), seen(verified));
-}
-
-fn seen(when: Option<String>) -> Seen {
-    when.map_or(Seen::Never, Seen::At)
 }
 
 /// What the newest backups hold, newest first.

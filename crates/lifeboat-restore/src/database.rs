@@ -90,8 +90,18 @@ impl<'a> Kept<'a> {
     }
 
     /// Its sequences.
-    pub fn sequences(&self) -> Vec<SequenceValue> {
-        serde_json::from_value(self.record.sequences.clone()).unwrap_or_default()
+    ///
+    /// # Errors
+    /// [`Failure`] when the backup is damaged.
+    pub fn sequences(&self) -> Result<Vec<SequenceValue>, Failure> {
+        // A file of SQLite has none.
+        if self.record.sequences.is_null() {
+            return Ok(Vec::new());
+        }
+        serde_json::from_value(self.record.sequences.clone()).map_err(|e| {
+            let what = "the record of a database's sequences is damaged";
+            Failure::not_valid(what, "look for another copy").because(e)
+        })
     }
 
     async fn text(&self, content: Option<&Content>) -> Result<String, Failure> {
@@ -143,8 +153,7 @@ async fn sqlite(
             "look for another backup",
         ));
     };
-    let bytes = files::whole_file(kept.open, (content, path), loading.placing).await?;
-    Ok(StepDone { lines: vec![format!("{bytes} bytes")], ..StepDone::default() })
+    files::sqlite(kept.open, (content, path), loading.placing).await
 }
 
 async fn postgres(
@@ -154,6 +163,7 @@ async fn postgres(
     loading: &Loading<'_>,
 ) -> Result<StepDone, Failure> {
     let facts = kept.facts()?;
+    let sequences = kept.sequences()?;
     let mut done = StepDone::default();
     make_empty(connector, &facts, loading, &mut done).await?;
     let session = restore::lane(connector).await.map_err(database_fault)?;
@@ -163,7 +173,7 @@ async fn postgres(
     tell(&mut done, restore::run_schema(&session, &before).await.map_err(restore_fault)?);
     let tables = kept.tables().await?;
     let rows = load(cx, kept, &tables, connector, loading.lanes).await?;
-    restore::set_sequences(&session, &kept.sequences()).await.map_err(database_fault)?;
+    restore::set_sequences(&session, &sequences).await.map_err(database_fault)?;
     let after = kept.text(kept.record.post_data.as_ref()).await?;
     cx.stage("indexes and constraints", 0, Unit::Items);
     let skipped = restore::run_after(connector, &after, loading.lanes).await;
@@ -240,17 +250,23 @@ pub(crate) async fn make(connector: &Connector, facts: &DatabaseFacts) -> Result
 }
 
 pub(crate) async fn administration(connector: &Connector) -> Result<Connector, Failure> {
+    let mut refused = None;
     for name in MAINTENANCE {
         let other = connector.to_database(name);
-        if other.connect().await.is_ok() {
-            return Ok(other);
+        match other.connect().await {
+            Ok(_) => return Ok(other),
+            Err(error) => refused = Some(error),
         }
     }
-    Err(Failure::failed(
+    let failure = Failure::failed(
         format!("there is no database {}, and none from which to make it", connector.database()),
         "make it (ENCODING UTF8, LC_COLLATE C, LC_CTYPE C, TEMPLATE template0), owned by the role \
          of the configuration, or see that PostgreSQL is up",
-    ))
+    );
+    Err(match refused {
+        Some(error) => failure.because(error),
+        None => failure,
+    })
 }
 
 /// One stretch of rows to load.

@@ -112,6 +112,7 @@ fn rehearsal(request: &DrillRequest, folder: &Path) -> RestoreRequest {
         },
         replace: false,
         no_commands: true,
+        passed: Vec::new(),
         lanes: request.lanes,
     }
 }
@@ -177,7 +178,7 @@ fn told(
     ended: Result<RestoreOutcome, Broken>,
 ) -> DrillOutcome {
     let (mut failed_step, mut reasons) = (None, Vec::new());
-    let done = match ended {
+    let mut done = match ended {
         Ok(outcome) => outcome.before.into_iter().chain(outcome.steps).collect::<Vec<_>>(),
         Err(Broken { step, failure }) => {
             restore.only.clear();
@@ -188,6 +189,7 @@ fn told(
             progress.into_iter().filter_map(|(step, done)| Some((step, done?))).collect()
         }
     };
+    done.sort_by_key(|(step, _)| step.number);
     let mut problems: Vec<String> =
         failed_step.iter().map(|step| format!("{step}: it failed")).collect();
     if let Some((step, differences)) = different(&done) {

@@ -22,14 +22,17 @@ const COMPLAINT_BYTES: u64 = 64 << 10;
 /// Lines of a command's words that an error repeats.
 const COMPLAINT_LINES: usize = 5;
 
+/// Variables that commands of the operator get, as pairs.
+pub type Passed = [(String, String)];
+
 /// Stops a component, where it says how, and sees that it does not answer.
 ///
 /// # Errors
 /// [`Failure`] when the command fails, or the component still answers.
-pub async fn down(component: &Component) -> Result<String, Failure> {
+pub async fn down(component: &Component, passed: &Passed) -> Result<String, Failure> {
     let said = match &component.commands.stop {
         Some(words) => {
-            command(component, "stop", words).await?;
+            command((component, passed), "stop", words).await?;
             format!("{} was stopped", component.name)
         }
         None => format!("{}: no command to stop it", component.name),
@@ -44,18 +47,28 @@ pub async fn down(component: &Component) -> Result<String, Failure> {
     }
 }
 
+/// Whether [`down`] neither stops a component that has to be down nor can see that it is.
+pub fn is_blind(component: &Component) -> bool {
+    let commands = &component.commands;
+    component.kind == Kind::Mas && commands.stop.is_none() && commands.health_url.is_none()
+}
+
 /// Starts a component and waits until it is well.
 ///
 /// # Errors
 /// [`Failure`] when the command fails or it is not well in time.
-pub async fn up(cx: &Context, component: &Component) -> Result<Option<String>, Failure> {
+pub async fn up(
+    cx: &Context,
+    component: &Component,
+    passed: &Passed,
+) -> Result<Option<String>, Failure> {
     let Some(words) = &component.commands.start else { return Ok(None) };
-    command(component, "start", words).await?;
+    command((component, passed), "start", words).await?;
     let limit = START_LIMIT.as_secs();
     let well = async {
         loop {
             cx.go_on()?;
-            if is_well(component).await {
+            if is_well(component, passed).await {
                 return Ok::<(), Failure>(());
             }
             tokio::time::sleep(PAUSE).await;
@@ -71,12 +84,12 @@ pub async fn up(cx: &Context, component: &Component) -> Result<Option<String>, F
 }
 
 /// Whether a component is well, as far as anybody said how to ask.
-async fn is_well(component: &Component) -> bool {
+async fn is_well(component: &Component, passed: &Passed) -> bool {
     if let Some(url) = &component.commands.health_url {
         return health::is_well(url).await;
     }
     if let Some(words) = &component.commands.health {
-        return command(component, "health", words).await.is_ok();
+        return command((component, passed), "health", words).await.is_ok();
     }
     match component.kind {
         Kind::Synapse => answering(component).await.is_some(),
@@ -86,8 +99,11 @@ async fn is_well(component: &Component) -> bool {
 
 /// Where a component answers, if it does.
 pub async fn answering(component: &Component) -> Option<String> {
-    if let Some(url) = &component.commands.health_url {
-        return health::is_well(url).await.then(|| url.clone());
+    // One that is not well may answer all the same, so this is not the last word on a Synapse.
+    if let Some(url) = &component.commands.health_url
+        && health::is_well(url).await
+    {
+        return Some(url.clone());
     }
     if component.kind != Kind::Synapse {
         return None;
@@ -109,8 +125,13 @@ pub async fn synapse_port(component: &Component) -> Option<u16> {
     tokio::task::spawn_blocking(asking).await.ok().flatten()
 }
 
-/// Runs a command of the operator. It gets nothing of our environment but where programs are.
-async fn command(component: &Component, word: &str, words: &[String]) -> Result<(), Failure> {
+/// Runs a command of the operator. It gets nothing of our environment but `passed`: the rest may
+/// hold the keys of a bucket.
+async fn command(
+    (component, passed): (&Component, &Passed),
+    word: &str,
+    words: &[String],
+) -> Result<(), Failure> {
     let shown = words.join(" ");
     let failed = |why: String| {
         Failure::failed(
@@ -120,7 +141,13 @@ async fn command(component: &Component, word: &str, words: &[String]) -> Result<
     };
     let Some((program, rest)) = words.split_first() else { return Ok(()) };
     let mut command = Command::new(program);
-    command.args(rest).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+    command
+        .args(rest)
+        .env_clear()
+        .envs(passed.iter().cloned())
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped());
     let child = command.spawn().map_err(|e| failed("could not be run".to_owned()).because(e))?;
     let ended = tokio::time::timeout(COMMAND_LIMIT, ended(Running(child))).await;
     let ended = ended.map_err(|_| failed("took too long".to_owned()))?;

@@ -1,14 +1,14 @@
 //! File trees, put back: content, owner, mode, times, links, extended attributes, holes.
 
 use std::fs::{self, File};
-use std::io::{self, Seek, SeekFrom, Write};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use lifeboat_engine::context::Context;
 use lifeboat_engine::failure::Failure;
-use lifeboat_package::backup::{Component, FILES, FileKind, FileRecord};
+use lifeboat_package::backup::{Component, Content, FILES, FileKind, FileRecord};
 use lifeboat_package::digest::{Digest, Hasher};
 use lifeboat_vault::backup::OpenBackup;
 use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, XattrFlags};
@@ -18,6 +18,16 @@ use crate::targets::Targets;
 
 /// Bytes that are looked at for being zeros, in files that had holes.
 const HOLE_BYTES: usize = 4096;
+
+/// Bytes of a file up to which its content says whether it is the one of the backup; above, its
+/// size and time do.
+const COMPARED_BYTES: u64 = 16 << 20;
+/// Bytes of a file that are read at once.
+const READ_BYTES: usize = 1 << 20;
+/// What SQLite has beside the file of a database.
+const SQLITE_ENDS: [&str; 3] = ["-wal", "-shm", "-journal"];
+/// What of a file's mode is its permissions.
+const MODE_BITS: u32 = 0o7777;
 
 /// How files are put back.
 pub struct Placing<'a> {
@@ -73,6 +83,7 @@ struct Placed {
     equal: u64,
     aside: Vec<String>,
     owners: u64,
+    attributes: u64,
 }
 
 impl Placed {
@@ -87,6 +98,13 @@ impl Placed {
             gaps.push(format!(
                 "{} files could not be given to their owner: run as root, or chown them by hand",
                 self.owners
+            ));
+        }
+        if self.attributes > 0 {
+            gaps.push(format!(
+                "{} extended attributes (access lists, capabilities) could not be set: run as \
+                 root, on a file system that has them",
+                self.attributes
             ));
         }
         StepDone { lines, gaps, seconds: 0 }
@@ -149,17 +167,25 @@ fn is_equal(path: &Path, record: &FileRecord, digests: &[Digest]) -> bool {
     if !metadata.is_file() || metadata.len() != record.size {
         return false;
     }
-    if nanos(&metadata) == record.modified {
-        return true;
+    // A disk that fails keeps size and time, so what is in it decides where that is quick.
+    match digests {
+        [digest] if record.size <= COMPARED_BYTES => {
+            digest_of(path).is_ok_and(|found| found == *digest)
+        }
+        _ => nanos(&metadata) == record.modified,
     }
-    // Small files are compared by what is in them.
-    let [digest] = digests else { return false };
-    record.size <= (16 << 20)
-        && fs::read(path).is_ok_and(|bytes| {
-            let mut hasher = Hasher::new();
-            hasher.update(&bytes);
-            hasher.finish() == *digest
-        })
+}
+
+/// The digest of a file of any size.
+pub(crate) fn digest_of(path: &Path) -> io::Result<Digest> {
+    let (mut file, mut hasher) = (File::open(path)?, Hasher::new());
+    let mut buffer = vec![0; READ_BYTES];
+    loop {
+        match file.read(&mut buffer)? {
+            0 => return Ok(hasher.finish()),
+            read => hasher.update(buffer.get(..read).unwrap_or_default()),
+        }
+    }
 }
 
 /// Moves what is in the way aside, or stops.
@@ -173,6 +199,10 @@ fn make_way(path: &Path, placing: &Placing<'_>, placed: &mut Placed) -> Result<(
             "look at it, then move it away or give --replace, which keeps it beside the new one",
         ));
     }
+    move_aside(path, placing, placed)
+}
+
+fn move_aside(path: &Path, placing: &Placing<'_>, placed: &mut Placed) -> Result<(), Failure> {
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(format!(".before-{}", placing.stamp));
     let aside = path.with_file_name(name);
@@ -217,18 +247,15 @@ fn write(file: &mut File, bytes: &[u8], sparse: bool) -> io::Result<()> {
 
 /// Owner, mode, attributes and times. The owner first: changing it takes rights away.
 fn dress(path: &Path, record: &FileRecord, placed: &mut Placed) -> Result<(), Failure> {
-    let found = fs::symlink_metadata(path).map_err(|e| cannot("look at", path, e))?;
-    if (found.uid(), found.gid()) != (record.uid, record.gid)
-        && std::os::unix::fs::chown(path, Some(record.uid), Some(record.gid)).is_err()
-    {
-        placed.owners += 1;
-    }
+    give(path, (record.uid, record.gid), placed).map_err(|e| cannot("look at", path, e))?;
     let mode = fs::Permissions::from_mode(record.mode);
     fs::set_permissions(path, mode).map_err(|e| cannot("set the mode of", path, e))?;
     for (name, value) in &record.attributes {
-        let value = unhex(value).unwrap_or_default();
+        let set = unhex(value).is_some_and(|value| {
+            rustix::fs::lsetxattr(path, name.as_str(), &value, XattrFlags::empty()).is_ok()
+        });
         // A file system without attributes of this kind keeps the file all the same.
-        rustix::fs::lsetxattr(path, name.as_str(), &value, XattrFlags::empty()).ok();
+        placed.attributes += u64::from(!set);
     }
     let seconds = record.modified.div_euclid(1_000_000_000);
     let rest = record.modified.rem_euclid(1_000_000_000);
@@ -236,6 +263,16 @@ fn dress(path: &Path, record: &FileRecord, placed: &mut Placed) -> Result<(), Fa
     let times = Timestamps { last_access: time, last_modification: time };
     rustix::fs::utimensat(CWD, path, &times, AtFlags::SYMLINK_NOFOLLOW)
         .map_err(|e| cannot("set the time of", path, e.into()))
+}
+
+fn give(path: &Path, (uid, gid): (u32, u32), placed: &mut Placed) -> io::Result<()> {
+    let found = fs::symlink_metadata(path)?;
+    if (found.uid(), found.gid()) != (uid, gid)
+        && std::os::unix::fs::chown(path, Some(uid), Some(gid)).is_err()
+    {
+        placed.owners += 1;
+    }
+    Ok(())
 }
 
 fn nanos(metadata: &fs::Metadata) -> i64 {
@@ -256,28 +293,49 @@ fn cannot(verb: &str, path: &Path, error: io::Error) -> Failure {
     Failure::failed(format!("cannot {verb} {}", path.display()), remedy).because(error)
 }
 
-/// Writes content as one file; gives its bytes.
+/// Puts a database of SQLite back. Its owner and mode are not in a backup: it gets those of the
+/// file that was there, else the owner of its folder.
 ///
 /// # Errors
 /// As [`place`].
-pub async fn whole_file(
+pub async fn sqlite(
     open: &OpenBackup,
-    (content, path): (&lifeboat_package::backup::Content, &Path),
+    (content, path): (&Content, &Path),
     placing: &Placing<'_>,
-) -> Result<u64, Failure> {
+) -> Result<StepDone, Failure> {
     let mut placed = Placed::default();
-    make_way(path, placing, &mut placed)?;
     let folder = path.parent().unwrap_or(Path::new("/"));
     fs::create_dir_all(folder).map_err(|e| cannot("make", folder, e))?;
+    let before = fs::metadata(path).ok();
+    let owner = match &before {
+        Some(found) => (found.uid(), found.gid()),
+        None => fs::metadata(folder)
+            .map(|found| (found.uid(), found.gid()))
+            .map_err(|e| cannot("look at", folder, e))?,
+    };
+    make_way(path, placing, &mut placed)?;
+    // SQLite would take the log of the database that was there for one of this.
+    for end in SQLITE_ENDS {
+        let mut beside = path.as_os_str().to_owned();
+        beside.push(end);
+        if fs::symlink_metadata(&beside).is_ok() {
+            move_aside(Path::new(&beside), placing, &mut placed)?;
+        }
+    }
     let mut file =
         tempfile::NamedTempFile::new_in(folder).map_err(|e| cannot("write into", folder, e))?;
-    let mut size = 0;
     for piece in open.pieces(content)? {
         let bytes = piece.read().await?;
-        size += bytes.len() as u64;
+        placed.bytes += bytes.len() as u64;
         file.write_all(&bytes).map_err(|e| cannot("write", path, e))?;
+    }
+    give(file.path(), owner, &mut placed).map_err(|e| cannot("look at", path, e))?;
+    if let Some(before) = before {
+        let mode = fs::Permissions::from_mode(before.mode() & MODE_BITS);
+        fs::set_permissions(file.path(), mode).map_err(|e| cannot("set the mode of", path, e))?;
     }
     file.as_file().sync_data().map_err(|e| cannot("write", path, e))?;
     file.persist(path).map_err(|e| cannot("write", path, e.error))?;
-    Ok(size)
+    placed.written += 1;
+    Ok(placed.told())
 }

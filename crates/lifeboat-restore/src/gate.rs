@@ -11,14 +11,13 @@ use lifeboat_engine::context::Context;
 use lifeboat_engine::failure::Failure;
 use lifeboat_engine::import::check::database_fault;
 use lifeboat_package::backup::{Component, Content, FILES, FileKind, FileRecord};
-use lifeboat_package::digest::Digest;
 use lifeboat_postgres::connect::Connector;
 use lifeboat_suite::{Component as Installed, ReadOptions, read_synapse};
 use lifeboat_vault::backup::OpenBackup;
 
 use crate::database::Kept;
 use crate::fence;
-use crate::files::path_of;
+use crate::files::{digest_of, path_of};
 use crate::journal::StepDone;
 use crate::targets::Targets;
 
@@ -97,22 +96,29 @@ pub async fn files(
             let path = targets.place(&path_of(&record));
             match std::fs::symlink_metadata(&path) {
                 Ok(found) if found.len() == record.size => {}
-                Ok(found) => done.gaps.push(format!(
-                    "{}: {} bytes, the backup has {}",
-                    path.display(),
-                    found.len(),
-                    record.size
-                )),
-                Err(e) => done.gaps.push(format!("{}: {e}", path.display())),
+                Ok(found) => {
+                    done.gaps.push(format!(
+                        "{}: {} bytes, the backup has {}",
+                        path.display(),
+                        found.len(),
+                        record.size
+                    ));
+                    continue;
+                }
+                Err(e) => {
+                    done.gaps.push(format!("{}: {e}", path.display()));
+                    continue;
+                }
             }
             let digests = record.content.as_ref().map(Content::digests).unwrap_or_default();
             if let [digest] = digests
                 && looked % MEDIA_SAMPLE == 1
-                && let Ok(bytes) = std::fs::read(&path)
             {
                 hashed += 1;
-                if Digest::of(&bytes) != *digest {
-                    done.gaps.push(format!("{}: its SHA-256 is another", path.display()));
+                match digest_of(&path) {
+                    Ok(found) if found == *digest => {}
+                    Ok(_) => done.gaps.push(format!("{}: its SHA-256 is another", path.display())),
+                    Err(e) => done.gaps.push(format!("{}: cannot be read: {e}", path.display())),
                 }
             }
         }

@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use lifeboat_engine::failure::Failure;
 use serde::{Deserialize, Serialize};
 
+use crate::plan::{Step, What};
+
 /// What came of a step.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StepDone {
@@ -70,6 +72,15 @@ impl Journal {
     pub fn note(&mut self, step: &str, done: StepDone) -> Result<(), Failure> {
         self.done.insert(step.to_owned(), done);
         self.write()
+    }
+
+    /// Whether some of `steps` are still to write data. What was stopped before may run again by
+    /// now, and nothing may run then.
+    pub fn lacks_data(&self, steps: &[Step]) -> bool {
+        let writes = |what: &What| {
+            matches!(what, What::Database { .. } | What::Rules { .. } | What::Files { .. })
+        };
+        steps.iter().any(|step| writes(&step.what) && !self.done.contains_key(&step.name))
     }
 
     /// Removes it: the restore is over.

@@ -1,6 +1,7 @@
 //! The plan: which steps, in which order, and what each of them touches.
 
 use lifeboat_package::backup::Component;
+use lifeboat_suite::Kind;
 use serde::{Deserialize, Serialize};
 
 /// What a step does.
@@ -110,6 +111,24 @@ pub fn steps(components: &[&Component]) -> Vec<Step> {
     steps.extend(others.map(|c| What::Start { component: name(c) }));
     let numbered = steps.into_iter().zip(1..);
     numbered.map(|(what, number)| Step { number, name: what.name(), what }).collect()
+}
+
+/// What a restore loses, by what is known of the kinds.
+pub fn losses(components: &[&Component]) -> Vec<String> {
+    let mut losses =
+        vec!["everything after the recovery point: messages, accounts, sign-ins".to_owned()];
+    for component in components {
+        let note = match Kind::labelled(&component.kind) {
+            Some(Kind::Synapse) => {
+                "devices that signed in since are signed out; one-time keys are made anew"
+            }
+            Some(Kind::Mas) => "sessions that renewed their tokens since are signed out",
+            Some(Kind::Bridge(_)) => "its remote network may ask to pair again",
+            _ => continue,
+        };
+        losses.push(format!("{}: {note}", component.name));
+    }
+    losses
 }
 
 impl What {

@@ -28,7 +28,7 @@ pub async fn synapse(
     session.batch_execute("BEGIN").await.map_err(refused)?;
     let mut done = StepDone::default();
     let saved: Vec<SequenceState> = kept
-        .sequences()
+        .sequences()?
         .into_iter()
         .map(|s| SequenceState { name: s.name, last_value: s.value, is_called: s.is_called })
         .collect();

@@ -38,6 +38,8 @@ pub struct RestoreRequest {
     pub replace: bool,
     /// Whether nothing is stopped and started.
     pub no_commands: bool,
+    /// Variables that commands of the operator get.
+    pub passed: Vec<(String, String)>,
     /// Sessions that load in parallel.
     pub lanes: usize,
 }
@@ -88,7 +90,7 @@ pub struct RestoreOutcome {
     pub done_before: u64,
     /// What came of them.
     pub before: Vec<(Step, StepDone)>,
-    /// What is missing or to be decided.
+    /// What is missing or to be decided, of earlier runs too.
     pub gaps: u64,
     /// What to do next.
     pub next: Vec<String>,
@@ -141,7 +143,7 @@ pub async fn plan(
         server_name: manifest.metadata.server_id.clone(),
         recovery_point: restoring.recovery_point(),
         steps: planned,
-        losses: losses(&restoring.components),
+        losses: plan::losses(&restoring.components),
         obstacles,
     })
 }
@@ -170,9 +172,12 @@ pub async fn run(
         next: Vec::new(),
         seconds: 0,
     };
+    let fences = journal.lacks_data(&steps);
     for step in steps {
-        if let Some(done) = journal.done.get(&step.name).filter(|_| request.only.is_empty()) {
+        let is_asked = !request.only.is_empty() || (fences && step.what == What::Fence);
+        if let Some(done) = journal.done.get(&step.name).filter(|_| !is_asked) {
             outcome.done_before += 1;
+            outcome.gaps += done.gaps.len() as u64;
             outcome.before.push((step, done.clone()));
             continue;
         }
@@ -298,10 +303,15 @@ impl<'a> Restoring<'a> {
         Ok(steps)
     }
 
+    /// The installation's file: where it was put back, else where it is.
+    fn config(&self) -> PathBuf {
+        let path = self.request.targets.place(&self.request.config);
+        if path.exists() { path } else { self.request.config.clone() }
+    }
+
     /// Reads the installation from where its file is, or was put back.
     fn read_installation(&mut self) -> Result<(), Failure> {
-        let path = self.request.targets.place(&self.request.config);
-        let path = if path.exists() { path } else { self.request.config.clone() };
+        let path = self.config();
         let around: &Surroundings = &self.request.targets.around;
         let found = lifeboat_suite::read(&path, around).map_err(|e| {
             Failure::failed(
@@ -385,9 +395,21 @@ impl<'a> Restoring<'a> {
         }
         let mut last_first = self.components.clone();
         last_first.sort_by_key(|component| std::cmp::Reverse(plan::rank(&component.kind)));
+        if self.installation.is_none() && self.config().exists() {
+            done.gaps.push(format!(
+                "{} cannot be read, so nothing was stopped: see that nothing runs",
+                self.config().display()
+            ));
+        }
         for component in last_first {
             match self.installed(&component.name) {
-                Some(installed) => done.lines.push(fence::down(installed).await?),
+                Some(installed) if fence::is_blind(installed) => done.gaps.push(format!(
+                    "{}: no command to stop it, and no health_url to ask: see that it is down",
+                    component.name
+                )),
+                Some(installed) => {
+                    done.lines.push(fence::down(installed, &self.request.passed).await?);
+                }
                 None if component.kind == "lifeboat" => {}
                 None => done.lines.push(format!("{} is not there yet", component.name)),
             }
@@ -522,7 +544,7 @@ impl<'a> Restoring<'a> {
         self.installation()?;
         let mut done = StepDone::default();
         let Some(installed) = self.installed(name) else { return Ok(done) };
-        match fence::up(self.cx, installed).await? {
+        match fence::up(self.cx, installed, &self.request.passed).await? {
             Some(line) => done.lines.push(line),
             None => done.gaps.push(format!("start {name} yourself: it has no command for that")),
         }
@@ -574,22 +596,4 @@ pub fn recovery_point(manifest: &Manifest) -> String {
 
 fn is_configuration(role: &str) -> bool {
     matches!(role, "config" | "secrets")
-}
-
-/// What a restore loses, by what is known of the kinds.
-fn losses(components: &[&Component]) -> Vec<String> {
-    let mut losses =
-        vec!["everything after the recovery point: messages, accounts, sign-ins".to_owned()];
-    for component in components {
-        let note = match Kind::labelled(&component.kind) {
-            Some(Kind::Synapse) => {
-                "devices that signed in since are signed out; one-time keys are made anew"
-            }
-            Some(Kind::Mas) => "sessions that renewed their tokens since are signed out",
-            Some(Kind::Bridge(_)) => "its remote network may ask to pair again",
-            _ => continue,
-        };
-        losses.push(format!("{}: {note}", component.name));
-    }
-    losses
 }

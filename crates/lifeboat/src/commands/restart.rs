@@ -18,7 +18,7 @@ const LAST_WORDS: Duration = Duration::from_secs(1);
 /// Bytes of what it says that are shown.
 const SAID_BYTES: usize = 64 << 10;
 /// Variables that it gets of ours.
-const PASSED: [&str; 8] = [
+const PASSED: [&str; 9] = [
     "PATH",
     "HOME",
     "USER",
@@ -27,6 +27,7 @@ const PASSED: [&str; 8] = [
     "XDG_RUNTIME_DIR",
     "DBUS_SESSION_BUS_ADDRESS",
     "DOCKER_HOST",
+    "KUBECONFIG",
 ];
 
 /// A program and its arguments.
@@ -89,6 +90,12 @@ fn words(text: &str) -> Result<Vec<String>, &'static str> {
     Ok(words)
 }
 
+/// Of our environment what a command of the operator gets.
+pub(super) fn passed(environment: &[(String, String)]) -> Vec<(String, String)> {
+    let passed = environment.iter().filter(|(name, _)| PASSED.contains(&name.as_str()));
+    passed.cloned().collect()
+}
+
 impl RestartCommand {
     /// Runs it to its end; what it said.
     ///
@@ -96,10 +103,9 @@ impl RestartCommand {
     /// What is wrong, in words, with what it said.
     pub(super) fn run(&self, environment: &[(String, String)]) -> Result<Vec<String>, String> {
         let Some((program, arguments)) = self.0.split_first() else { return Ok(Vec::new()) };
-        let passed = environment.iter().filter(|(name, _)| PASSED.contains(&name.as_str()));
         let (mut said, both) = std::io::pipe().map_err(|e| e.to_string())?;
         let mut command = Command::new(program);
-        command.args(arguments).env_clear().envs(passed.cloned()).stdin(Stdio::null());
+        command.args(arguments).env_clear().envs(passed(environment)).stdin(Stdio::null());
         command.stdout(both.try_clone().map_err(|e| e.to_string())?).stderr(both);
         let child = command.spawn();
         // The pipe ends when nobody can write to it any more, and we could.

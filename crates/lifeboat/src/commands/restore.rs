@@ -12,7 +12,7 @@ use lifeboat_vault::backup::OpenBackup;
 use lifeboat_vault::place::Vault;
 
 use super::installation::{InstallationFlags, around};
-use super::{Ended, Exit, Session, story};
+use super::{Ended, Exit, Session, restart, story};
 use crate::secrets::IdentityFlags;
 use crate::size;
 
@@ -116,6 +116,7 @@ pub(crate) async fn run(session: &Session, flags: RestoreFlags) -> Result<Ended,
         targets: Targets { root: flags.root, suffix: flags.beside, around: around(session) },
         replace: flags.replace,
         no_commands: flags.no_start,
+        passed: restart::passed(&session.environment),
         lanes: usize::from(flags.lanes),
     };
     let cx = &session.context;
@@ -219,6 +220,10 @@ fn lines(outcome: &RestoreOutcome) -> Vec<String> {
     if outcome.done_before > 0 {
         let before = size::count(outcome.done_before, "step", "steps");
         lines.push(story::line("before", &format!("{before} done by an earlier run")));
+    }
+    for (step, done) in outcome.before.iter().filter(|(_, done)| !done.gaps.is_empty()) {
+        lines.push(format!("{:>4}  {} (by an earlier run)", step.number, step.what.words()));
+        lines.extend(done.gaps.iter().map(|gap| format!("        GAP: {gap}")));
     }
     for (step, done) in &outcome.steps {
         lines.push(format!("{:>4}  {} ({} s)", step.number, step.what.words(), done.seconds));

@@ -7,6 +7,7 @@ use lifeboat_testing::World;
 use rusqlite::Connection;
 
 use crate::harbour::{Suite, suite, world};
+use crate::program::program;
 
 /// Takes everything away that the backup is of.
 fn destroy(world: &mut World, suite: &Suite) {
@@ -109,4 +110,82 @@ fn restore_that_was_killed_among_the_rows_is_begun_anew_by_the_same_command() {
     assert_eq!(rows.trim(), "5000");
     let again = suite.lifeboat_opened(&words);
     assert_eq!(again.exit, 1, "what is there now is whole, and stays: {again:?}");
+}
+
+/// Has the bot stopped by a command, which writes what it is given to `stopped.log`.
+fn stop_by_command(suite: &Suite) -> std::path::PathBuf {
+    let log = suite.folder.join("stopped.log");
+    let script = suite.folder.join("stop.sh");
+    fs::write(&script, format!("{{ echo stopped; env; }} >> {}", log.display())).unwrap();
+    let yaml = fs::read_to_string(&suite.yaml).unwrap();
+    let commands = format!("    commands: {{stop: [/bin/sh, {}]}}\n", script.display());
+    fs::write(&suite.yaml, yaml + &commands).unwrap();
+    log
+}
+
+#[test]
+fn restore_that_goes_on_stops_everything_again_and_its_commands_get_no_keys() {
+    let suite = suite("again");
+    let log = stop_by_command(&suite);
+    suite.lifeboat(&["backup", "run", "--component", "bot"]).result(0);
+    let root = suite.folder.join("root");
+    let restore = |more: &[&str]| {
+        let mut command = program();
+        command.envs([("AWS_SECRET_ACCESS_KEY", "of the vault"), ("PATH", "/usr/bin:/bin")]);
+        command.args(["restore", "run", "--component", "bot", "--no-start", "--json", "--root"]);
+        command.arg(&root).arg("-c").arg(&suite.yaml).arg("-i").arg(&suite.identity).args(more);
+        let output = command.output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    restore(&["--only", "fence", "--only", "configuration/bot"]);
+    let outcome = restore(&[]);
+    assert!(outcome.contains("\"done_before\":1"), "the configuration: {outcome}");
+    let said = fs::read_to_string(log).unwrap();
+    assert_eq!(said.lines().filter(|line| *line == "stopped").count(), 2, "{said}");
+    assert!(said.contains("PATH=") && !said.contains("AWS_"), "{said}");
+}
+
+#[test]
+fn gap_that_an_earlier_run_found_is_a_gap_of_the_whole_restore() {
+    let suite = suite("gaps");
+    suite.lifeboat(&["backup", "run", "--component", "bot"]).result(0);
+    let backup = suite.lifeboat(&["backup", "list"]).result(0)["backups"][0]["backup"].clone();
+    let state = suite.folder.join("state");
+    let journal = state.join(format!("restore-{}.json", backup.as_str().unwrap()));
+    let done = r#"{"lines": [], "gaps": ["left out: COMMENT"], "seconds": 1}"#;
+    let text = format!(
+        r#"{{"backup": {backup}, "begun_at": "", "done": {{"configuration/bot": {done}}}}}"#
+    );
+    fs::write(journal, text).unwrap();
+    let root = suite.folder.join("root");
+    let words = ["restore", "run", "--component", "bot", "--no-start", "--root"];
+    let words: Vec<&str> = words.into_iter().chain([root.to_str().unwrap()]).collect();
+    let outcome = suite.lifeboat_opened(&words).result(3);
+    let gaps = outcome["before"][0][1]["gaps"].to_string();
+    assert!(gaps.contains("left out: COMMENT"), "{outcome}");
+}
+
+#[test]
+fn sqlite_database_is_not_mixed_with_the_log_of_the_one_that_was_there() {
+    let suite = suite("stale");
+    suite.lifeboat(&["backup", "run", "--component", "sydent"]).result(0);
+    // A server that was killed leaves what it wrote last in the log beside its database.
+    let killed = Connection::open(&suite.sydent).unwrap();
+    let late = "UPDATE local_threepid_associations SET mxid = '@late:lifeboat.test'";
+    killed.execute(late, []).unwrap();
+    let with = |end: &str| suite.folder.join(format!("sydent.db{end}"));
+    let (log, main) = (fs::read(with("-wal")).unwrap(), fs::read(&suite.sydent).unwrap());
+    drop(killed);
+    fs::write(with("-wal"), log).unwrap();
+    fs::write(&suite.sydent, main).unwrap();
+    let step = ["--only", "database/sydent/main", "--replace"];
+    let words: Vec<&str> =
+        ["restore", "run", "--component", "sydent"].into_iter().chain(step).collect();
+    suite.lifeboat_opened(&words).result(0);
+    assert!(!with("-wal").exists(), "it is kept under another name");
+    let again = Connection::open(&suite.sydent).unwrap();
+    let query = "SELECT mxid FROM local_threepid_associations";
+    let person: String = again.query_row(query, [], |row| row.get(0)).unwrap();
+    assert_eq!(person, "@a:lifeboat.test");
 }

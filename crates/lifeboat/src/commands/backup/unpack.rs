@@ -64,10 +64,14 @@ pub(super) async fn run(session: &Session, flags: UnpackFlags) -> Result<Ended, 
         size::count(outcome.files, "file", "files"),
         size::bytes(outcome.bytes),
     );
-    let lines = vec![
+    let mut lines = vec![
         story::line("backup", &outcome.backup),
         story::line("folder", &outcome.folder),
         story::line("content", &content),
     ];
+    if outcome.links_left > 0 {
+        let left = size::count(outcome.links_left, "symbolic link", "symbolic links");
+        lines.push(story::line("left", &format!("{left}; a restore makes them")));
+    }
     Ok(Ended::new("backup unpack", &outcome, lines, Exit::Done))
 }
