@@ -8,6 +8,7 @@ use std::time::Duration;
 use lifeboat_config::target::DatabaseTarget;
 use lifeboat_postgres::Client;
 use lifeboat_postgres::connect::Connector;
+use lifeboat_postgres::group;
 use lifeboat_postgres::schema_text::{PgDump, SearchPlaces};
 use lifeboat_suite::proof::{self, ProofError};
 use lifeboat_suite::{At, Component, Database, Kind};
@@ -180,34 +181,25 @@ async fn program(facts: &Facts, with: &Examination, of: &mut Of<'_>) {
     }
 }
 
-/// Two sessions at the same time never have one process, unless a pooler lends out its own.
 async fn pooled(connector: &Connector, client: &Client, shown: &str, of: &mut Of<'_>) {
-    const PROCESS: &str = "SELECT pg_backend_pid()";
-    let pid = |rows: Vec<lifeboat_postgres::Row>| rows.first()?.try_get::<_, i32>(0).ok();
-    let first = client.query(PROCESS, &[]).await.ok().and_then(pid);
-    let Ok(second) = connector.connect().await else {
-        return of.warn(
-            &format!("{shown} does not let a second session in"),
+    match group::is_pooled(client, connector).await {
+        Ok(false) => {}
+        Ok(true) => of.fail(
+            &format!("{shown} is behind a pooler in transaction mode, where no snapshot holds"),
+            "name the server itself, or a pool in session mode",
+        ),
+        Err(error) => of.warn(
+            &format!("{shown} does not let a second session in: {}", told(&error)),
             "raise max_connections, or that of its role: lanes work side by side",
-        );
-    };
-    let begun = second.batch_execute("BEGIN").await.is_ok();
-    let other = second.query(PROCESS, &[]).await.ok().and_then(pid);
-    let again = client.query(PROCESS, &[]).await.ok().and_then(pid);
-    second.batch_execute("ROLLBACK").await.ok();
-    if begun && first.is_some() && first == again && first != other {
-        return;
+        ),
     }
-    of.fail(
-        &format!("{shown} is behind a pooler in transaction mode, where no snapshot holds"),
-        "name the server itself, or a pool in session mode",
-    );
 }
 
 /// Rows that we may not see would be missing without a word, so they are looked for.
 async fn rights(client: &Client, shown: &str, of: &mut Of<'_>) {
     const UNREADABLE: &str = "
-        SELECT count(*), min(format('%I.%I', n.nspname, c.relname)), bool_or(c.relrowsecurity)
+        SELECT count(*), min(format('%I.%I', n.nspname, c.relname)),
+               count(*) FILTER (WHERE c.relkind <> 'S' AND row_security_active(c.oid))
         FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
         WHERE c.relkind IN ('r', 'p', 'm', 'S')
           AND n.nspname NOT LIKE 'pg\\_%' AND n.nspname <> 'information_schema'
@@ -226,7 +218,14 @@ async fn rights(client: &Client, shown: &str, of: &mut Of<'_>) {
     }
     let first = first.unwrap_or_default();
     let what = format!("{count} tables or sequences of {shown} cannot be read, {first} first");
-    of.fail(&what, &format!("grant the role SELECT on all of them; {ROLE}"));
+    let filtered: i64 = row.try_get(2).unwrap_or(0);
+    let mut remedy = format!("grant the role SELECT on all of them; {ROLE}");
+    if filtered > 0 {
+        remedy = format!(
+            "row security hides rows of {filtered} of them: ALTER ROLE … BYPASSRLS; {remedy}"
+        );
+    }
+    of.fail(&what, &remedy);
 }
 
 /// The secret opens one real row.

@@ -21,7 +21,7 @@ pub use facts::{DatabaseFacts, Extension, LocaleProvider, facts, server_version}
 pub use segments::{ROW_LIMIT_BYTES, SEGMENT_LEAST_BYTES, SEGMENT_MOST_BYTES, Segment, Segments};
 pub use sequences::{SequenceValue, sequences};
 
-/// Schemas that are the server's own.
+/// Which schemas, `n` of `pg_namespace`, are not the server's own.
 pub(crate) const FOREIGN_SCHEMAS: &str =
     "n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'";
 

@@ -27,6 +27,7 @@ mod barrier;
 mod equality;
 
 use anchor::Anchor;
+pub use anchor::is_pooled;
 
 /// How long a statement that takes the barrier may wait for writers, and hold others back.
 pub const LOCK_TIMEOUT: Duration = Duration::from_millis(100);

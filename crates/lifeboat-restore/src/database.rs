@@ -179,6 +179,7 @@ async fn postgres(
     let skipped = restore::run_after(connector, &after, loading.lanes).await;
     tell(&mut done, skipped.map_err(restore_fault)?);
     restore::analyze(&session).await.map_err(database_fault)?;
+    tell(&mut done, restore::apply_settings(&session, &facts).await.map_err(database_fault)?);
     if kept.component.kind != "synapse" {
         restore::unmark(&session).await.map_err(database_fault)?;
     }

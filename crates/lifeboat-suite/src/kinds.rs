@@ -46,6 +46,12 @@ pub(crate) struct Known {
     pub(crate) without_it: &'static str,
 }
 
+/// The pepper of local passwords, which Synapse and MAS both have.
+const PEPPER: Known =
+    Known { name: "password pepper", without_it: "no local password is accepted any more" };
+/// What follows where Synapse and MAS do not have the same secret.
+const NOT_SHARED: &str = "Synapse and MAS do not talk, and nobody can sign in";
+
 /// What its own configuration says, by kind.
 pub(crate) fn find(at: &mut Finding<'_>) -> Result<(), SuiteError> {
     match at.component.kind {

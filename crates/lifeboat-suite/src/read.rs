@@ -12,7 +12,7 @@ use lifeboat_rules::schedule::{Cron, Zone};
 use lifeboat_storage::location::Location;
 
 use crate::error::SuiteError;
-use crate::installation::{Bridge, Component, Installation, Kind, Schedule};
+use crate::installation::{Component, Installation, Kind, Schedule};
 use crate::keys;
 use crate::kinds::{self, Finding};
 use crate::view::{Document, View, read_text};
@@ -243,8 +243,7 @@ fn component(
 }
 
 fn check_bridge_only(item: &View<'_>, kind: Kind) -> Result<(), SuiteError> {
-    let is_bridge = matches!(kind, Kind::Bridge(Bridge::Irc | Bridge::Xmpp | Bridge::Telegram))
-        || matches!(kind, Kind::Bridge(Bridge::Whatsapp | Bridge::Sip | Bridge::Hookshot));
+    let is_bridge = matches!(kind, Kind::Bridge(_));
     for (key, fits) in [("registration", is_bridge), ("media_store", kind == Kind::Synapse)] {
         if item.has(&[key]) && !fits {
             let wrong = format!("does not belong to a component of kind {kind}");

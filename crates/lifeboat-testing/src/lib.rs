@@ -11,6 +11,7 @@ pub mod child;
 pub mod failure;
 pub mod http;
 pub mod install;
+pub mod page;
 pub mod pooler;
 pub mod port;
 pub mod postgres;

@@ -1,7 +1,6 @@
 //! The media that the rows of a cut name, for whoever backs up the whole media store: is each file
 //! there?
 
-use std::collections::HashSet;
 use std::path::Path;
 
 use futures_util::TryStreamExt;
@@ -48,12 +47,13 @@ pub async fn missing(
         .await?;
     }
     if has_table(lane, "remote_media_cache").await? {
-        let query = "SELECT coalesce(media_origin, ''), coalesce(media_id, ''),
-                            coalesce(filesystem_id, '') FROM remote_media_cache";
-        let mut seen = HashSet::new();
+        // Several rows may name one file.
+        let query = "SELECT coalesce(media_origin, ''), coalesce(min(media_id), ''),
+                            coalesce(filesystem_id, '')
+                     FROM remote_media_cache GROUP BY media_origin, filesystem_id";
         each(lane, query, |row| {
             let file = MediaFile::remote(row.get(0), row.get(1), row.get(2));
-            if !is_there(media_store, &file) && seen.insert(file.path.clone()) {
+            if !is_there(media_store, &file) {
                 found.remote += 1;
                 found.remote_example.get_or_insert(file);
             }

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use lifeboat_testing::{Cluster, Role, Scratch};
+use lifeboat_testing::{Cluster, Part, Pooler, Role, Scratch, Tools};
 
 use super::*;
 
@@ -53,17 +53,35 @@ async fn table_or_rows_that_cannot_be_read_would_fail() {
     let found = finding(&findings, "database", "1 tables or sequences");
     assert_eq!(found.severity, Severity::Failure);
     assert!(found.what.contains("public.closed first"), "{}", found.what);
-    assert!(found.remedy.contains("grant the role SELECT"), "{}", found.remedy);
+    assert!(found.remedy.starts_with("grant the role SELECT"), "{}", found.remedy);
     let findings = told("GRANT SELECT ON closed TO reader").await;
     finding(&findings, "database", "all its tables and sequences can be read");
     let findings = told("ALTER TABLE open ENABLE ROW LEVEL SECURITY").await;
-    assert!(finding(&findings, "database", "1 tables").what.contains("public.open first"));
+    let found = finding(&findings, "database", "1 tables");
+    assert!(found.what.contains("public.open first"), "{}", found.what);
+    assert!(found.remedy.contains("ALTER ROLE … BYPASSRLS"), "{}", found.remedy);
     let findings = told(
         "ALTER TABLE open DISABLE ROW LEVEL SECURITY;
          CREATE SCHEMA hidden; CREATE TABLE hidden.t (a int); GRANT SELECT ON hidden.t TO reader",
     )
     .await;
     assert!(finding(&findings, "database", "1 tables").what.contains("hidden.t first"));
+}
+
+#[tokio::test]
+async fn pooler_that_shares_sessions_out_by_transaction_would_fail_and_one_by_session_not() {
+    Tools::ready(&[Part::Pooler], &|line| println!("{line}")).unwrap();
+    let scratch = Scratch::new("doctor").unwrap();
+    let (cluster, owner) = cluster(&scratch, "other");
+    let folder = tempfile::tempdir().unwrap();
+    for (mode, failures) in [("transaction", 1), ("session", 0)] {
+        let pooler = Pooler::start(&cluster, &owner, mode).unwrap();
+        let findings = examined(&of(folder.path(), &pooler.url("other", &owner))).await;
+        let found = problems(&findings);
+        assert_eq!(findings.count(Severity::Failure), failures, "{mode}: {found:?}");
+        let told = found.iter().filter(|what| what.contains("is behind a pooler"));
+        assert_eq!(told.count(), failures, "{mode}: {found:?}");
+    }
 }
 
 #[tokio::test]

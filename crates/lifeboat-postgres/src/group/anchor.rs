@@ -91,8 +91,12 @@ impl<'a> Anchor<'a> {
     }
 }
 
-/// True when two sessions of ours do not have a server process each, all the time.
-async fn is_pooled(first: &Client, connector: &Connector) -> Result<bool, PostgresError> {
+/// True when two sessions of ours do not have a server process each, all the time: `first`, and
+/// one more that `connector` opens.
+///
+/// # Errors
+/// [`PostgresError`] when the server lets no second session in, or is lost.
+pub async fn is_pooled(first: &Client, connector: &Connector) -> Result<bool, PostgresError> {
     let second = connector.connect().await?;
     let firsts = [process(first).await?, process(first).await?];
     let seconds = [process(&second).await?, process(&second).await?];

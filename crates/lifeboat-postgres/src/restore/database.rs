@@ -4,7 +4,7 @@ use tokio_postgres::Client;
 
 use super::Skipped;
 use crate::PostgresError;
-use crate::archive::{DatabaseFacts, LocaleProvider, server_version};
+use crate::archive::{DatabaseFacts, FOREIGN_SCHEMAS, LocaleProvider, server_version};
 use crate::columns::{literal, quoted};
 use crate::connect::Connector;
 
@@ -131,7 +131,7 @@ pub async fn things_in(client: &Client, most: u32) -> Result<Vec<String>, Postgr
         format!(
             "NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = '{class}'::regclass
                          AND d.objid = {object} AND d.deptype IN ('e', 'i'))
-             AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'"
+             AND {FOREIGN_SCHEMAS}"
         )
     };
     let statement = format!(
@@ -205,9 +205,9 @@ pub async fn is_marked(client: &Client) -> Result<bool, PostgresError> {
 /// [`PostgresError`] when something in it is not ours.
 pub async fn clear(client: &Client) -> Result<(), PostgresError> {
     let doing = |e| PostgresError::sorted("cleared what an earlier restore had begun", e);
-    let query = "SELECT quote_ident(nspname) FROM pg_namespace
-         WHERE nspname !~ '^pg_' AND nspname <> 'information_schema'";
-    let schemas = client.query(query, &[]).await.map_err(doing)?;
+    let query =
+        format!("SELECT quote_ident(n.nspname) FROM pg_namespace n WHERE {FOREIGN_SCHEMAS}");
+    let schemas = client.query(&query, &[]).await.map_err(doing)?;
     for schema in schemas.iter().map(|row| row.get::<_, String>(0)) {
         let mut statement = format!("DROP SCHEMA {schema} CASCADE");
         if schema == "public" {

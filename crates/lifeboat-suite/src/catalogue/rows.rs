@@ -289,6 +289,12 @@ const XMPP: Row = Row {
     after_restore: &[RESTART],
 };
 
+const MAUTRIX_CONFIG: Store = feature(
+    "config.yaml, which the bridge rewrites",
+    "keys that were made on the first start: the pickle key, tokens",
+    "acts as anybody in the bridge's part of the server",
+);
+
 const TELEGRAM: Row = Row {
     kind: Kind::Bridge(Bridge::Telegram),
     title: "Telegram bridge (mautrix)",
@@ -298,11 +304,7 @@ const TELEGRAM: Row = Row {
             "people sign in again, and chats get a second room",
             "the Telegram accounts of everybody who signed in",
         ),
-        feature(
-            "config.yaml, which the bridge rewrites",
-            "keys that were made on the first start: the pickle key, tokens",
-            "acts as anybody in the bridge's part of the server",
-        ),
+        MAUTRIX_CONFIG,
     ],
     group: Group::Own,
     order: 3,
@@ -321,11 +323,7 @@ const WHATSAPP: Row = Row {
             "people pair their phones again, and chats get a second room",
             "the linked WhatsApp devices of everybody who signed in",
         ),
-        feature(
-            "config.yaml, which the bridge rewrites",
-            "keys that were made on the first start: the pickle key, tokens",
-            "acts as anybody in the bridge's part of the server",
-        ),
+        MAUTRIX_CONFIG,
     ],
     group: Group::Own,
     order: 3,

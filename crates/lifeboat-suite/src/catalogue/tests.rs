@@ -28,14 +28,5 @@ fn accounts_are_critical_and_come_first() {
 #[test]
 fn components_page_is_up_to_date() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/src/guide/components.md");
-    let made = markdown();
-    if std::env::var_os("LIFEBOAT_BLESS").is_some() {
-        std::fs::write(&path, &made).unwrap();
-    }
-    let committed = std::fs::read_to_string(&path).unwrap_or_default();
-    assert!(
-        committed == made,
-        "{} is out of date: run this test with LIFEBOAT_BLESS=1",
-        path.display()
-    );
+    lifeboat_testing::page::assert_fresh(&path, &markdown());
 }

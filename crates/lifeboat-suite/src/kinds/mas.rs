@@ -3,7 +3,7 @@
 use lifeboat_config::Secret;
 use lifeboat_config::conninfo::Parameters;
 
-use super::{Finding, Known};
+use super::{Finding, Known, NOT_SHARED, PEPPER};
 use crate::error::SuiteError;
 use crate::installation::{Component, Role};
 use crate::view::{Document, View, read_text};
@@ -16,12 +16,7 @@ const KEY: Known = Known {
     name: "signing key of tokens",
     without_it: "tokens that were handed out are refused, and clients must sign in again",
 };
-const SYNAPSE_SECRET: Known = Known {
-    name: "secret shared with Synapse",
-    without_it: "Synapse and MAS do not talk, and nobody can sign in",
-};
-const PASSWORD_SECRET: Known =
-    Known { name: "password pepper", without_it: "no local password is accepted any more" };
+const SYNAPSE_SECRET: Known = Known { name: "secret shared with Synapse", without_it: NOT_SHARED };
 const PROVIDER: Known = Known {
     name: "secret of an upstream provider",
     without_it: "signing in through that provider fails until it is entered again",
@@ -45,26 +40,61 @@ const FILES: &[(&str, &str)] = &[
     ("ssl_certificate_file", "sslcert"),
     ("ssl_key_file", "sslkey"),
 ];
+/// Files and folders that its settings name.
+const NAMED: &[(&[&str], Role)] = &[
+    (&["templates", "path"], Role::Config),
+    (&["templates", "translations_path"], Role::Config),
+    (&["policy", "wasm_module"], Role::Config),
+    (&["database", "ssl_ca_file"], Role::Config),
+    (&["database", "ssl_certificate_file"], Role::Config),
+    (&["database", "ssl_key_file"], Role::Secrets),
+    (&["database", "password_file"], Role::Secrets),
+];
+/// Those of an entry of `http.listeners`.
+const OF_LISTENERS: &[(&[&str], Role)] = &[
+    (&["tls", "certificate_file"], Role::Config),
+    (&["tls", "key_file"], Role::Secrets),
+    (&["tls", "password_file"], Role::Secrets),
+];
 
 pub(super) fn find(at: &mut Finding<'_>) -> Result<(), SuiteError> {
     let document = at.needed_document()?;
     let view = document.view()?;
     database(at, &view)?;
     secrets(at, &view)?;
-    for file in [&["templates", "path"], &["policy", "wasm_module"]] {
-        // These have defaults inside the program; only what is said is ours to keep.
-        if let Some(path) = view.text(file)? {
-            at.file(Role::Config, at.resolve(path));
+    // Some have defaults inside the program; only what is said is ours to keep.
+    files(at, &view, NAMED)?;
+    for listener in view.items(&["http", "listeners"])? {
+        files(at, &listener, OF_LISTENERS)?;
+        for resource in listener.items(&["resources"])? {
+            if let Some(path) = resource.text(&["path"])? {
+                shipped(at, path);
+            }
         }
     }
-    for key in ["ssl_ca_file", "ssl_certificate_file"] {
-        if let Some(path) = view.text(&["database", key])? {
-            at.file(Role::Config, at.resolve(path));
-        }
+    if let Some(path) = view.text(&["templates", "assets_manifest"])? {
+        shipped(at, path);
     }
-    for key in ["ssl_key_file", "password_file"] {
-        if let Some(path) = view.text(&["database", key])? {
-            at.file(Role::Secrets, at.resolve(path));
+    Ok(())
+}
+
+/// What comes with the program, and is ours to keep where somebody made another. A container's
+/// image has it, and its path is nothing here.
+fn shipped(at: &mut Finding<'_>, path: &str) {
+    let path = at.resolve(path);
+    if path.exists() {
+        at.file(Role::Config, path);
+    }
+}
+
+fn files(
+    at: &mut Finding<'_>,
+    view: &View<'_>,
+    named: &[(&[&str], Role)],
+) -> Result<(), SuiteError> {
+    for (setting, role) in named {
+        if let Some(path) = view.text(setting)? {
+            at.file(*role, at.resolve(path));
         }
     }
     Ok(())
@@ -137,7 +167,7 @@ fn secrets(at: &mut Finding<'_>, view: &View<'_>) -> Result<(), SuiteError> {
         at.component.note("matrix.secret is not set", "set what Synapse has, or its file");
     }
     for scheme in view.items(&["passwords", "schemes"])? {
-        at.secret_either(&scheme, PASSWORD_SECRET, (&["secret"], &["secret_file"]))?;
+        at.secret_either(&scheme, PEPPER, (&["secret"], &["secret_file"]))?;
     }
     for provider in view.items(&["upstream_oauth2", "providers"])? {
         at.secret_either(&provider, PROVIDER, (&["client_secret"], &["client_secret_file"]))?;

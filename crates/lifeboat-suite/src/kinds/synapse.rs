@@ -4,7 +4,7 @@ use lifeboat_config::database::DataStore;
 use lifeboat_config::{FileState, ReadOptions, Shape, SynapseConfig, absolute};
 use serde_json::Value;
 
-use super::{Finding, Known};
+use super::{Finding, Known, NOT_SHARED, PEPPER};
 use crate::error::SuiteError;
 use crate::installation::{FileTree, Role};
 use crate::registration;
@@ -13,16 +13,11 @@ const SIGNING_KEY: Known = Known {
     name: "signing key",
     without_it: "Synapse makes a new one without a word, and other servers reject this one",
 };
-const PEPPER: Known =
-    Known { name: "password pepper", without_it: "no local password is accepted any more" };
 const MACAROON: Known = Known {
     name: "macaroon secret",
     without_it: "guests, sign-ons under way and links to unsubscribe end",
 };
-const MAS_SECRET: Known = Known {
-    name: "secret shared with MAS",
-    without_it: "Synapse and MAS do not talk, and nobody can sign in",
-};
+const MAS_SECRET: Known = Known { name: "secret shared with MAS", without_it: NOT_SHARED };
 const REGISTRATION: Known = Known {
     name: registration::NAME,
     without_it: "the application service of this registration is not let in",

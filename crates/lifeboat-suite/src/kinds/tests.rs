@@ -85,6 +85,41 @@ impl Found {
 }
 
 #[test]
+fn every_file_that_mas_names_is_kept_and_what_its_image_has_is_not_missed() {
+    let text = "\
+database: {uri: 'postgresql://mas@db/mas'}
+secrets: {encryption: '0011', keys_dir: keys}
+matrix: {secret: s}
+templates: {path: pages, assets_manifest: pages/manifest.json, translations_path: words}
+http:
+  listeners:
+  - resources: [{name: human}, {name: assets, path: /image/only}, {name: assets, path: pictures}]
+    tls: {certificate_file: c.pem, key_file: k.pem, password_file: p.txt}
+";
+    let there = ["keys/a", "pages/manifest.json", "words/de", "pictures/a", "c.pem", "k.pem"];
+    let mut files = vec![("mas.yaml", text), ("p.txt", "")];
+    files.extend(there.map(|name| (name, "")));
+    let found = Place::with(&files).find("{kind: mas, config: mas.yaml}");
+    assert_eq!(found.notes(), Vec::<String>::new());
+    let mut kept = found.files();
+    kept.sort_unstable();
+    assert_eq!(
+        kept,
+        [
+            "config c.pem",
+            "config mas.yaml",
+            "config pages",
+            "config pages/manifest.json",
+            "config pictures",
+            "config words",
+            "secrets k.pem",
+            "secrets keys",
+            "secrets p.txt",
+        ]
+    );
+}
+
+#[test]
 fn mas_is_found_by_address_or_by_parts() {
     let address = "\
 database: {uri: 'postgresql://mas:word@db.example/mas?sslmode=require'}

@@ -113,6 +113,8 @@ fn suite_under_load_is_cut_as_one_put_back_beside_itself_and_compared() {
     let (world, suite) = (world(), suite("whole"));
     let databases = equip(world, &suite);
     introduce(world);
+    let told = "ALTER DATABASE irc SET default_statistics_target = 77";
+    world.cluster.psql("irc", told).unwrap();
     let over = AtomicBool::new(false);
     let backup = std::thread::scope(|scope| {
         // Writers that hold MAS's tables for as long as a statement takes, all the time.
@@ -142,6 +144,8 @@ fn suite_under_load_is_cut_as_one_put_back_beside_itself_and_compared() {
         assert!(!was.is_empty(), "{database}");
         assert_eq!(was, is, "{database}");
     }
+    let told = world.cluster.psql("irc_whole", "SHOW default_statistics_target").unwrap();
+    assert_eq!(told.trim(), "77");
     let compared = step(&outcome, "compare");
     assert_eq!(compared["gaps"], serde_json::json!([]), "{compared}");
     assert!(compared["lines"][0].as_str().unwrap().contains(" devices are on both"), "{compared}");
