@@ -1,14 +1,15 @@
 //! A place that is a folder.
 //!
 //! A file appears under its name only when it is whole and on the disk: it is written as
-//! `NAME.partial`, synced, renamed, and the folder is synced. Files have mode 0600, folders we make
-//! 0700.
+//! `NAME.WRITER.partial`, synced, renamed, and the folder is synced. Of two writers of one name the
+//! last one wins, and neither disturbs the other. Files have mode 0600, folders we make 0700.
 
 use std::fs;
 use std::io;
 use std::ops::Range;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 
@@ -60,10 +61,11 @@ impl Directory {
     pub(crate) async fn upload(&self, name: &str) -> Result<DirectoryUpload, StorageError> {
         let at = self.at("write", name);
         let path = self.root.join(name);
-        let partial = with_suffix(&path, PARTIAL);
+        let partial = being_written(&path);
         let leftover = partial.clone();
         blocking(at.clone(), move || {
             make_folders(leftover.parent().unwrap_or(Path::new("/")))?;
+            // Of a process that had our number before.
             ignore_absent(fs::remove_file(&leftover))
         })
         .await?;
@@ -223,9 +225,12 @@ fn walk(root: &Path, under: &str, depth: usize, found: &mut Vec<Entry>) -> io::R
     Ok(())
 }
 
-fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+/// Where this upload of this process writes a file that will be `path`.
+fn being_written(path: &Path) -> PathBuf {
+    static UPLOADS: AtomicU64 = AtomicU64::new(0);
+    let upload = UPLOADS.fetch_add(1, Ordering::Relaxed);
     let mut name = path.as_os_str().to_owned();
-    name.push(suffix);
+    name.push(format!(".{}-{upload}{PARTIAL}", std::process::id()));
     PathBuf::from(name)
 }
 

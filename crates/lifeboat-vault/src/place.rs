@@ -126,6 +126,15 @@ impl Vault {
         format!("{}/{PACKAGES}{}/", self.location, folder.as_str())
     }
 
+    /// Removes what uploads into a backup's folder left that were cut short, where the place lets
+    /// us: it is in no listing, and only takes room.
+    pub async fn delete_partials(&self, folder: &Folder) {
+        let Ok(location) = Location::parse(&self.package(folder)) else { return };
+        if let Ok(place) = Place::open(&location, &self.access).await {
+            place.delete_partials().await.ok();
+        }
+    }
+
     /// Lists everything and reads the seals. One that is damaged does not stand in the way of the
     /// other backups.
     ///

@@ -89,7 +89,7 @@ pub async fn prune(
     let before: HashSet<PackageId> = survey.backups.iter().map(|s| s.folder.id()).collect();
     delete_listed(cx, vault, (&survey, now - abandoned_after), (dry_run, &mut outcome)).await?;
     let survey = vault.survey().await?;
-    abandoned(cx, vault, (&survey, now - abandoned_after), (dry_run, &mut outcome)).await?;
+    abandoned(vault, (&survey, now - abandoned_after), (dry_run, &mut outcome)).await?;
     list_dead(vault, &survey, (now, dry_run), &mut outcome).await?;
     if outcome.deleted_files > 0 && !dry_run {
         sealed_meanwhile(cx, vault, &before, &mut outcome).await?;
@@ -168,12 +168,14 @@ async fn delete_listed(
 
 /// What a run that was cut short for good left, and forgotten backups of which no volume is left.
 async fn abandoned(
-    _cx: &Context,
     vault: &Vault,
     (survey, since): (&Survey, i64),
     (dry_run, outcome): (bool, &mut PruneOutcome),
 ) -> Result<(), Failure> {
     for folder in survey.unfinished.iter().filter(|folder| begun(folder) < since) {
+        if !dry_run {
+            vault.delete_partials(folder).await;
+        }
         let prefix = folder.file("");
         let mut names: Vec<&String> =
             survey.files.keys().filter(|name| name.starts_with(&prefix)).collect();

@@ -108,11 +108,27 @@ async fn a_link_in_the_way_is_not_followed() {
     let folder = opened.folder.unwrap();
     let victim = folder.join("victim");
     fs::write(&victim, "precious").unwrap();
-    std::os::unix::fs::symlink(&victim, folder.join("b.partial")).unwrap();
+    for upload in 0..1000 {
+        let name = format!("b.{}-{upload}.partial", std::process::id());
+        std::os::unix::fs::symlink(&victim, folder.join(name)).unwrap();
+    }
     std::os::unix::fs::symlink(&victim, folder.join("c")).unwrap();
     opened.place.put("b", bytes(1, 1)).await.unwrap();
     opened.place.put("c", bytes(1, 1)).await.unwrap();
     assert_eq!(fs::read(&victim).unwrap(), b"precious");
+}
+
+#[tokio::test]
+async fn two_writers_of_one_name_do_not_disturb_each_other() {
+    let opened = places::directory().await;
+    let mut first = opened.place.upload("a").await.unwrap();
+    let mut second = opened.place.upload("a").await.unwrap();
+    first.write(bytes(10, 1)).await.unwrap();
+    second.write(bytes(20, 2)).await.unwrap();
+    first.finish().await.unwrap();
+    assert_eq!(opened.place.read_whole("a", 100).await.unwrap(), bytes(10, 1));
+    second.finish().await.unwrap();
+    assert_eq!(opened.place.read_whole("a", 100).await.unwrap(), bytes(20, 2));
 }
 
 #[test]

@@ -18,9 +18,6 @@ use lifeboat_vault::run::{BackupOutcome, run};
 use crate::berth::{Berth, Files, now};
 
 const DAY: i64 = 24 * 3600;
-/// Polls that a run of this size takes, about.
-const MOMENTS: u64 = 40;
-
 /// Numbers that look like chance and come again with the same seed.
 struct Chance(u64);
 
@@ -53,11 +50,14 @@ struct History {
     made: BTreeMap<String, Files>,
     chance: Chance,
     seen: Seen,
+    /// Polls that the last run took which was not killed.
+    moments: u64,
 }
 
 /// Polls work so many times at the most: a kill, when it did not end before.
 async fn killed_after<T>(polls: u64, work: impl Future<Output = T>) -> Option<T> {
-    stopped_after(polls, pin!(work)).await
+    let mut left = polls;
+    stopped_after(&mut left, pin!(work)).await
 }
 
 impl History {
@@ -65,7 +65,7 @@ impl History {
         let chance = Chance(seed);
         let role = if seed.is_multiple_of(2) { "media" } else { "data" };
         let (berth, files, made) = (Berth::new(role), Files::new(), BTreeMap::new());
-        let mut history = Self { berth, files, made, chance, seen: Seen::default() };
+        let mut history = Self { berth, files, made, chance, seen: Seen::default(), moments: 1 };
         history.change();
         history.run(u64::MAX);
         history
@@ -86,9 +86,13 @@ impl History {
     /// A run that is killed after so many polls; `None` when it was.
     fn run(&mut self, polls: u64) {
         let (cx, request) = (self.berth.context(), self.berth.request());
-        match now(killed_after(polls, run(&cx, request))) {
+        let mut left = polls;
+        match now(stopped_after(&mut left, pin!(run(&cx, request)))) {
             None => self.seen.killed += 1,
-            Some(ended) => self.ended(ended),
+            Some(ended) => {
+                self.moments = polls - left;
+                self.ended(ended);
+            }
         }
     }
 
@@ -156,12 +160,12 @@ impl History {
 
     /// A prune that begins somewhere in the middle of a run.
     fn run_and_prune(&mut self) {
-        let (after, begins_at) = (self.abandoned_after(), self.chance.below(MOMENTS));
+        let (after, mut begins_at) = (self.abandoned_after(), self.chance.below(self.moments));
         let berth = &self.berth;
         let (ran, pruned) = now(async {
             let (cx, other) = (berth.context(), berth.context());
             let mut running = pin!(run(&cx, berth.request()));
-            let early = stopped_after(begins_at, running.as_mut()).await;
+            let early = stopped_after(&mut begins_at, running.as_mut()).await;
             let (vault, _) = berth.open().await;
             let pruning = prune(&other, &vault, (after, false));
             if let Some(ran) = early {
@@ -193,13 +197,13 @@ impl History {
             }
             3..=5 => {
                 self.change();
-                let polls = self.chance.below(MOMENTS);
+                let polls = self.chance.below(self.moments);
                 self.run(polls);
             }
             6 => self.let_go(),
             7 | 8 => self.prune(u64::MAX),
             9 => {
-                let polls = self.chance.below(MOMENTS);
+                let polls = self.chance.below(self.moments);
                 self.prune(polls);
             }
             10 => self.run_and_prune(),
@@ -221,15 +225,14 @@ impl History {
 
 /// As [`killed_after`], for work that goes on later.
 async fn stopped_after<F: Future>(
-    polls: u64,
+    left: &mut u64,
     mut work: std::pin::Pin<&mut F>,
 ) -> Option<F::Output> {
-    let mut left = polls;
     std::future::poll_fn(|context| {
-        if left == 0 {
+        if *left == 0 {
             return Poll::Ready(None);
         }
-        left -= 1;
+        *left -= 1;
         work.as_mut().poll(context).map(Some)
     })
     .await
