@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use bytes::Bytes;
 
 use crate::error::{At, StorageError};
-use crate::file::{LocalFile, blocking};
+use crate::file::{LocalFile, blocking, lock};
 use crate::pieces::Pieces;
 use crate::place::{Entry, LIST_NAMES};
 
@@ -121,8 +121,11 @@ impl Directory {
             walk(&root, "", 0, &mut found)?;
             let mut count = 0;
             for entry in found.iter().filter(|entry| entry.name.ends_with(PARTIAL)) {
-                ignore_absent(fs::remove_file(root.join(&entry.name)))?;
-                count += 1;
+                let path = root.join(&entry.name);
+                if !is_written(&path) {
+                    ignore_absent(fs::remove_file(path))?;
+                    count += 1;
+                }
             }
             Ok(count)
         })
@@ -232,6 +235,12 @@ fn being_written(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(format!(".{}-{upload}{PARTIAL}", std::process::id()));
     PathBuf::from(name)
+}
+
+/// Whether some process holds the lock of a writer on a file.
+fn is_written(path: &Path) -> bool {
+    let locked = fs::File::open(path).and_then(|file| lock(&file));
+    locked.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
 }
 
 fn ignore_absent(result: io::Result<()>) -> io::Result<()> {

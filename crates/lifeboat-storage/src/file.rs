@@ -216,7 +216,7 @@ fn at(verb: &'static str, path: &Path) -> At {
 
 /// File systems that cannot lock are taken as they are: the lock only guards against a careless
 /// second start.
-fn lock(file: &File) -> io::Result<()> {
+pub(crate) fn lock(file: &File) -> io::Result<()> {
     match file.try_lock() {
         Err(TryLockError::WouldBlock) => Err(io::ErrorKind::WouldBlock.into()),
         Ok(()) | Err(TryLockError::Error(_)) => Ok(()),

@@ -125,6 +125,7 @@ async fn two_writers_of_one_name_do_not_disturb_each_other() {
     let mut second = opened.place.upload("a").await.unwrap();
     first.write(bytes(10, 1)).await.unwrap();
     second.write(bytes(20, 2)).await.unwrap();
+    assert_eq!(opened.place.delete_partials().await.unwrap(), 0, "both are being written");
     first.finish().await.unwrap();
     assert_eq!(opened.place.read_whole("a", 100).await.unwrap(), bytes(10, 1));
     second.finish().await.unwrap();

@@ -112,6 +112,12 @@ impl History {
         }
     }
 
+    /// Where a run is killed: anywhere, or late, when volumes of it are in the vault.
+    fn moment(&mut self) -> u64 {
+        let from_end = self.chance.one_of([self.moments, self.moments / 4 + 1]);
+        self.moments - 1 - self.chance.below(from_end).min(self.moments - 1)
+    }
+
     /// Retention, or one of the kept backups whatever it says.
     fn let_go(&mut self) {
         let (last, any) = (self.chance.one_of([1, 2]), self.chance.below(3));
@@ -197,7 +203,7 @@ impl History {
             }
             3..=5 => {
                 self.change();
-                let polls = self.chance.below(self.moments);
+                let polls = self.moment();
                 self.run(polls);
             }
             6 => self.let_go(),
