@@ -27,6 +27,7 @@ use self::begin::Begun;
 use self::source::Source;
 
 pub use self::estimate::{Estimate, ExportPlan, estimate, plan};
+pub use self::source::media_files;
 
 /// What to export, where to, for whom.
 pub struct ExportRequest {
@@ -46,6 +47,17 @@ pub struct ExportRequest {
     pub volume_bytes: u64,
     /// The journal instead of the one beside the target.
     pub journal: Option<PathBuf>,
+    /// The backup of which the server is a copy.
+    pub of_backup: Option<OfBackup>,
+}
+
+/// A backup that was put back to be exported.
+#[derive(Debug, Clone)]
+pub struct OfBackup {
+    /// Its package id.
+    pub backup: String,
+    /// The moment it holds: RFC 3339, UTC.
+    pub recovery_point: String,
 }
 
 /// How an export ended.

@@ -16,6 +16,9 @@ pub struct ServerRequest {
     pub config_paths: Vec<PathBuf>,
     /// The database instead of the one the configuration names.
     pub database_url: Option<String>,
+    /// What the name of each database has at its end that the configuration does not say: for a
+    /// copy beside the one in use.
+    pub database_suffix: Option<String>,
     /// The media store instead of the one the configuration names.
     pub media_store: Option<PathBuf>,
     /// The working directory of the Synapse process, from which relative paths in its configuration
@@ -82,7 +85,16 @@ impl ServerRequest {
             .iter_mut()
             .filter_map(|database| database.target.find_password(&around))
             .collect();
-        let connector = |store| settings.holding(store).target.connector().map_err(fail);
+        let connector = |store| {
+            let connector = settings.holding(store).target.connector().map_err(fail)?;
+            match &self.database_suffix {
+                None => Ok(connector),
+                Some(suffix) => connector.beside(suffix).ok_or_else(|| {
+                    let name = connector.database();
+                    Failure::failed(format!("{name}{suffix} is too long for a database"), "")
+                }),
+            }
+        };
         let main = connector(DataStore::Main)?;
         let state = if settings.is_split() { Some(connector(DataStore::State)?) } else { None };
         let media_store = self.media_store.clone();

@@ -20,6 +20,9 @@ use zeroize::{Zeroize, Zeroizing};
 
 use super::PostgresError;
 
+/// PostgreSQL's limit for names.
+const NAME_BYTES: usize = 63;
+
 /// How far the server's certificate is checked (libpq's `sslmode`, PostgreSQL documentation 34.19).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CertificateCheck {
@@ -97,6 +100,14 @@ impl Connector {
         let mut other = self.clone();
         other.config.dbname(name);
         other
+    }
+
+    /// The same server, the database whose name has `suffix` at its end. `None` when that is too
+    /// long: PostgreSQL would cut it off, and leave the name of the database in use.
+    #[must_use]
+    pub fn beside(&self, suffix: &str) -> Option<Self> {
+        let name = format!("{}{suffix}", self.database());
+        (name.len() <= NAME_BYTES).then(|| self.to_database(&name))
     }
 
     /// The same way in, where every session acts as another role from its beginning: what a

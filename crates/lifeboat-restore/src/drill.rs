@@ -17,15 +17,12 @@ use lifeboat_vault::list::{list, newest_verified};
 use lifeboat_vault::place::{Survey, Vault};
 use serde::Serialize;
 
-use crate::database::Kept;
+use crate::files::demand_room;
 use crate::journal::StepDone;
 use crate::plan::{Step, What};
 use crate::run::{self, RestoreOutcome, RestoreRequest};
-use crate::scratch::{SUFFIX, Scratch};
+use crate::scratch::{Purpose, Scratch};
 use crate::targets::Targets;
-
-/// Bytes that a drill leaves free on the disk of the state folder.
-const SPARE_BYTES: u64 = 64 << 20;
 
 /// How to drill.
 pub struct DrillRequest {
@@ -70,7 +67,8 @@ pub async fn drill(
 ) -> Result<DrillOutcome, Failure> {
     let begun = (cx.now)();
     let setting = (installation, &request.around);
-    let mut scratch = Scratch::make(cx, &installation.state, setting).await?;
+    let purpose = (Purpose::Drill, installation.state.as_path());
+    let mut scratch = Scratch::make(cx, purpose, setting).await?;
     let mut restore = rehearsal(&request, scratch.folder());
     let ended = match room(open.manifest(), scratch.folder()) {
         Ok(()) => rehearse(cx, open, &mut restore, &mut scratch).await,
@@ -107,7 +105,7 @@ fn rehearsal(request: &DrillRequest, folder: &Path) -> RestoreRequest {
         state: folder.join("journal"),
         targets: Targets {
             root: Some(folder.join("root")),
-            suffix: Some(SUFFIX.to_owned()),
+            suffix: Some(Purpose::Drill.suffix().to_owned()),
             around: request.around.clone(),
         },
         replace: false,
@@ -130,21 +128,12 @@ impl From<Failure> for Broken {
     }
 }
 
-/// A full disk would stop what runs.
+/// Whether there is room for the files and the SQLite databases.
 fn room(manifest: &Manifest, folder: &Path) -> Result<(), Failure> {
     let files = manifest.components.iter().map(|component| component.file_bytes);
     let databases = manifest.components.iter().flat_map(|component| &component.databases);
     let sqlite = databases.filter(|database| database.engine == "sqlite").map(|found| found.bytes);
-    let needed = files.chain(sqlite).sum::<u64>().saturating_add(SPARE_BYTES);
-    let Ok(disk) = rustix::fs::statvfs(folder) else { return Ok(()) };
-    let free = disk.f_bavail.saturating_mul(disk.f_frsize);
-    if free >= needed {
-        return Ok(());
-    }
-    Err(Failure::failed(
-        format!("{needed} bytes are needed below {}, {free} are free", folder.display()),
-        "free some space, or name another folder with `state:` in lifeboat.yaml",
-    ))
+    demand_room(files.chain(sqlite).sum(), folder)
 }
 
 /// First the configuration, which says where databases are; then these are made, then filled.
@@ -160,11 +149,9 @@ async fn rehearse(
     restore.only = steps.filter(|step| is_first(&step.what)).map(|step| step.name).collect();
     Box::pin(run::run(cx, open, restore)).await?;
     for place in run::databases(cx, open, restore)? {
-        let component = open.component(&place.0).ok_or_else(|| Failure::failed("lost", ""))?;
-        let facts = Kept::find(open, component, &place.1).await?.facts()?;
         let making = What::Database { component: place.0.clone(), database: place.1.clone() };
         let broken = |failure| Broken { step: Some(making.name()), failure };
-        scratch.database(place, &facts).await.map_err(broken)?;
+        scratch.database(open, place).await.map_err(broken)?;
     }
     restore.only.clear();
     Ok(Box::pin(run::run(cx, open, restore)).await?)

@@ -1,5 +1,6 @@
 //! File trees, put back: content, owner, mode, times, links, extended attributes, holes.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::ffi::OsStringExt;
@@ -28,6 +29,11 @@ const READ_BYTES: usize = 1 << 20;
 const SQLITE_ENDS: [&str; 3] = ["-wal", "-shm", "-journal"];
 /// What of a file's mode is its permissions.
 const MODE_BITS: u32 = 0o7777;
+
+/// Bytes that are left free on the disk of the state folder.
+const SPARE_BYTES: u64 = 64 << 20;
+/// The role of the trees of a media store.
+const MEDIA: &str = "media";
 
 /// How files are put back.
 pub struct Placing<'a> {
@@ -74,6 +80,53 @@ pub async fn place(
         dress(path, record, &mut placed)?;
     }
     Ok(placed.told())
+}
+
+/// Puts files of a component's media store into another folder: those whose path below the media
+/// store is in `wanted`.
+///
+/// # Errors
+/// As of [`place`]; [`Failure`] too when the disk has no room for them.
+pub(crate) async fn gather(
+    cx: &Context,
+    open: &OpenBackup,
+    (component, placing): (&Component, &Placing<'_>),
+    (wanted, into): (&BTreeSet<String>, &Path),
+) -> Result<StepDone, Failure> {
+    let mut placed = Placed::default();
+    let mut records = Vec::new();
+    for entry in open.record_entries(component, FILES) {
+        records.extend(open.package().records::<FileRecord>(&entry).await?.into_iter().filter(
+            |record| {
+                record.role == MEDIA
+                    && record.kind == FileKind::File
+                    && wanted.contains(&record.path)
+            },
+        ));
+    }
+    demand_room(records.iter().map(|record| record.size).sum(), into)?;
+    for record in &records {
+        cx.go_on()?;
+        file(cx, open, (&into.join(&record.path), record), placing, &mut placed).await?;
+    }
+    Ok(placed.told())
+}
+
+/// A full disk would stop what runs.
+///
+/// # Errors
+/// [`Failure`] when there is no room for so many bytes.
+pub(crate) fn demand_room(bytes: u64, folder: &Path) -> Result<(), Failure> {
+    let needed = bytes.saturating_add(SPARE_BYTES);
+    let Ok(disk) = rustix::fs::statvfs(folder) else { return Ok(()) };
+    let free = disk.f_bavail.saturating_mul(disk.f_frsize);
+    if free >= needed {
+        return Ok(());
+    }
+    Err(Failure::failed(
+        format!("{needed} bytes are needed below {}, {free} are free", folder.display()),
+        "free some space, or name another folder with `state:` in lifeboat.yaml",
+    ))
 }
 
 #[derive(Default)]

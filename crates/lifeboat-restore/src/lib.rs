@@ -18,6 +18,7 @@ pub mod rules;
 pub mod run;
 pub mod unpack;
 
+pub mod copy;
 pub mod drill;
 pub mod report;
 mod scratch;

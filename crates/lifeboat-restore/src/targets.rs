@@ -6,9 +6,6 @@ use lifeboat_engine::failure::Failure;
 use lifeboat_postgres::connect::Connector;
 use lifeboat_suite::{At, Installation, Surroundings};
 
-/// PostgreSQL's limit for names.
-const NAME_BYTES: usize = 63;
-
 /// Where files and databases of a restore go.
 pub struct Targets {
     /// A folder that stands for `/`; `None` for the very places.
@@ -61,26 +58,20 @@ impl Targets {
                 let connector = target.connector().map_err(|e| unknown().because(e))?;
                 Ok(TargetDatabase::Postgres(Box::new(match &self.suffix {
                     None => connector,
-                    Some(suffix) => {
-                        connector.to_database(&name_beside(&connector.database(), suffix)?)
-                    }
+                    Some(suffix) => beside(&connector, suffix)?,
                 })))
             }
         }
     }
 }
 
-/// A name that ends with `suffix`. PostgreSQL cuts off what is too long, which would leave the name
-/// of the database in use.
-fn name_beside(name: &str, suffix: &str) -> Result<String, Failure> {
-    let name = format!("{name}{suffix}");
-    if name.len() > NAME_BYTES {
-        return Err(Failure::failed(
-            format!("{name} is too long for the name of a database"),
-            format!("PostgreSQL takes {NAME_BYTES} bytes; give the database a shorter name"),
-        ));
-    }
-    Ok(name)
+fn beside(connector: &Connector, suffix: &str) -> Result<Connector, Failure> {
+    connector.beside(suffix).ok_or_else(|| {
+        Failure::failed(
+            format!("{}{suffix} is too long for the name of a database", connector.database()),
+            "give the database a shorter name",
+        )
+    })
 }
 
 impl TargetDatabase {

@@ -11,6 +11,7 @@ use thiserror::Error;
 use tokio_postgres::Client;
 use tokio_postgres::types::ToSql;
 
+use super::archive::ROOM_KEYS;
 use super::plan::RoomSize;
 use crate::postgres::PostgresError;
 
@@ -41,6 +42,26 @@ pub struct Chosen {
     pub rooms: Vec<RoomSize>,
     /// Accounts: full user ids.
     pub users: Vec<String>,
+}
+
+/// How many keys of chosen rooms lie in key backups of accounts that were not chosen, by room. A
+/// purge deletes them with the room.
+///
+/// # Errors
+/// [`PostgresError`] when the server refuses or is lost.
+pub async fn keys_left_out(
+    client: &Client,
+    chosen: &Chosen,
+) -> Result<Vec<(String, i64)>, PostgresError> {
+    let rooms: Vec<&str> = chosen.rooms.iter().map(|room| room.room_id.as_str()).collect();
+    let doing = |e| PostgresError::sorted("looked for keys of the chosen rooms", e);
+    let query = format!(
+        "SELECT room_id, count(*) FROM {ROOM_KEYS}
+         WHERE room_id = ANY($1) AND user_id <> ALL($2) GROUP BY room_id ORDER BY room_id"
+    );
+    let found = client.query(&query, &[&rooms, &chosen.users]).await.map_err(doing)?;
+    let pair = |row: &tokio_postgres::Row| Ok((row.try_get(0)?, row.try_get(1)?));
+    found.iter().map(pair).collect::<Result<_, _>>().map_err(doing)
 }
 
 /// Resolves a selection.

@@ -19,6 +19,7 @@ use thiserror::Error;
 use tokio_postgres::Client;
 
 use self::frames::Frames;
+pub use self::media::media_of;
 pub use self::referenced::{encrypted, referenced_bytes};
 use super::config::SynapseConfig;
 use super::config::records::to_records;

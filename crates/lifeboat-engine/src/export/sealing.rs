@@ -75,6 +75,10 @@ fn origin(cx: &Context, source: &Source) -> Origin {
     if let Some(key) = source.reading.config.signing_keys().unwrap_or_default().first() {
         about.insert("signing_key".to_owned(), format!("{} {}", key.key_id(), key.public_base64()));
     }
+    if let Some(of) = &source.of_backup {
+        about.insert("backup".to_owned(), of.backup.clone());
+        about.insert("recovery_point".to_owned(), of.recovery_point.clone());
+    }
     let names = ["encoding", "collation", "ctype"];
     about.extend(names.iter().map(|n| (*n).to_owned()).zip(versions.locale.iter().cloned()));
     let full = source.selection.is_everything();

@@ -6,18 +6,18 @@ use std::sync::Arc;
 use lifeboat_components::postgres::PostgresError;
 use lifeboat_components::postgres::columns::{Table, read_tables};
 use lifeboat_components::postgres::cut::{Cut, Hold};
-use lifeboat_components::synapse::choose::{ChooseError, Chosen, choose};
+use lifeboat_components::synapse::choose::{ChooseError, Chosen, choose, keys_left_out};
 use lifeboat_components::synapse::config::SynapseConfig;
 use lifeboat_components::synapse::facts::{self, Versions};
 use lifeboat_components::synapse::layout::{self, Layout};
 use lifeboat_components::synapse::plan::{Part, Work, chosen_parts, room_ranges, table_parts};
 use lifeboat_components::synapse::read::media::{BlobSet, KnownBlobs};
 use lifeboat_components::synapse::read::rooms::RoomRows;
-use lifeboat_components::synapse::read::{Reading, encrypted, referenced_bytes};
+use lifeboat_components::synapse::read::{Reading, encrypted, media_of, referenced_bytes};
 use lifeboat_package::id::Section;
 use lifeboat_package::selection::{MediaScope, Selection};
 
-use super::{ExportRequest, gap};
+use super::{ExportRequest, OfBackup, gap};
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::journal::PartDone;
@@ -39,6 +39,25 @@ pub struct Source {
     pub plan: Vec<Part>,
     /// What was asked for.
     pub selection: Selection,
+    /// The backup that it is a copy of.
+    pub of_backup: Option<OfBackup>,
+}
+
+/// The files that an export takes of the media store, as paths below it.
+///
+/// # Errors
+/// [`Failure`] when the server cannot be read.
+pub async fn media_files(
+    cx: &Context,
+    request: &ExportRequest,
+) -> Result<BTreeSet<String>, Failure> {
+    let source = Source::open(cx, request).await?;
+    let mut files = BTreeSet::new();
+    for part in &source.plan {
+        let found = media_of(source.cut.anchor(), &source.reading, &part.work).await;
+        files.extend(found.map_err(database_fault)?.into_iter().map(|file| file.path));
+    }
+    Ok(files)
 }
 
 impl Source {
@@ -80,6 +99,7 @@ impl Source {
         let chosen = if request.selection.is_partial() {
             let chosen = choose(cut.anchor(), &request.selection).await.map_err(choose_fault)?;
             early_gaps.extend(encrypted_gaps(&cut, &chosen, request).await?);
+            early_gaps.extend(key_gaps(&cut, &chosen).await?);
             Some(chosen)
         } else {
             None
@@ -110,6 +130,7 @@ impl Source {
             position,
             plan,
             selection: request.selection.clone(),
+            of_backup: request.of_backup.clone(),
         })
     }
 
@@ -285,6 +306,21 @@ async fn encrypted_gaps(
     let remedy = "none is needed where all members are of this server; for media of other \
                   servers, export with all media";
     Ok(encrypted.iter().map(|room| gap("media-of-encrypted-room", room, told, remedy)).collect())
+}
+
+/// Whose keys stay behind, and would be missed where the room was purged.
+async fn key_gaps(cut: &Cut, chosen: &Chosen) -> Result<Vec<lifeboat_package::flow::Gap>, Failure> {
+    let left_out = keys_left_out(cut.anchor(), chosen).await.map_err(database_fault)?;
+    let told = |(room, keys): &(String, i64)| {
+        let told = format!(
+            "{keys} of its keys lie in key backups of accounts that were not chosen; a purge of \
+             the room deletes them there"
+        );
+        let remedy = "none is needed where the accounts still have them; else export its members \
+                      too, --user '@*:SERVER', and import with --room alone";
+        gap("room-keys-left-out", room, &told, remedy)
+    };
+    Ok(left_out.iter().map(told).collect())
 }
 
 fn choose_fault(error: ChooseError) -> Failure {

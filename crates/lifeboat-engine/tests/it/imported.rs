@@ -49,6 +49,7 @@ static IMPORTED: LazyLock<Imported> = LazyLock::new(|| {
             level: 3,
             volume_bytes: 64 << 20,
             journal: None,
+            of_backup: None,
         };
         export::export(&cx, request).await.map_err(told).expect("exports");
     });
@@ -133,6 +134,7 @@ pub(crate) fn server_request(server: &Homeserver) -> ServerRequest {
     ServerRequest {
         config_paths: server.config_paths(),
         database_url: None,
+        database_suffix: None,
         media_store: None,
         workdir: server.directory().to_owned(),
         environment: Vec::new(),

@@ -1,5 +1,6 @@
 //! `lifeboat backup`: whole components, into the vault.
 
+mod export;
 mod keep;
 mod look;
 mod take;
@@ -43,6 +44,7 @@ enum Verb {
     Key(keep::KeyFlags),
     Copy(keep::CopyFlags),
     Unpack(unpack::UnpackFlags),
+    Export(Box<export::ExportFlags>),
 }
 
 pub(crate) async fn run(session: &Session, flags: BackupFlags) -> Result<Ended, Failure> {
@@ -58,6 +60,7 @@ pub(crate) async fn run(session: &Session, flags: BackupFlags) -> Result<Ended, 
         Verb::Key(flags) => keep::key(session, flags).await,
         Verb::Copy(flags) => keep::copy(session, flags).await,
         Verb::Unpack(flags) => unpack::run(session, flags).await,
+        Verb::Export(flags) => Box::pin(export::run(session, *flags)).await,
     }
 }
 

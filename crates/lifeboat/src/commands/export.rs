@@ -99,6 +99,7 @@ fn request(session: &Session, flags: ExportFlags) -> Result<ExportRequest, Failu
         level: if flags.fast { FAST_LEVEL } else { LEVEL },
         volume_bytes: flags.volume_size.unwrap_or(VOLUME_TARGET_BYTES),
         journal: flags.journal,
+        of_backup: None,
     })
 }
 

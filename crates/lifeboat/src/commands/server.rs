@@ -41,6 +41,7 @@ impl ServerFlags {
             workdir: workdir.unwrap_or_else(|| folder_of(&config_paths, &session.folder)),
             config_paths,
             database_url,
+            database_suffix: None,
             media_store: self.media_store.map(from),
             environment: session.environment.clone(),
         })

@@ -53,7 +53,7 @@ fn change(port: &mut Port) -> Changed {
     port.world.server.stop();
     port.sql(&port.world.server, &format!("DELETE FROM users WHERE name = '{LOST}'"));
     let media = replaced_file(port);
-    lose_a_file(port, &lobby);
+    lose_upload(port, &lobby);
     Changed { room, lobby, aliases: [moved, renamed], media, token }
 }
 
@@ -93,8 +93,8 @@ fn replaced_file(port: &Port) -> (String, PathBuf, Vec<u8>) {
     (id, place, bytes)
 }
 
-/// A file that Bob sent to a room is gone, with its row.
-fn lose_a_file(port: &Port, room: &str) {
+/// A file that Bob sent to a room is gone, with its row; where it was, and what was in it.
+pub(crate) fn lose_upload(port: &Port, room: &str) -> (PathBuf, Vec<u8>) {
     let server = &port.world.server;
     let sql = format!(
         "SELECT m.media_id FROM local_media_repository m
@@ -103,10 +103,13 @@ fn lose_a_file(port: &Port, room: &str) {
     );
     let id = port.sql(server, &sql);
     let place = server.media_store().join("local_content");
-    fs::remove_file(place.join(&id[..2]).join(&id[2..4]).join(&id[4..])).unwrap();
+    let path = place.join(&id[..2]).join(&id[2..4]).join(&id[4..]);
+    let bytes = fs::read(&path).unwrap();
+    fs::remove_file(&path).unwrap();
     for table in ["local_media_repository_thumbnails", "local_media_repository"] {
         port.sql(server, &format!("DELETE FROM {table} WHERE media_id = '{id}'"));
     }
+    (path, bytes)
 }
 
 /// Changes the block of `id` in a plan.

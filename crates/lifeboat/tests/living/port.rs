@@ -18,7 +18,7 @@ pub(crate) struct Port {
     pub(crate) state: Value,
     /// What opens packages.
     pub(crate) identity: PathBuf,
-    recipient: String,
+    pub(crate) recipient: String,
 }
 
 /// Who has not read how much in a room, and who said it; users by their place in the seeding.

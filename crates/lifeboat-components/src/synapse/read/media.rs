@@ -14,12 +14,12 @@ use serde::{Deserialize, Serialize};
 use tokio_postgres::Client;
 
 use super::frames::Frames;
-use super::referenced::filter_condition;
+use super::referenced::{self, filter_condition};
 use super::{ReadError, Reading};
 use crate::postgres::PostgresError;
 use crate::postgres::columns::literal;
 use crate::synapse::media_path::{MediaFile, local_thumbnail, remote_thumbnail};
-use crate::synapse::plan::{KeyRange, MediaOrigin};
+use crate::synapse::plan::{KeyRange, MediaOrigin, Work};
 
 /// A file of the media store in the package's index (`docs/src/format.md` §7.4).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -105,8 +105,14 @@ pub async fn pour_range(
     (origin, range): (MediaOrigin, &KeyRange),
     sink: &mut dyn Sink,
 ) -> Result<(), FlowError> {
+    let conditions = conditions(reading, (origin, range));
+    pour_files(lane, reading, &conditions, sink).await
+}
+
+/// Which rows of the media tables a range is about.
+fn conditions(reading: &Reading, (origin, range): (MediaOrigin, &KeyRange)) -> Conditions {
     let filter = &reading.selection.media_filter;
-    let conditions = match origin {
+    match origin {
         MediaOrigin::Local if filter.is_open() => {
             Conditions { local: Some(range.condition("media_id")), remote: None }
         }
@@ -130,8 +136,7 @@ pub async fn pour_range(
             );
             Conditions { local: None, remote: Some(remote) }
         }
-    };
-    pour_files(lane, reading, &conditions, sink).await
+    }
 }
 
 /// Pours the index and the bytes of the media of some rows.
@@ -144,16 +149,7 @@ pub(super) async fn pour_files(
     conditions: &Conditions,
     sink: &mut dyn Sink,
 ) -> Result<(), FlowError> {
-    let mut files = Vec::new();
-    if let Some(condition) = &conditions.local {
-        files.extend(local_files(lane, reading, condition).await.map_err(FlowError::new)?);
-    }
-    if let Some(condition) = &conditions.remote {
-        files.extend(remote_files(lane, condition).await.map_err(FlowError::new)?);
-    }
-    if !reading.selection.media_filter.thumbnails {
-        files.retain(|file| !file.kind.ends_with("thumbnail"));
-    }
+    let files = files(lane, reading, conditions).await.map_err(FlowError::new)?;
     let mut frames = Frames::new("index");
     for file in files {
         let path = reading.media_store.join(&file.path);
@@ -168,6 +164,46 @@ pub(super) async fn pour_files(
         }
     }
     frames.finish(sink).await
+}
+
+/// The files that the rows name, those that are to be taken.
+async fn files(
+    lane: &Client,
+    reading: &Reading,
+    conditions: &Conditions,
+) -> Result<Vec<MediaFile>, PostgresError> {
+    let mut files = Vec::new();
+    if let Some(condition) = &conditions.local {
+        files.extend(local_files(lane, reading, condition).await?);
+    }
+    if let Some(condition) = &conditions.remote {
+        files.extend(remote_files(lane, condition).await?);
+    }
+    if !reading.selection.media_filter.thumbnails {
+        files.retain(|file| !file.kind.ends_with("thumbnail"));
+    }
+    Ok(files)
+}
+
+/// The files of the media store that a part of an export takes.
+///
+/// # Errors
+/// [`PostgresError`] when the server refuses or is lost.
+pub async fn media_of(
+    lane: &Client,
+    reading: &Reading,
+    work: &Work,
+) -> Result<Vec<MediaFile>, PostgresError> {
+    let conditions = match work {
+        Work::Media { origin, range } => conditions(reading, (*origin, range)),
+        Work::Referenced { users, rooms } => {
+            referenced::conditions(lane, reading, (rooms, users)).await?
+        }
+        _ => return Ok(Vec::new()),
+    };
+    let mut files = files(lane, reading, &conditions).await?;
+    files.retain(MediaFile::is_inside);
+    Ok(files)
 }
 
 enum Poured {

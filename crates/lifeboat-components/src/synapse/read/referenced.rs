@@ -37,12 +37,7 @@ pub(super) async fn pour(
     sink: &mut dyn Sink,
 ) -> Result<(), FlowError> {
     let selection = &reading.selection;
-    let server = reading.config.server_name.as_str();
-    let found = find(lane, (server, selection), (rooms, users)).await.map_err(FlowError::new)?;
-    let conditions = Conditions {
-        local: Some(found.local_condition(selection)),
-        remote: Some(found.remote_condition(selection)),
-    };
+    let conditions = conditions(lane, reading, (rooms, users)).await.map_err(FlowError::new)?;
     for (name, is_local) in ROWS {
         let Some(table) = reading.layout.table(name) else { continue };
         let condition = if is_local { &conditions.local } else { &conditions.remote };
@@ -52,6 +47,24 @@ pub(super) async fn pour(
         pour_query(lane, table, &query, sink).await?;
     }
     pour_files(lane, reading, &conditions, sink).await
+}
+
+/// Which rows of the media tables chosen rooms and accounts need.
+///
+/// # Errors
+/// [`PostgresError`] when the server refuses or is lost.
+pub(super) async fn conditions(
+    lane: &Client,
+    reading: &Reading,
+    chosen: (&[String], &[String]),
+) -> Result<Conditions, PostgresError> {
+    let selection = &reading.selection;
+    let server = reading.config.server_name.as_str();
+    let found = find(lane, (server, selection), chosen).await?;
+    Ok(Conditions {
+        local: Some(found.local_condition(selection)),
+        remote: Some(found.remote_condition(selection)),
+    })
 }
 
 /// Bytes of the media that chosen rooms and accounts need, by the media tables; equal contents are
