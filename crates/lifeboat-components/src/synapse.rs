@@ -6,6 +6,7 @@ pub mod ask;
 pub mod catalogue;
 pub mod check;
 pub mod choose;
+pub mod erasures;
 pub mod facts;
 pub mod fixups;
 pub mod layout;

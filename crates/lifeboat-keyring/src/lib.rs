@@ -42,12 +42,40 @@ pub fn wrap(
     key: &PackageKey,
     package: &PackageId,
 ) -> Result<Vec<u8>, KeyringError> {
+    seal(recipients, key.to_key_text(package).as_bytes())
+}
+
+/// Seals a small text for recipients: an age v1 file.
+///
+/// # Errors
+/// [`KeyringError::Wrap`], which only a broken recipient can cause.
+pub fn seal(recipients: &Recipients, text: &[u8]) -> Result<Vec<u8>, KeyringError> {
     let sealed = recipients.encryptor().and_then(|encryptor| {
         let mut output = encryptor.wrap_output(Vec::new())?;
-        output.write_all(key.to_key_text(package).as_bytes())?;
+        output.write_all(text)?;
         Ok(output.finish()?)
     });
     sealed.map_err(|error| KeyringError::Wrap(Box::new(error)))
+}
+
+/// Opens what [`seal`] sealed, at most `limit` bytes of it.
+///
+/// # Errors
+/// [`KeyringError`]: which identities were tried, or that the file is damaged or too large.
+pub fn open(
+    identities: &Identities,
+    sealed: &[u8],
+    limit: u64,
+) -> Result<Zeroizing<Vec<u8>>, KeyringError> {
+    let decryptor = age::Decryptor::new_buffered(sealed).map_err(|_| KeyringError::Damaged)?;
+    let reader =
+        decryptor.decrypt(identities.iter()).map_err(|error| identities.explain(&error, sealed))?;
+    let mut plain = Zeroizing::new(Vec::with_capacity(sealed.len()));
+    reader.take(limit + 1).read_to_end(&mut plain).map_err(|_| KeyringError::Damaged)?;
+    if plain.len() as u64 > limit {
+        return Err(KeyringError::Damaged);
+    }
+    Ok(plain)
 }
 
 /// Opens the `key.age` of `package`.

@@ -76,7 +76,7 @@ fn phase(what: &What) -> &'static str {
         What::Configuration { .. } | What::Secrets => "configuration",
         What::Database { .. } | What::Rules { .. } => "databases",
         What::Files { .. } => "files",
-        What::Compare | What::Check | What::Gate => "check",
+        What::Compare | What::Check | What::Erasures { .. } | What::Gate => "check",
         What::Start { .. } => "start",
     }
 }

@@ -11,6 +11,7 @@ use lifeboat_engine::failure::Failure;
 use lifeboat_engine::server::ServerRequest;
 use lifeboat_suite::{Installation, Surroundings};
 use lifeboat_vault::backup::OpenBackup;
+use lifeboat_vault::erasures::ErasureLedger;
 use lifeboat_vault::layout::stamp;
 
 use crate::files::{Placing, gather};
@@ -25,6 +26,8 @@ pub struct CopyRequest {
     pub component: Option<String>,
     /// The installation's file.
     pub config: PathBuf,
+    /// What was taken back after the backup was made: it is not exported.
+    pub erasures: ErasureLedger,
     /// What libpq would take from the surroundings.
     pub around: Surroundings,
     /// The process' environment, for the export.
@@ -95,7 +98,9 @@ impl<'a> SynapseCopy<'a> {
     }
 
     async fn fill(&mut self, cx: &Context) -> Result<RestoreOutcome, Failure> {
-        let is_data = |what: &What| matches!(what, What::Database { .. } | What::Rules { .. });
+        let is_data = |what: &What| {
+            matches!(what, What::Database { .. } | What::Rules { .. } | What::Erasures { .. })
+        };
         let steps = run::progress(cx, self.open, &self.restore)?.into_iter();
         let steps = steps.filter(|(step, _)| is_data(&step.what));
         self.restore.only = steps.map(|(step, _)| step.name).collect();
@@ -161,6 +166,7 @@ fn beside(component: &str, request: CopyRequest, folder: &Path) -> RestoreReques
             around: request.around,
         },
         replace: false,
+        erasures: Some(request.erasures),
         no_commands: true,
         passed: Vec::new(),
         lanes: request.lanes,

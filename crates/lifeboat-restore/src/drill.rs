@@ -109,6 +109,7 @@ fn rehearsal(request: &DrillRequest, folder: &Path) -> RestoreRequest {
             around: request.around.clone(),
         },
         replace: false,
+        erasures: None,
         no_commands: true,
         passed: Vec::new(),
         lanes: request.lanes,

@@ -14,6 +14,7 @@ pub mod database;
 pub mod files;
 pub mod gate;
 pub mod rules;
+pub mod secrets;
 
 pub mod run;
 pub mod unpack;

@@ -38,6 +38,11 @@ pub enum What {
     Compare,
     /// Checks what was put back, before anything is started.
     Check,
+    /// Takes back again what was taken back after the backup was made.
+    Erasures {
+        /// Of which component.
+        component: String,
+    },
     /// Starts a component.
     Start {
         /// Which.
@@ -98,6 +103,8 @@ pub fn steps(components: &[&Component]) -> Vec<Step> {
         steps.push(What::Compare);
     }
     steps.push(What::Check);
+    let synapses = components.iter().filter(|component| component.kind == "synapse");
+    steps.extend(synapses.map(|c| What::Erasures { component: name(c) }));
     // MAS before Synapse, which asks it for every token; everything else after both.
     let mut starting = components.clone();
     starting.sort_by_key(|c| (if c.kind == "mas" { 0 } else { rank(&c.kind) }, c.name.clone()));
@@ -143,6 +150,7 @@ impl What {
             Self::Files { component } => format!("files/{component}"),
             Self::Compare => "compare".to_owned(),
             Self::Check => "check".to_owned(),
+            Self::Erasures { component } => format!("erasures/{component}"),
             Self::Start { component } => format!("start/{component}"),
             Self::Gate => "gate".to_owned(),
         }
@@ -163,6 +171,9 @@ impl What {
             Self::Files { component } => format!("put the files of {component} back"),
             Self::Compare => "compare the accounts of MAS with the users of Synapse".to_owned(),
             Self::Check => "check what was put back".to_owned(),
+            Self::Erasures { component } => {
+                format!("take back again what people of {component} took back since")
+            }
             Self::Start { component } => format!("start {component}"),
             Self::Gate => "check what runs; then open it to clients".to_owned(),
         }
@@ -175,6 +186,7 @@ impl What {
             | Self::Database { component, .. }
             | Self::Rules { component }
             | Self::Files { component }
+            | Self::Erasures { component }
             | Self::Start { component } => Some(component),
             Self::Fence | Self::Secrets | Self::Compare | Self::Check | Self::Gate => None,
         }

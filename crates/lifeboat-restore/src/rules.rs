@@ -2,6 +2,7 @@
 
 use lifeboat_components::mas;
 use lifeboat_components::postgres::PostgresError;
+use lifeboat_components::synapse::erasures::{Purged, apply};
 use lifeboat_components::synapse::fixups::{self, DelayedEvents, Done, FixupFacts, RemoteMedia};
 use lifeboat_components::synapse::schema::SequenceState;
 use lifeboat_components::synapse::sequences;
@@ -9,6 +10,7 @@ use lifeboat_engine::context::Context;
 use lifeboat_engine::failure::Failure;
 use lifeboat_engine::import::check::database_fault;
 use lifeboat_postgres::connect::Connector;
+use lifeboat_vault::erasures::ErasureLedger;
 
 use crate::database::{Kept, load_last};
 use crate::journal::StepDone;
@@ -80,6 +82,49 @@ pub async fn mas(connector: &Connector) -> Result<StepDone, Failure> {
              what must not happen again"
         ));
     }
+    Ok(done)
+}
+
+/// Takes back again what was taken back after the backup was made.
+///
+/// # Errors
+/// [`Failure`] when the database refuses; nothing is changed then.
+pub async fn erasures(connector: &Connector, ledger: &ErasureLedger) -> Result<StepDone, Failure> {
+    let mut done = StepDone::default();
+    let problems = ledger.problems.iter();
+    done.gaps.extend(problems.map(|problem| format!("a list of what was taken back: {problem}")));
+    let Some(until) = &ledger.until else {
+        done.gaps.push(
+            "nothing in the vault says what was taken back after the backup: redacted messages, \
+             people who asked to be forgotten and closed accounts may be there again"
+                .to_owned(),
+        );
+        return Ok(done);
+    };
+    let session = connector.connect().await.map_err(database_fault)?;
+    let applied = apply(&session, &ledger.erasures).await.map_err(database_fault)?;
+    done.lines.push(format!(
+        "as of {until}: {} people forgotten again, {} accounts closed again, {} events redacted \
+         again",
+        applied.erased,
+        applied.deactivated.len(),
+        applied.redacted
+    ));
+    if !applied.deactivated.is_empty() {
+        let first: Vec<&str> = applied.deactivated.iter().take(10).map(String::as_str).collect();
+        done.gaps.push(format!(
+            "{} accounts cannot sign in again; deactivate them once more when Synapse runs (and in \
+             MAS, where there is one), which removes the rest of what is theirs: {} …",
+            applied.deactivated.len(),
+            first.join(", ")
+        ));
+    }
+    done.gaps.extend(applied.to_purge.iter().map(|purge| match purge.what {
+        Purged::Room => format!("room {} was purged and is there again: purge it", purge.room),
+        Purged::History => {
+            format!("history of room {} was purged and is there again: purge it", purge.room)
+        }
+    }));
     Ok(done)
 }
 

@@ -10,6 +10,7 @@ use lifeboat_package::manifest::Manifest;
 use lifeboat_postgres::connect::Connector;
 use lifeboat_suite::{Component as Installed, Installation, Kind, Surroundings};
 use lifeboat_vault::backup::OpenBackup;
+use lifeboat_vault::erasures::ErasureLedger;
 use lifeboat_vault::layout::stamp;
 use serde::Serialize;
 
@@ -18,7 +19,7 @@ use crate::files::{Placing, place};
 use crate::journal::{Journal, StepDone};
 use crate::plan::{self, Step, What};
 use crate::targets::{TargetDatabase, Targets};
-use crate::{fence, gate, rules};
+use crate::{fence, gate, rules, secrets};
 
 /// What to restore, and how.
 pub struct RestoreRequest {
@@ -36,6 +37,8 @@ pub struct RestoreRequest {
     pub targets: Targets,
     /// Whether what is in the way is kept under another name; else it stops a step.
     pub replace: bool,
+    /// What was taken back after the backup was made; `None` when that is not to be looked at.
+    pub erasures: Option<ErasureLedger>,
     /// Whether nothing is stopped and started.
     pub no_commands: bool,
     /// Variables that commands of the operator get.
@@ -283,6 +286,9 @@ impl<'a> Restoring<'a> {
             let starts = |what: &What| matches!(what, What::Start { .. } | What::Gate);
             steps.retain(|step| !starts(&step.what));
         }
+        if self.request.erasures.is_none() {
+            steps.retain(|step| !matches!(step.what, What::Erasures { .. }));
+        }
         let fits = |step: &Step, name: &str| step.name == name || step.number.to_string() == name;
         let known = |name: &String| {
             steps.iter().any(|step| fits(step, name)).then_some(()).ok_or_else(|| {
@@ -377,6 +383,7 @@ impl<'a> Restoring<'a> {
             }
             What::Compare => self.compare().await,
             What::Check => self.check().await,
+            What::Erasures { component } => self.erasures(component).await,
             What::Start { component } => self.start(component).await,
             What::Gate => self.gate().await,
         }
@@ -425,35 +432,10 @@ impl<'a> Restoring<'a> {
         Ok(done)
     }
 
-    /// Servers make missing secrets anew without a word; so we stop.
     fn secrets(&mut self) -> Result<StepDone, Failure> {
         let names: Vec<String> = self.components.iter().map(|c| c.name.clone()).collect();
         let targets = &self.request.targets;
-        let (root, mut done) = (targets.root.clone(), StepDone::default());
-        let place = |path: &std::path::Path| match &root {
-            None => path.to_owned(),
-            Some(root) if path.starts_with(root) => path.to_owned(),
-            Some(root) => root.join(path.strip_prefix("/").unwrap_or(path)),
-        };
-        let installation = self.installation()?;
-        for component in installation.components.iter().filter(|c| names.contains(&c.name)) {
-            for secret in &component.secrets {
-                let path = place(&secret.path);
-                if !path.is_file() {
-                    return Err(Failure::failed(
-                        format!(
-                            "the {} of {} is missing: {}",
-                            secret.name,
-                            component.name,
-                            path.display()
-                        ),
-                        format!("put it there before you go on; without it: {}", secret.without_it),
-                    ));
-                }
-                done.lines.push(format!("{}: {} is there", component.name, secret.name));
-            }
-        }
-        Ok(done)
+        secrets::demand(self.installation()?, (&names, targets))
     }
 
     async fn database(&mut self, (component, database): (&str, &str)) -> Result<StepDone, Failure> {
@@ -501,6 +483,15 @@ impl<'a> Restoring<'a> {
             all.gaps.extend(done.gaps);
         }
         Ok(all)
+    }
+
+    async fn erasures(&mut self, name: &str) -> Result<StepDone, Failure> {
+        let component = self.component(name)?;
+        let main = self.connectors(component)?.into_iter().find(|(name, _)| name == "main");
+        match (&self.request.erasures, main) {
+            (Some(ledger), Some((_, connector))) => rules::erasures(&connector, ledger).await,
+            _ => Ok(StepDone::default()),
+        }
     }
 
     async fn compare(&mut self) -> Result<StepDone, Failure> {

@@ -10,6 +10,7 @@
 //! prunes/20261122T050000Z.json                volumes that the next prune may delete
 //! probes/…                                    what a doctor wrote and could not delete
 //! drills/20261122T060000Z.json                how the restore of a backup for practice went
+//! erasures/20261122T031500Z-<id>.age          what was taken back for good since the last one
 //! ```
 
 use lifeboat_package::id::PackageId;
@@ -30,6 +31,9 @@ pub const PARTIAL: &str = "partial/";
 pub const PRUNES: &str = "prunes/";
 /// The folder of what drills found.
 pub const DRILLS: &str = "drills/";
+
+/// The folder of what was taken back for good.
+pub const ERASURES: &str = "erasures/";
 
 /// The folder of what a doctor tries to write.
 pub const PROBES: &str = "probes/";

@@ -16,6 +16,7 @@ pub mod subjects;
 pub mod backup;
 pub mod copy;
 pub mod drills;
+pub mod erasures;
 pub mod forget;
 pub mod key;
 pub mod list;

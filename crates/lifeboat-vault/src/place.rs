@@ -12,7 +12,8 @@ use lifeboat_storage::{Access, Location, Place, StorageError};
 use serde::{Deserialize, Serialize};
 
 use crate::layout::{
-    DRILLS, FORGOTTEN, Folder, PACKAGES, PARTIAL, PINNED, PROBES, PRUNES, VAULT, VERIFIED, stamp,
+    DRILLS, ERASURES, FORGOTTEN, Folder, PACKAGES, PARTIAL, PINNED, PROBES, PRUNES, VAULT,
+    VERIFIED, stamp,
 };
 
 const FORMAT: &str = "lifeboat-vault";
@@ -84,6 +85,8 @@ pub struct Survey {
     pub prunes: Vec<String>,
     /// Records of drills, oldest first: the names of their files.
     pub drills: Vec<String>,
+    /// Lists of what was taken back for good, oldest first: the names of their files.
+    pub erasures: Vec<String>,
 }
 
 impl Vault {
@@ -150,6 +153,7 @@ impl Vault {
             survey.files.insert(entry.name, entry.size);
         }
         survey.drills.sort_unstable();
+        survey.erasures.sort_unstable();
         for (folder, is_sealed) in folders {
             if !is_sealed {
                 survey.unfinished.push(folder);
@@ -355,6 +359,8 @@ fn sort_in(survey: &mut Survey, folders: &mut BTreeMap<Folder, bool>, name: &str
         survey.partial.insert(id);
     } else if name.starts_with(PRUNES) {
         survey.prunes.push(name.to_owned());
+    } else if name.starts_with(ERASURES) {
+        survey.erasures.push(name.to_owned());
     } else if name.starts_with(DRILLS) {
         survey.drills.push(name.to_owned());
     } else if let Some((id, _)) = name.strip_prefix(VERIFIED).and_then(|rest| rest.split_once('/'))

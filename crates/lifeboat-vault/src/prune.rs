@@ -18,7 +18,7 @@ use lifeboat_storage::StorageError;
 use serde::{Deserialize, Serialize};
 
 use crate::forget::forget;
-use crate::layout::{FORGOTTEN, Folder, PARTIAL, PRUNES, VERIFIED, seconds_of, stamp};
+use crate::layout::{ERASURES, FORGOTTEN, Folder, PARTIAL, PRUNES, VERIFIED, seconds_of, stamp};
 use crate::place::{Sealed, Survey, Vault, told};
 
 /// A list of what may be deleted.
@@ -91,6 +91,11 @@ pub async fn prune(
     let survey = vault.survey().await?;
     abandoned(vault, (&survey, now - abandoned_after), (dry_run, &mut outcome)).await?;
     list_dead(vault, &survey, (now, dry_run), &mut outcome).await?;
+    let oldest = survey.kept().map(|kept| kept.folder.stamp()).min().unwrap_or_default();
+    let is_old = |name: &&String| name.strip_prefix(ERASURES).is_some_and(|rest| rest < oldest);
+    for name in survey.erasures.iter().filter(is_old) {
+        delete(vault, &survey, name, (dry_run, &mut outcome)).await?;
+    }
     if outcome.deleted_files > 0 && !dry_run {
         sealed_meanwhile(cx, vault, &before, &mut outcome).await?;
     }

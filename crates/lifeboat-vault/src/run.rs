@@ -24,7 +24,7 @@ use lifeboat_engine::keyring::Recipients;
 use lifeboat_engine::writer::Writer;
 use lifeboat_engine::writer::sink::ToPackage;
 use lifeboat_package::backup::{Component, Group};
-use lifeboat_package::flow::FlowError;
+use lifeboat_package::flow::{FlowError, Gap};
 use lifeboat_package::id::PackageId;
 use lifeboat_package::manifest::Gaps;
 use lifeboat_postgres::connect::Connector;
@@ -36,10 +36,11 @@ use self::begin::Begun;
 use self::commit::Made;
 use self::tree::Tree;
 use crate::cache::Cache;
+use crate::erasures::{ErasureRequest, ErasuresNoted};
 use crate::known::Known;
 use crate::ledger::{RunLedger, State};
 use crate::place::{Sealed, Survey, Vault};
-use crate::{prune, verify};
+use crate::{erasures, prune, verify};
 
 /// What to back up, where to, for whom.
 pub struct BackupRequest {
@@ -175,8 +176,40 @@ pub async fn run(cx: &Context, mut request: BackupRequest) -> Result<BackupOutco
     let vault = Vault::open(&request.vault, &access, Some(cx)).await?;
     ours::leave_out(cx, &mut request)?;
     let begun = begin::begin(cx, &request, &vault, &state.journal(&vault.id)).await?;
-    let outcome = pour(cx, &request, (&vault, &state), begun).await?;
+    let mut outcome = pour(cx, &request, (&vault, &state), begun).await?;
+    if let Some(Err(failure)) = note_erasures(cx, &vault, &request).await {
+        outcome.gaps.add(&Gap {
+            kind: "erasures-not-noted".to_owned(),
+            object: vault.location.clone(),
+            detail: format!("what was taken back for good was not listed: {failure}"),
+            remedy: "mend it, then: lifeboat backup erasures".to_owned(),
+        });
+    }
     Ok(BackupOutcome { seconds: (cx.now)() - started, ..outcome })
+}
+
+/// Lists what was taken back for good, where there is a Synapse; the backup is whole without.
+async fn note_erasures(
+    cx: &Context,
+    vault: &Vault,
+    request: &BackupRequest,
+) -> Option<Result<ErasuresNoted, Failure>> {
+    let databases = erasures::databases(&request.components);
+    if databases.is_empty() {
+        return None;
+    }
+    let noting = ErasureRequest {
+        server_name: &request.server_name,
+        signing_keys: &request.signing_keys,
+        recipients: &request.recipients,
+        databases,
+        state: request.state.clone(),
+    };
+    let noted = async {
+        let survey = vault.survey().await?;
+        erasures::note(cx, (vault, &survey), noting).await
+    };
+    Some(noted.await)
 }
 
 async fn pour(

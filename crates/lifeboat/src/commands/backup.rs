@@ -1,5 +1,6 @@
 //! `lifeboat backup`: whole components, into the vault.
 
+mod erasures;
 mod export;
 mod keep;
 mod look;
@@ -45,6 +46,7 @@ enum Verb {
     Copy(keep::CopyFlags),
     Unpack(unpack::UnpackFlags),
     Export(Box<export::ExportFlags>),
+    Erasures(erasures::ErasureFlags),
 }
 
 pub(crate) async fn run(session: &Session, flags: BackupFlags) -> Result<Ended, Failure> {
@@ -60,6 +62,7 @@ pub(crate) async fn run(session: &Session, flags: BackupFlags) -> Result<Ended, 
         Verb::Key(flags) => keep::key(session, flags).await,
         Verb::Copy(flags) => keep::copy(session, flags).await,
         Verb::Unpack(flags) => unpack::run(session, flags).await,
+        Verb::Erasures(flags) => erasures::run(session, flags).await,
         Verb::Export(flags) => Box::pin(export::run(session, *flags)).await,
     }
 }

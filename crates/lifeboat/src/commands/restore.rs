@@ -5,10 +5,13 @@ use std::path::{Path, PathBuf};
 
 use lifeboat_engine::failure::Failure;
 use lifeboat_restore::report::RestoreReport;
-use lifeboat_restore::run::{self as restoring, RestoreOutcome, RestorePlan, RestoreRequest};
+use lifeboat_restore::run::{
+    self as restoring, RestoreOutcome, RestorePlan, RestoreRequest, recovery_point,
+};
 use lifeboat_restore::targets::Targets;
 use lifeboat_storage::Access;
 use lifeboat_vault::backup::OpenBackup;
+use lifeboat_vault::erasures::after;
 use lifeboat_vault::place::Vault;
 
 use super::installation::{InstallationFlags, around};
@@ -107,7 +110,10 @@ pub(crate) async fn run(session: &Session, flags: RestoreFlags) -> Result<Ended,
     survey.damage().for_each(|what| session.context.note(what));
     let sealed = survey.find(&flags.backup)?;
     let open = OpenBackup::open(&vault, &survey, (&sealed.folder, &identities)).await?;
+    let made = recovery_point(open.manifest());
+    let erasures = after((&vault, &survey), &identities, (open.manifest(), &made)).await?;
     let request = RestoreRequest {
+        erasures: Some(erasures),
         components: flags.component,
         only: flags.only,
         from_step: flags.from_step,

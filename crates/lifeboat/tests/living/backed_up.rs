@@ -1,12 +1,12 @@
 //! Rooms that were purged by mistake, out of the backup of last night, while the server lives on.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
 use crate::person::lose_upload;
-use crate::port::Port;
+use crate::port::{Port, call};
 use crate::program::{DONE, GAPS, lifeboat};
 use crate::report;
 
@@ -37,11 +37,7 @@ fn back_up(port: &Port) -> PathBuf {
 }
 
 /// Takes rooms out of the newest backup.
-fn taken_out(
-    port: &Port,
-    yaml: &std::path::Path,
-    (rooms, more): (&[String], &[&str]),
-) -> (PathBuf, Value) {
+fn taken_out(port: &Port, yaml: &Path, (rooms, more): (&[String], &[&str])) -> (PathBuf, Value) {
     let package = port.world.directory().join(format!("rooms{}.lifeboat", more.len()));
     let mut words = vec!["backup", "export", "--json", "-c", yaml.to_str().unwrap()];
     words.extend(["-i", port.identity.to_str().unwrap(), "-o", package.to_str().unwrap()]);
@@ -50,6 +46,74 @@ fn taken_out(
     let said = lifeboat(words);
     assert!([DONE, GAPS].contains(&said.exit), "{said:?}");
     (package, said.result(said.exit))
+}
+
+/// Restores the newest backup, and starts nothing.
+fn restored(port: &Port, yaml: &Path, more: &[&str]) -> Value {
+    let mut words = vec!["restore", "run", "--json", "--no-start", "-c", yaml.to_str().unwrap()];
+    words.extend(["-i", port.identity.to_str().unwrap()]);
+    words.extend(more);
+    lifeboat(words).result(GAPS)
+}
+
+/// What the step that takes back again said.
+fn taken_back(outcome: &Value) -> (String, String) {
+    let steps = outcome["steps"].as_array().unwrap();
+    let is_it = |step: &&Value| step[0]["name"] == "erasures/synapse";
+    let done = &steps.iter().find(is_it).unwrap()[1];
+    (done["lines"].to_string(), done["gaps"].to_string())
+}
+
+#[test]
+fn what_was_taken_back_after_a_backup_is_taken_back_again_by_its_restore() {
+    const WORDS: &str = "words that were taken back";
+    let mut port = Port::open();
+    let server = &port.world.server;
+    let (lobby, purged) = (port.room("lobby"), port.room("twelve"));
+    let said = port.say(server, (1, &lobby), WORDS);
+    let yaml = back_up(&port);
+    let path = format!("/_matrix/client/v3/rooms/{lobby}/redact/{said}/1");
+    let answer = call(server, ("PUT", &path), Some(port.token(1)), Some("{}"));
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    port.purge(&purged);
+    let person = port.state["people"][3]["user_id"].as_str().unwrap().to_owned();
+    let path = format!("/_synapse/admin/v1/deactivate/{person}");
+    port.ask(server, ("POST", &path), Some("{\"erase\": true}"));
+    let note =
+        || lifeboat(["backup", "erasures", "--json", "-c", yaml.to_str().unwrap()]).result(DONE);
+    let noted = note();
+    assert_eq!((&noted["redacted"], &noted["purged"]), (&1.into(), &1.into()), "{noted}");
+    assert_eq!(note()["is_news"], false, "it was listed before");
+
+    let folder = port.world.directory().to_owned();
+    let words = format!("SELECT count(*) FROM event_json WHERE json LIKE '%{WORDS}%'");
+    let (lists, away) = (folder.join("vault/erasures"), folder.join("erasures"));
+    fs::rename(&lists, &away).unwrap();
+    let root = folder.join("bare");
+    let beside = ["--beside", "_bare", "--root", root.to_str().unwrap()];
+    let (_, gaps) = taken_back(&restored(&port, &yaml, &beside));
+    assert!(gaps.contains("nothing in the vault says"), "{gaps}");
+    let bare = format!("{}_bare", server.database());
+    assert_eq!(port.world.cluster.psql(&bare, &words).unwrap(), "1", "a backup brings them back");
+    fs::rename(&away, &lists).unwrap();
+
+    port.world.server.stop();
+    let (lines, gaps) = taken_back(&restored(&port, &yaml, &["--replace"]));
+    let all = "1 people forgotten again, 1 accounts closed again, 1 events redacted again";
+    assert!(lines.contains(all), "{lines}");
+    assert!(gaps.contains(&person) && gaps.contains(&format!("{purged} was purged")), "{gaps}");
+    port.world.server.start().unwrap();
+    let server = &port.world.server;
+    assert_eq!(port.sql(server, &words), "0");
+    let found = "SELECT count(*) FROM event_search WHERE vector @@ to_tsquery('english', 'taken')";
+    assert_eq!(port.sql(server, found), "0");
+    let path = format!("/_matrix/client/v3/rooms/{lobby}/event/{said}");
+    let answer = call(server, ("GET", &path), Some(port.token(0)), None);
+    assert!(answer.text().contains("\"content\":{}"), "{}", answer.text());
+    let path = "/_matrix/client/v3/account/whoami";
+    assert_eq!(call(server, ("GET", path), Some(port.token(3)), None).status, 401);
+    assert_eq!(call(server, ("GET", path), Some(port.token(1)), None).status, 200);
+    assert_eq!(server.errors_in_log().unwrap(), Vec::<String>::new());
 }
 
 #[test]

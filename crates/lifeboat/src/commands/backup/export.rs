@@ -7,6 +7,7 @@ use lifeboat_package::limits::VOLUME_TARGET_BYTES;
 use lifeboat_restore::copy::{CopyRequest, SynapseCopy};
 use lifeboat_restore::run::recovery_point;
 use lifeboat_vault::backup::OpenBackup;
+use lifeboat_vault::erasures::after;
 use serde::Serialize;
 
 use super::VaultFlags;
@@ -86,7 +87,9 @@ pub(super) async fn run(session: &Session, flags: ExportFlags) -> Result<Ended, 
         backup: open.manifest().package.to_string(),
         recovery_point: recovery_point(open.manifest()),
     };
+    let made = (open.manifest(), of.recovery_point.as_str());
     let wanted = CopyRequest {
+        erasures: after((&vault, &survey), &identities, made).await?,
         component: flags.component,
         config: session.folder.join(&flags.vault.installation.config),
         around: around(session),

@@ -1,0 +1,205 @@
+//! What was taken back for good: people who asked to be forgotten, accounts that were closed,
+//! redacted events, purged rooms. A backup from before brings it back, so it is read from a server
+//! that runs, kept apart from backups, and applied again to a database that was put back.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+use tokio_postgres::Client;
+
+use super::leave::{hidden_condition, redacted};
+use crate::postgres::PostgresError;
+
+/// Events that are looked at in one question.
+const AT_ONCE: usize = 1000;
+/// Actions of Synapse's task queue that delete for good, and what they delete.
+const PURGES: [(&str, Purged); 2] =
+    [("shutdown_and_purge_room", Purged::Room), ("purge_history", Purged::History)];
+
+/// What was erased on a server.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Erasures {
+    /// People who asked to be forgotten: full user ids. All of them.
+    pub erased: BTreeSet<String>,
+    /// Accounts that are closed. All of them.
+    pub deactivated: BTreeSet<String>,
+    /// Events that were redacted in the span, by somebody who may.
+    pub redacted: BTreeSet<String>,
+    /// What an administrator purged in the span.
+    pub purged: BTreeSet<Purge>,
+}
+
+/// What was purged.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Purge {
+    /// The room.
+    pub room: String,
+    /// How much of it.
+    pub what: Purged,
+}
+
+/// How much of a room was purged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Purged {
+    /// All of it.
+    Room,
+    /// What was older than some event.
+    History,
+}
+
+impl Erasures {
+    /// Adds what another list has.
+    pub fn add(&mut self, other: Self) {
+        self.erased.extend(other.erased);
+        self.deactivated.extend(other.deactivated);
+        self.redacted.extend(other.redacted);
+        self.purged.extend(other.purged);
+    }
+}
+
+/// Reads what was erased since a moment, in milliseconds since 1970.
+///
+/// # Errors
+/// [`PostgresError`] when the server refuses or is lost.
+pub async fn since(client: &Client, from: i64) -> Result<Erasures, PostgresError> {
+    let redactions = format!(
+        "SELECT e.event_id FROM events e
+         WHERE e.event_id IN (SELECT redacts FROM redactions WHERE received_ts >= {from})
+           AND {}",
+        hidden_condition()
+    );
+    Ok(Erasures {
+        erased: ids(client, "SELECT user_id FROM erased_users").await?,
+        deactivated: ids(client, "SELECT name FROM users WHERE deactivated = 1").await?,
+        redacted: ids(client, &redactions).await?,
+        purged: purges(client, from).await?,
+    })
+}
+
+async fn purges(client: &Client, from: i64) -> Result<BTreeSet<Purge>, PostgresError> {
+    let mut found = BTreeSet::new();
+    // Before schema 80 nobody keeps what was purged.
+    if !has_table(client, "scheduled_tasks").await? {
+        return Ok(found);
+    }
+    for (action, what) in PURGES {
+        // A room may also be shut down without being purged.
+        let only = if what == Purged::Room { "AND params::jsonb -> 'purge' = 'true'" } else { "" };
+        let query = format!(
+            "SELECT resource_id FROM scheduled_tasks
+             WHERE action = '{action}' AND status = 'complete' AND timestamp >= {from}
+               AND resource_id IS NOT NULL {only}"
+        );
+        let rooms = ids(client, &query).await?;
+        found.extend(rooms.into_iter().map(|room| Purge { room, what }));
+    }
+    Ok(found)
+}
+
+async fn has_table(client: &Client, name: &str) -> Result<bool, PostgresError> {
+    let found = client.query_one("SELECT to_regclass($1) IS NOT NULL", &[&name]).await;
+    let doing = |e| PostgresError::sorted("looked for a table", e);
+    found.map_err(doing)?.try_get(0).map_err(doing)
+}
+
+async fn ids(client: &Client, query: &str) -> Result<BTreeSet<String>, PostgresError> {
+    let doing = |e| PostgresError::sorted("read what was erased", e);
+    let rows = client.query(query, &[]).await.map_err(doing)?;
+    rows.iter().map(|row| row.try_get(0).map_err(doing)).collect()
+}
+
+/// What was erased again.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Applied {
+    /// People whose messages are hidden again.
+    pub erased: u64,
+    /// Accounts that are closed again: nobody can sign in, and Synapse has them leave their rooms
+    /// when it starts.
+    pub deactivated: Vec<String>,
+    /// Events without their content again.
+    pub redacted: u64,
+    /// What is there again and has to be purged by the server itself.
+    pub to_purge: Vec<Purge>,
+}
+
+/// Erases again what a database holds of it, all or nothing. Synapse must not run on it.
+///
+/// # Errors
+/// [`PostgresError`] when the server refuses or is lost; nothing is changed then.
+pub async fn apply(client: &Client, erasures: &Erasures) -> Result<Applied, PostgresError> {
+    let doing = |e| PostgresError::sorted("erased again", e);
+    client.batch_execute("BEGIN").await.map_err(doing)?;
+    let done = apply_all(client, erasures).await;
+    let end = if done.is_ok() { "COMMIT" } else { "ROLLBACK" };
+    client.batch_execute(end).await.map_err(doing)?;
+    done
+}
+
+async fn apply_all(client: &Client, erasures: &Erasures) -> Result<Applied, PostgresError> {
+    let doing = |e| PostgresError::sorted("erased again", e);
+    let erased: Vec<&String> = erasures.erased.iter().collect();
+    let forget = "INSERT INTO erased_users (user_id)
+                  SELECT name FROM users WHERE name = ANY($1) ON CONFLICT DO NOTHING";
+    let mut applied = Applied {
+        redacted: redact(client, erasures).await?,
+        erased: client.execute(forget, &[&erased]).await.map_err(doing)?,
+        ..Applied::default()
+    };
+    let closed: Vec<&String> = erasures.deactivated.iter().collect();
+    let close = "UPDATE users SET deactivated = 1, password_hash = NULL
+                 WHERE name = ANY($1) AND deactivated = 0 RETURNING name";
+    let rows = client.query(close, &[&closed]).await.map_err(doing)?;
+    applied.deactivated = rows.iter().map(|row| row.get(0)).collect();
+    for (table, column) in
+        [("access_tokens", "user_id"), ("refresh_tokens", "user_id"), ("pushers", "user_name")]
+    {
+        if has_table(client, table).await? {
+            let delete = format!("DELETE FROM {table} WHERE {column} = ANY($1)");
+            client.execute(&delete, &[&applied.deactivated]).await.map_err(doing)?;
+        }
+    }
+    let pending = "INSERT INTO users_pending_deactivation (user_id)
+                   SELECT u FROM unnest($1::text[]) u WHERE NOT EXISTS
+                       (SELECT FROM users_pending_deactivation p WHERE p.user_id = u)";
+    client.execute(pending, &[&applied.deactivated]).await.map_err(doing)?;
+    let rooms: Vec<&String> = erasures.purged.iter().map(|purge| &purge.room).collect();
+    let there = "SELECT room_id FROM rooms WHERE room_id = ANY($1)";
+    let rows = client.query(there, &[&rooms]).await.map_err(doing)?;
+    let there: BTreeSet<String> = rows.iter().map(|row| row.get(0)).collect();
+    let to_purge = erasures.purged.iter().filter(|purge| there.contains(&purge.room));
+    applied.to_purge = to_purge.cloned().collect();
+    Ok(applied)
+}
+
+/// Takes the content of events away, as their room's version does; what Synapse knows to be
+/// redacted it hides itself.
+async fn redact(client: &Client, erasures: &Erasures) -> Result<u64, PostgresError> {
+    let doing = |e| PostgresError::sorted("redacted events again", e);
+    let query = format!(
+        "SELECT e.event_id, j.json, r.room_version FROM events e
+         JOIN event_json j ON j.event_id = e.event_id
+         LEFT JOIN rooms r ON r.room_id = e.room_id
+         WHERE e.event_id = ANY($1) AND NOT {}",
+        hidden_condition()
+    );
+    let ids: Vec<&String> = erasures.redacted.iter().collect();
+    let mut count = 0;
+    for ids in ids.chunks(AT_ONCE) {
+        let mut changed: Vec<String> = Vec::new();
+        for row in client.query(&query, &[&ids]).await.map_err(doing)? {
+            let (id, json): (String, &str) = (row.get(0), row.get(1));
+            let bare = redacted(json.as_bytes(), row.get(2));
+            let bare = String::from_utf8_lossy(&bare);
+            let set = "UPDATE event_json SET json = $2 WHERE event_id = $1";
+            client.execute(set, &[&id, &bare.as_ref()]).await.map_err(doing)?;
+            changed.push(id);
+        }
+        for table in ["event_search", "event_relations"] {
+            let delete = format!("DELETE FROM {table} WHERE event_id = ANY($1)");
+            client.execute(&delete, &[&changed]).await.map_err(doing)?;
+        }
+        count += changed.len() as u64;
+    }
+    Ok(count)
+}
