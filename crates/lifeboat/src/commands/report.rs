@@ -74,6 +74,17 @@ pub(crate) async fn run(session: &Session, flags: ReportFlags) -> Result<Ended, 
     Ok(Ended::new("report", &outcome, lines, exit))
 }
 
+/// The plan as Markdown, as far as it is known without an identity.
+///
+/// # Errors
+/// [`Failure`] when the installation cannot be used.
+pub(super) async fn text(
+    session: &Session,
+    subject: (&Installation, &Path),
+) -> Result<String, Failure> {
+    Ok(lifeboat_report::markdown(&facts(session, subject, None).await?))
+}
+
 async fn facts(
     session: &Session,
     subject: (&Installation, &Path),

@@ -78,6 +78,13 @@ fn plan_for_the_worst_day_tells_what_was_seen_and_commands_that_the_program_take
         let said = lifeboat(words.iter().map(String::as_str).chain(["--help"]));
         assert_eq!(said.exit, 0, "{words:?}: {said:?}");
     }
+    // Each backup has its own, for the day on which nothing else is left.
+    let out = suite.folder.join("out");
+    let words = ["backup", "unpack", "--file", "*/plan.md", "-d", out.to_str().unwrap()];
+    suite.lifeboat_opened(&words).result(0);
+    let kept = out.join("lifeboat/files").join(suite.folder.strip_prefix("/").unwrap());
+    let kept = fs::read_to_string(kept.join("state/plan.md")).unwrap();
+    assert!(kept.contains("--only files/synapse") && kept.contains("| accounts |"), "{kept}");
     let html = plan(&suite, "plan.html");
     assert!(html.starts_with("<!DOCTYPE html>") && html.contains("<svg "), "{html}");
     assert!(!html.contains("<script") && html.contains("default-src 'none'"), "{html}");

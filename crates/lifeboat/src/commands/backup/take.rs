@@ -1,19 +1,23 @@
 //! `lifeboat backup run`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use lifeboat_engine::failure::Failure;
 use lifeboat_engine::keyring::Recipients;
 use lifeboat_package::backup::{Component, Group};
 use lifeboat_package::limits::VOLUME_TARGET_BYTES;
+use lifeboat_storage::Access;
+use lifeboat_suite::Installation;
 use lifeboat_suite::runs::{self, Task};
+use lifeboat_vault::place::Vault;
+use lifeboat_vault::run::tree::Tree;
 use lifeboat_vault::run::{BackupOutcome, BackupRequest, run as back_up};
-use lifeboat_vault::subjects::{signing_keys, subjects};
+use lifeboat_vault::subjects::{OWN, signing_keys, subjects};
 
 use crate::commands::export::parse_volume_size;
 use crate::commands::installation::{InstallationFlags, around};
-use crate::commands::{Ended, Exit, Session, story};
+use crate::commands::{Ended, Exit, Session, report, restore, story};
 use crate::size;
 
 /// Back up all components, or some, into the vault
@@ -58,6 +62,12 @@ fn lanes(text: &str) -> Result<usize, String> {
 
 pub(super) async fn run(session: &Session, flags: RunFlags) -> Result<Ended, Failure> {
     let installation = flags.installation.read(session)?;
+    let mut components = subjects(&installation, &flags.component, &around(session))?;
+    let config = session.folder.join(&flags.installation.config);
+    let plan = plan(session, (&installation, &config)).await?;
+    if let Some(own) = components.iter_mut().find(|subject| subject.name == OWN) {
+        own.trees.push(Tree { role: "plan".to_owned(), root: plan, without: Vec::new() });
+    }
     let request = BackupRequest {
         vault: installation.vault.clone(),
         recipients: Recipients::parse(&installation.recipients)?,
@@ -68,7 +78,7 @@ pub(super) async fn run(session: &Session, flags: RunFlags) -> Result<Ended, Fai
             .components
             .iter()
             .any(|known| !flags.component.is_empty() && !flags.component.contains(&known.name)),
-        components: subjects(&installation, &flags.component, &around(session))?,
+        components,
         environment: session.environment.clone(),
         client_folder: flags.pg_bin,
         lanes: flags.lanes,
@@ -85,6 +95,22 @@ pub(super) async fn run(session: &Session, flags: RunFlags) -> Result<Ended, Fai
     }
     let exit = Exit::with_gaps(outcome.gaps.total);
     Ok(Ended::new("backup run", &outcome, lines(&outcome), exit))
+}
+
+/// The plan for the worst day, as it is before this run: a copy of it goes into the backup, where
+/// it is found when nothing else is left.
+async fn plan(session: &Session, subject: (&Installation, &Path)) -> Result<PathBuf, Failure> {
+    let Installation { vault, state, .. } = subject.0;
+    let access = Access::new(session.environment.iter().cloned());
+    Vault::open(vault, &access, Some(&session.context)).await?;
+    let text = report::text(session, subject).await?;
+    std::fs::create_dir_all(state).map_err(|e| {
+        let what = format!("cannot make the state folder {}", state.display());
+        Failure::failed(what, "name another with `state:` in lifeboat.yaml").because(e)
+    })?;
+    let path = state.join("plan.md");
+    restore::write_file(&path, &text)?;
+    Ok(path)
 }
 
 fn lines(outcome: &BackupOutcome) -> Vec<String> {
