@@ -123,17 +123,21 @@ impl Cache {
         Ok(read().map_err(fault)?.into_iter().filter_map(volume).collect())
     }
 
-    /// Which content lies where.
+    /// Which content lies where, in the order of the sums.
     ///
     /// # Errors
     /// [`Failure`] when the cache cannot be read.
-    pub fn contents(&self) -> Result<HashMap<[u8; 32], Vec<VolumeNumber>>, Failure> {
+    pub fn contents(&self) -> Result<Vec<([u8; 32], VolumeNumber)>, Failure> {
         let read = || {
-            let mut all = self.db.prepare("SELECT sha256, volume FROM contents")?;
+            let count: i64 =
+                self.db.query_row("SELECT count(*) FROM contents", [], |row| row.get(0))?;
+            let mut all =
+                self.db.prepare("SELECT sha256, volume FROM contents ORDER BY sha256, volume")?;
             let mut rows = all.query([])?;
-            let mut found: HashMap<[u8; 32], Vec<VolumeNumber>> = HashMap::new();
+            // Sized at once: it is the largest thing that a run holds.
+            let mut found = Vec::with_capacity(usize::try_from(count).unwrap_or_default());
             while let Some(row) = rows.next()? {
-                found.entry(row.get(0)?).or_default().push(row.get(1)?);
+                found.push((row.get(0)?, row.get(1)?));
             }
             Ok(found)
         };

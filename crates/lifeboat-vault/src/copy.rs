@@ -8,7 +8,7 @@ use lifeboat_package::contents::CONTENTS_NAME;
 use lifeboat_package::digest::{Digest, Hasher};
 use serde::Serialize;
 
-use crate::layout::{ERASURES, FORGOTTEN, PARTIAL, PINNED};
+use crate::layout::{DRILLS, ERASURES, FORGOTTEN, PARTIAL, PINNED};
 use crate::place::{Sealed, Survey, Vault, told};
 
 const VOLUMES: &str = "volumes/";
@@ -60,7 +60,7 @@ pub async fn copy(
     }
     // Marks before seals: what was let go, and only lends, must not look kept there.
     let marks = survey.files.keys().filter(|name| {
-        let folders = [FORGOTTEN, PARTIAL, PINNED, ERASURES];
+        let folders = [FORGOTTEN, PARTIAL, PINNED, ERASURES, DRILLS];
         folders.iter().any(|folder| name.starts_with(folder)) && !there.files.contains_key(*name)
     });
     for name in marks.cloned().chain(seals) {

@@ -12,10 +12,31 @@ use crate::cache::{Cache, Stamp, VolumeNumber};
 #[derive(Clone)]
 pub struct Known(Arc<Mutex<Inner>>);
 
+/// Which content lies in which volumes. What was there before the run is a sorted list, 40 bytes
+/// each: a large media store has millions.
+struct Stored {
+    before: Vec<([u8; 32], VolumeNumber)>,
+    since: HashMap<[u8; 32], Vec<VolumeNumber>>,
+}
+
+impl Stored {
+    fn volumes(&self, sha256: &[u8; 32]) -> impl Iterator<Item = VolumeNumber> {
+        let from = self.before.partition_point(|(sum, _)| sum < sha256);
+        let before = self.before.get(from..).unwrap_or_default().iter();
+        let before = before.take_while(move |(sum, _)| sum == sha256).map(|(_, volume)| *volume);
+        let since = self.since.get(sha256).map(Vec::as_slice).unwrap_or_default();
+        before.chain(since.iter().copied())
+    }
+
+    fn has(&self, sha256: &[u8; 32]) -> bool {
+        self.volumes(sha256).next().is_some()
+    }
+}
+
 struct Inner {
     cache: Cache,
     /// Content of finished volumes.
-    stored: HashMap<[u8; 32], Vec<VolumeNumber>>,
+    stored: Stored,
     /// Content that this run has sent, or is about to; how many entries of it must arrive.
     sent: HashMap<[u8; 32], u32>,
     /// Entries of sent content that lie in finished volumes, and in which.
@@ -32,7 +53,7 @@ impl Known {
     /// # Errors
     /// [`Failure`] when it cannot be read.
     pub fn of(cache: Cache) -> Result<Self, Failure> {
-        let stored = cache.contents()?;
+        let stored = Stored { before: cache.contents()?, since: HashMap::new() };
         let (sent, arrived) = (HashMap::new(), HashMap::new());
         let (used, relied) = (HashSet::new(), HashSet::new());
         Ok(Self(Arc::new(Mutex::new(Inner { cache, stored, sent, arrived, used, relied }))))
@@ -68,7 +89,7 @@ impl Known {
     /// finished.
     pub fn is_settled(&self) -> bool {
         let inner = self.lock();
-        inner.relied.iter().all(|sha256| inner.stored.contains_key(sha256))
+        inner.relied.iter().all(|sha256| inner.stored.has(sha256))
     }
 
     /// The content of a file that is what it was when it was read last, if all of it is still
@@ -88,7 +109,7 @@ impl Known {
         Ok(content.filter(|content| {
             let all = |inner: &Inner| {
                 let mut digests = content.digests().iter();
-                digests.all(|digest| inner.stored.contains_key(digest.as_bytes()))
+                digests.all(|digest| inner.stored.has(digest.as_bytes()))
             };
             all(&inner) && content.digests().iter().all(|digest| inner.uses(digest.as_bytes()))
         }))
@@ -130,7 +151,7 @@ impl Known {
         for (sha256, volumes) in whole {
             inner.arrived.remove(&sha256);
             inner.used.extend(&volumes);
-            inner.stored.insert(sha256, volumes);
+            inner.stored.since.insert(sha256, volumes);
         }
         Ok(())
     }
@@ -153,8 +174,11 @@ impl Known {
 impl Inner {
     /// Whether content is stored; if so, its volumes count as used.
     fn uses(&mut self, sha256: &[u8; 32]) -> bool {
-        let Some(volumes) = self.stored.get(sha256) else { return false };
-        self.used.extend(volumes);
-        true
+        let mut is_stored = false;
+        for volume in self.stored.volumes(sha256) {
+            self.used.insert(volume);
+            is_stored = true;
+        }
+        is_stored
     }
 }

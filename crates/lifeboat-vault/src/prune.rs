@@ -56,6 +56,9 @@ pub struct PruneOutcome {
 /// Files that a place did not let us delete, of which the outcome names as many.
 const KEPT_BACK: usize = 20;
 
+/// Records of drills that stay.
+const DRILLS_KEPT: usize = 100;
+
 /// The volumes on all lists.
 ///
 /// # Errors
@@ -94,6 +97,10 @@ pub async fn prune(
     let oldest = survey.kept().map(|kept| kept.folder.stamp()).min().unwrap_or_default();
     let is_old = |name: &&String| name.strip_prefix(ERASURES).is_some_and(|rest| rest < oldest);
     for name in survey.erasures.iter().filter(is_old) {
+        delete(vault, &survey, name, (dry_run, &mut outcome)).await?;
+    }
+    let drills = survey.drills.len().saturating_sub(DRILLS_KEPT);
+    for name in survey.drills.iter().take(drills) {
         delete(vault, &survey, name, (dry_run, &mut outcome)).await?;
     }
     if outcome.deleted_files > 0 && !dry_run {

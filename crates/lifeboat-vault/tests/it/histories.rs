@@ -112,10 +112,31 @@ impl History {
         }
     }
 
-    /// Where a run is killed: anywhere, or late, when volumes of it are in the vault.
-    fn moment(&mut self) -> u64 {
-        let from_end = self.chance.one_of([self.moments, self.moments / 4 + 1]);
-        self.moments - 1 - self.chance.below(from_end).min(self.moments - 1)
+    /// A run that is killed as soon as one more of its volumes is in the vault.
+    fn run_until_a_volume_is_there(&mut self) {
+        let before = self.volumes();
+        let (cx, request) = (self.berth.context(), self.berth.request());
+        let mut running = pin!(run(&cx, request));
+        let killed = now(std::future::poll_fn(|context| {
+            if self.volumes() > before {
+                Poll::Ready(None)
+            } else {
+                running.as_mut().poll(context).map(Some)
+            }
+        }));
+        match killed {
+            None => self.seen.killed += 1,
+            Some(ended) => self.ended(ended),
+        }
+    }
+
+    /// Volumes in the vault.
+    fn volumes(&self) -> usize {
+        let folders = fs::read_dir(self.berth.path("vault/packages")).into_iter().flatten();
+        let volumes =
+            folders.filter_map(|folder| fs::read_dir(folder.unwrap().path().join("volumes")).ok());
+        let names = volumes.flatten().map(|file| file.unwrap().path());
+        names.filter(|name| name.extension().is_some_and(|end| end == "vol")).count()
     }
 
     /// Retention, or one of the kept backups whatever it says.
@@ -203,7 +224,10 @@ impl History {
             }
             3..=5 => {
                 self.change();
-                let polls = self.moment();
+                if self.chance.below(2) == 0 {
+                    self.run_until_a_volume_is_there();
+                }
+                let polls = self.chance.below(self.moments);
                 self.run(polls);
             }
             6 => self.let_go(),
