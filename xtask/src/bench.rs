@@ -8,6 +8,7 @@ mod gauge;
 mod media;
 mod page;
 mod stage;
+mod vault;
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};

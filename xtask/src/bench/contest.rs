@@ -8,22 +8,26 @@ use std::process::Command;
 use super::gauge::{Cost, Gauge, median};
 use super::page::{Page, Work};
 use super::stage::{Stage, clear};
+use super::vault;
 use crate::shell::{Done, output, say};
 
 /// What one contender does for one work.
 pub(super) struct Contender {
     /// What it is called in the table, at most 26 characters.
     pub(super) name: &'static str,
+    /// Shell words that nobody measures, run first.
+    pub(super) before: &'static str,
     /// Shell words, run in an empty folder.
     pub(super) script: &'static str,
-    /// The files that it leaves behind, whose size counts.
-    outputs: &'static [&'static str],
+    /// The files and folders that it leaves behind; by how much a folder grows counts.
+    pub(super) outputs: &'static [&'static str],
     /// Whether it needs an empty database and an empty folder to restore into.
-    restores: bool,
+    pub(super) restores: bool,
 }
 
 pub(super) const EXPORT: Contender = Contender {
     name: "lifeboat export",
+    before: "",
     script: "lifeboat export --synapse $SYNAPSE/homeserver.yaml --synapse $SYNAPSE/conf.d \\
     -r $RECIPIENT -o server.lifeboat",
     outputs: &["server.lifeboat"],
@@ -32,6 +36,7 @@ pub(super) const EXPORT: Contender = Contender {
 
 pub(super) const PIPES: Contender = Contender {
     name: "pg_dump and tar, piped",
+    before: "",
     script: "pg_dump -Fp -d $DATABASE | zstd -q -3 -T2 | age -r $RECIPIENT -o database.age
 tar -C $SYNAPSE -cf - media_store | zstd -q -3 -T2 | age -r $RECIPIENT -o media.age",
     outputs: &["database.age", "media.age"],
@@ -40,6 +45,7 @@ tar -C $SYNAPSE -cf - media_store | zstd -q -3 -T2 | age -r $RECIPIENT -o media.
 
 pub(super) const PIPES_AT_ONCE: Contender = Contender {
     name: "the same, both at once",
+    before: "",
     script: "pg_dump -Fp -d $DATABASE | zstd -q -3 -T2 | age -r $RECIPIENT -o database.age &
 tar -C $SYNAPSE -cf - media_store | zstd -q -3 -T2 | age -r $RECIPIENT -o media.age
 wait $!",
@@ -49,6 +55,7 @@ wait $!",
 
 pub(super) const IMPORT: Contender = Contender {
     name: "lifeboat import",
+    before: "",
     script: "lifeboat import server.lifeboat -i identity.txt \\
     --synapse $TARGET/homeserver.yaml --synapse $TARGET/conf.d",
     outputs: &[],
@@ -57,6 +64,7 @@ pub(super) const IMPORT: Contender = Contender {
 
 pub(super) const RESTORE: Contender = Contender {
     name: "pg_restore -j2, cp -r",
+    before: "",
     script: "pg_restore -j2 -d $TARGET_DATABASE database.dump
 cp -r $SYNAPSE/media_store $TARGET/",
     outputs: &[],
@@ -65,6 +73,7 @@ cp -r $SYNAPSE/media_store $TARGET/",
 
 pub(super) const ROOMS: Contender = Contender {
     name: "lifeboat export, no media",
+    before: "",
     script: "lifeboat export --synapse $SYNAPSE/homeserver.yaml --synapse $SYNAPSE/conf.d \\
     --media none --json -r $RECIPIENT -o rooms.lifeboat",
     outputs: &["rooms.lifeboat"],
@@ -73,18 +82,29 @@ pub(super) const ROOMS: Contender = Contender {
 
 pub(super) const VERIFY: Contender = Contender {
     name: "lifeboat verify",
+    before: "",
     script: "lifeboat verify server.lifeboat -i identity.txt",
     outputs: &[],
     restores: false,
 };
 
 /// The order within a round; every other round goes the other way within each work.
-const WORKS: [(Work, &[&Contender]); 4] = [
+pub(super) const WORKS: [(Work, &[&Contender]); 11] = [
     (Work::Export, &[&EXPORT, &PIPES, &PIPES_AT_ONCE]),
     (Work::Rooms, &[&ROOMS]),
     (Work::Verify, &[&VERIFY]),
     (Work::Import, &[&IMPORT, &RESTORE]),
+    (Work::Media, &[&vault::MEDIA, &vault::MEDIA_PIPE, &vault::MEDIA_RESTIC, &vault::MEDIA_BORG]),
+    (Work::Again, &[&vault::AGAIN, &vault::AGAIN_RESTIC, &vault::AGAIN_BORG]),
+    (Work::Check, &[&vault::CHECK, &vault::CHECK_RESTIC, &vault::CHECK_BORG]),
+    (Work::Back, &[&vault::BACK, &vault::BACK_PIPE, &vault::BACK_RESTIC, &vault::BACK_BORG]),
+    (Work::Rows, &[&vault::ROWS]),
+    (Work::RowsAgain, &[&vault::ROWS_AGAIN]),
+    (Work::RowsBack, &[&vault::ROWS_BACK, &vault::ROWS_RESTORE]),
 ];
+
+/// What the other programs seal with; nobody keeps anything in their repositories.
+const PASSPHRASES: [&str; 2] = ["RESTIC_PASSWORD", "BORG_PASSPHRASE"];
 
 /// Everything that the contenders need.
 pub(super) struct Contest<'a> {
@@ -118,6 +138,10 @@ impl<'a> Contest<'a> {
         gauge.set("TARGET", &target);
         gauge.set("TARGET_DATABASE", stage.target_url());
         gauge.set("RECIPIENT", recipient);
+        for name in PASSPHRASES {
+            gauge.set(name, "bench");
+        }
+        stage.let_make_databases()?;
         Ok(Self { stage, work: work.to_owned(), target, gauge })
     }
 
@@ -176,25 +200,43 @@ impl<'a> Contest<'a> {
     }
 
     fn measure(&self, contender: &Contender) -> Done<(Cost, String)> {
+        if !contender.before.is_empty() {
+            self.gauge.measure(contender.before)?;
+        }
+        let mut before = 0;
         for name in contender.outputs {
-            drop(fs::remove_file(self.work.join(name)));
+            let path = self.work.join(name);
+            // A folder goes on growing; a file is written anew.
+            drop(fs::remove_file(&path));
+            before += bytes_of(&path)?;
         }
         if contender.restores {
             // The target's configuration must be there and its media must not.
             drop(self.stage.empty_target(&self.target)?);
         }
         let (mut cost, printed) = self.gauge.measure(contender.script)?;
+        let mut after = 0;
         for name in contender.outputs {
-            let path = self.work.join(name);
-            let facts = fs::metadata(&path).map_err(|e| format!("{}: {e}", path.display()))?;
-            cost.size += page_megabytes(facts.len());
+            after += bytes_of(&self.work.join(name))?;
         }
+        cost.size = page_megabytes(after.saturating_sub(before));
         say(&format!(
             "{:27} {:8.2} s {:8.2} CPU-s {:7.2} server {:6.0} MiB",
             contender.name, cost.wall, cost.cpu, cost.server, cost.memory
         ));
         Ok((cost, printed))
     }
+}
+
+/// Bytes of a file or a folder; 0 when there is none.
+fn bytes_of(path: &Path) -> Done<u64> {
+    let Ok(facts) = fs::symlink_metadata(path) else { return Ok(0) };
+    if !facts.is_dir() {
+        return Ok(facts.len());
+    }
+    let entries = fs::read_dir(path).map_err(|e| format!("{}: {e}", path.display()))?;
+    let paths = entries.flatten().map(|entry| entry.path());
+    paths.map(|path| bytes_of(&path)).sum()
 }
 
 /// Megabytes as numbers for people.

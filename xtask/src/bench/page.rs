@@ -5,10 +5,11 @@ use std::path::Path;
 use std::process::Command;
 
 use super::contest::{
-    Contender, EXPORT, IMPORT, PIPES, PIPES_AT_ONCE, RESTORE, ROOMS, VERIFY, page_megabytes,
+    Contender, EXPORT, IMPORT, PIPES, RESTORE, ROOMS, VERIFY, WORKS, page_megabytes,
 };
 use super::gauge::Cost;
 use super::stage::Stage;
+use super::vault;
 use crate::shell::{Done, output, say};
 
 /// What is done.
@@ -22,10 +23,36 @@ pub(super) enum Work {
     Rooms,
     /// Every byte of a package opened and checked.
     Verify,
+    /// Media into a vault for the first time.
+    Media,
+    /// Media into a vault that has them all.
+    Again,
+    /// Every byte of a backup opened and checked.
+    Check,
+    /// Media out of a vault.
+    Back,
+    /// The database into a vault that has the media.
+    Rows,
+    /// The database into a vault that has it.
+    RowsAgain,
+    /// The database out of a vault.
+    RowsBack,
 }
 
 impl Work {
-    const ALL: [Self; 4] = [Self::Export, Self::Import, Self::Rooms, Self::Verify];
+    const ALL: [Self; 11] = [
+        Self::Export,
+        Self::Import,
+        Self::Rooms,
+        Self::Verify,
+        Self::Media,
+        Self::Again,
+        Self::Check,
+        Self::Back,
+        Self::Rows,
+        Self::RowsAgain,
+        Self::RowsBack,
+    ];
 
     fn title(self) -> &'static str {
         match self {
@@ -33,6 +60,13 @@ impl Work {
             Self::Import => "database and media back",
             Self::Rooms => "database out, rooms as records",
             Self::Verify => "package opened and checked",
+            Self::Media => "media into a vault, first time",
+            Self::Again => "media into a vault, nothing changed",
+            Self::Check => "backup opened and checked",
+            Self::Back => "media out of a vault",
+            Self::Rows => "database into a vault, first time",
+            Self::RowsAgain => "database into a vault, nothing changed",
+            Self::RowsBack => "database out of a vault",
         }
     }
 }
@@ -107,6 +141,8 @@ impl Page {
             first_line("tar", &["--version"])?,
             first_line("zstd", &["--version"])?.trim_matches(['*', ' ']).to_owned(),
             format!("age {}", first_line("age", &["--version"])?),
+            first_line("restic", &["version"])?,
+            first_line("borg", &["--version"])?,
         ];
         self.note(format!("Peers: {}", versions.join("; ")));
         self.note(format!("Servers: {}", stage.versions()?));
@@ -157,7 +193,12 @@ impl Page {
         let others = match work {
             Work::Export => PIPES.name,
             Work::Import => RESTORE.name,
-            Work::Rooms | Work::Verify => return None,
+            Work::Media => vault::MEDIA_PIPE.name,
+            Work::Again => vault::AGAIN_RESTIC.name,
+            Work::Check => vault::CHECK_RESTIC.name,
+            Work::Back => vault::BACK_PIPE.name,
+            Work::RowsBack => vault::ROWS_RESTORE.name,
+            Work::Rooms | Work::Verify | Work::Rows | Work::RowsAgain => return None,
         };
         self.cost(work, others).map(|cost| cost.wall)
     }
@@ -187,6 +228,7 @@ impl Page {
             Goal::new("verify: MB/s", Bound::AtLeast(500.0), checked),
             Goal::new("memory of any verb: MiB", Bound::AtMost(256.0), peak),
         ];
+        goals.extend(self.vault_goals());
         for (work, memory) in &self.twice {
             let Some((_, contender)) = ours.iter().find(|(w, _)| w == work) else { continue };
             let what = format!("{} on twice as much: MiB", contender.name);
@@ -195,6 +237,32 @@ impl Page {
             goals.push(Goal { what, bound, reached: *memory });
         }
         goals
+    }
+
+    /// What backups are to reach.
+    fn vault_goals(&self) -> Vec<Goal> {
+        let of = |work, contender: &Contender| self.cost(work, contender.name).unwrap_or_default();
+        let first = of(Work::Media, &vault::MEDIA);
+        let pipe = of(Work::Media, &vault::MEDIA_PIPE);
+        let again = of(Work::Again, &vault::AGAIN);
+        let check = of(Work::Check, &vault::CHECK);
+        let back = of(Work::Back, &vault::BACK);
+        let rows = of(Work::RowsBack, &vault::ROWS_BACK);
+        let others = of(Work::RowsBack, &vault::ROWS_RESTORE);
+        let works = [Work::Media, Work::Again, Work::Check, Work::Back, Work::RowsBack];
+        let is_ours = |row: &&Row| works.contains(&row.work) && row.name.starts_with("lifeboat");
+        let peaks = self.rows.iter().filter(is_ours).map(|row| row.cost.memory);
+        let most = Bound::AtMost;
+        vec![
+            Goal::new("first backup: × the pipe's time", most(1.0), first.wall / pipe.wall),
+            Goal::new("first backup: CPU-s", most(3.5), first.cpu),
+            Goal::new("backup, nothing changed: s", most(0.5), again.wall),
+            Goal::new("… stored, % of the first", most(1.0), again.size * 100.0 / first.size),
+            Goal::new("verify a backup: s", most(3.0), check.wall),
+            Goal::new("media out of a vault: s", most(4.0), back.wall),
+            Goal::new("database out: × pg_restore -j2", most(0.8), rows.wall / others.wall),
+            Goal::new("memory of backups: MiB", most(256.0), peaks.fold(0.0, f64::max)),
+        ]
     }
 
     /// Writes the page of the book.
@@ -217,8 +285,11 @@ impl Page {
         text.push_str(LEGEND);
         text.push_str(&self.notes);
         add_line(&mut text, "\n## Commands\n");
-        for contender in [EXPORT, PIPES, PIPES_AT_ONCE, IMPORT, RESTORE, ROOMS, VERIFY] {
-            add_command(&mut text, &contender);
+        for (work, contenders) in WORKS {
+            add_line(&mut text, &format!("### {}\n", work.title()));
+            for contender in contenders {
+                add_command(&mut text, contender);
+            }
         }
         fs::write(path, text).map_err(|e| format!("write {}: {e}", path.display()))?;
         say(&format!("written: {}", path.display()));
@@ -299,7 +370,11 @@ fn add_line(text: &mut String, line: &str) {
 }
 
 fn add_command(text: &mut String, contender: &Contender) {
-    add_line(text, &format!("{}:\n\n```sh\n{}\n```\n", contender.name, contender.script));
+    let before = match contender.before {
+        "" => String::new(),
+        before => format!("# not measured:\n{before}\n# measured:\n"),
+    };
+    add_line(text, &format!("{}:\n\n```sh\n{before}{}\n```\n", contender.name, contender.script));
 }
 
 /// The first line that a program prints.

@@ -148,6 +148,16 @@ impl Stage {
         make().map_err(|e: WorldError| show_chain(&e))
     }
 
+    /// Lets the owner of the measured database make others.
+    ///
+    /// # Errors
+    /// The server refuses.
+    pub(super) fn let_make_databases(&self) -> Done {
+        let sql = format!("ALTER ROLE {SOURCE} CREATEDB");
+        self.cluster.psql("postgres", &sql).map_err(|e| show_chain(&e))?;
+        Ok(())
+    }
+
     /// Bytes of the measured database.
     ///
     /// # Errors
