@@ -48,7 +48,8 @@ impl LocalFile {
     /// [`StorageError::NotFound`] when there is none.
     pub async fn open(path: &Path) -> Result<Self, StorageError> {
         let mut how = OpenOptions::new();
-        how.read(true);
+        // A pipe would wait for somebody who writes; for files the flag means nothing.
+        how.read(true).custom_flags(rustix::fs::OFlags::NONBLOCK.bits().cast_signed());
         Self::open_with(path, "open", how).await
     }
 

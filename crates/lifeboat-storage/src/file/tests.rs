@@ -34,6 +34,16 @@ async fn what_is_appended_and_patched_is_read_back() {
 }
 
 #[tokio::test]
+async fn a_pipe_is_refused_and_not_waited_for() {
+    let scratch = scratch();
+    let path = scratch.path().join("pipe");
+    let made = std::process::Command::new("mkfifo").arg(&path).status().unwrap();
+    assert!(made.success());
+    let refused = LocalFile::open(&path).await.unwrap_err();
+    assert!(format!("{refused:?}").contains("not a regular file"), "{refused:?}");
+}
+
+#[tokio::test]
 async fn a_range_is_streamed_in_pieces() {
     let scratch = scratch();
     let path = scratch.path().join("a");
