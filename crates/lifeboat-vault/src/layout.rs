@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! vault.json                                  what this is, and its id
+//! owner.json                                  of which server it is, as a sum
 //! packages/20261122T031500Z-<id>/…            a backup: the files of its package
 //! forgotten/<id>.json                         retention let this backup go
 //! verified/<id>/20261122T040000Z.json         it was read whole, and what came of it
@@ -17,6 +18,8 @@ use lifeboat_package::id::PackageId;
 
 /// The file that makes a place a vault.
 pub const VAULT: &str = "vault.json";
+/// The file that says of which server it is.
+pub const OWNER: &str = "owner.json";
 /// The folder of packages.
 pub const PACKAGES: &str = "packages/";
 /// The folder of what was forgotten.

@@ -6,13 +6,14 @@ use bytes::Bytes;
 use lifeboat_engine::context::Context;
 use lifeboat_engine::failure::Failure;
 use lifeboat_package::contents::{CONTENTS_NAME, Contents};
+use lifeboat_package::digest::Digest;
 use lifeboat_package::id::PackageId;
 use lifeboat_package::limits::MANIFEST_RAW_BYTES;
 use lifeboat_storage::{Access, Location, Place, StorageError};
 use serde::{Deserialize, Serialize};
 
 use crate::layout::{
-    DRILLS, ERASURES, FORGOTTEN, Folder, PACKAGES, PARTIAL, PINNED, PROBES, PRUNES, VAULT,
+    DRILLS, ERASURES, FORGOTTEN, Folder, OWNER, PACKAGES, PARTIAL, PINNED, PROBES, PRUNES, VAULT,
     VERIFIED, stamp,
 };
 
@@ -39,6 +40,13 @@ struct Sign {
     format: String,
     version: String,
     vault: String,
+}
+
+/// `owner.json`.
+#[derive(Serialize, Deserialize)]
+struct Owner {
+    /// SHA-256 of the vault's id, a line feed and the server's name: it can be compared, not read.
+    server_sha256: String,
 }
 
 /// A backup that is whole.
@@ -122,6 +130,27 @@ impl Vault {
         };
         let location = location.trim_end_matches('/').to_owned();
         Ok(Self { place, location, id, access: access.clone() })
+    }
+
+    /// Sees that the vault is one of this server, and makes it so when it is nobody's yet:
+    /// retention would count the backups of two servers as one row.
+    ///
+    /// # Errors
+    /// [`Failure`] when it is another server's, or cannot be read or written.
+    pub async fn demand_owner(&self, server: &str, make: bool) -> Result<(), Failure> {
+        let sum = Digest::of(format!("{}\n{server}", self.id).as_bytes()).to_string();
+        match self.read_json::<Owner>(OWNER).await? {
+            Some(owner) if owner.server_sha256 == sum => Ok(()),
+            Some(_) => Err(Failure::usage(
+                format!("the vault {} belongs to another server than {server}", self.location),
+                format!(
+                    "give each server a vault of its own, for example a folder below; where the \
+                     server got a new name, remove {OWNER} there"
+                ),
+            )),
+            None if make => self.write_json(OWNER, &Owner { server_sha256: sum }).await,
+            None => Ok(()),
+        }
     }
 
     /// The location of a backup's package.

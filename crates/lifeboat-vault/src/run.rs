@@ -174,6 +174,7 @@ pub async fn run(cx: &Context, mut request: BackupRequest) -> Result<BackupOutco
     let said = format!("process {}, begun {}", std::process::id(), cx.timestamp());
     let state = State::take(&request.state, &said)?;
     let vault = Vault::open(&request.vault, &access, Some(cx)).await?;
+    vault.demand_owner(&request.server_name, true).await?;
     ours::leave_out(cx, &mut request)?;
     let begun = begin::begin(cx, &request, &vault, &state.journal(&vault.id)).await?;
     let mut outcome = pour(cx, &request, (&vault, &state), begun).await?;

@@ -6,7 +6,7 @@ use std::os::unix::fs::{FileExt, MetadataExt, symlink};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use lifeboat_package::backup::{FileKind, FileRecord};
-use lifeboat_vault::run::{BackupOutcome, DatabaseAt, SubjectDatabase, Sync, run};
+use lifeboat_vault::run::{BackupOutcome, BackupRequest, DatabaseAt, SubjectDatabase, Sync, run};
 use rusqlite::Connection;
 
 use crate::berth::{Berth, now};
@@ -34,6 +34,18 @@ fn backups_of_one_second_are_in_the_order_in_which_they_were_made() {
         assert_eq!(kept, made);
         assert_eq!(survey.find("latest").unwrap().folder.id().to_string(), made[7]);
     });
+}
+
+#[test]
+fn vault_of_one_server_takes_no_backup_of_another() {
+    let berth = Berth::new("data");
+    fs::write(berth.path("tree").join("file"), "content").unwrap();
+    berth.back_up().unwrap();
+    let other = BackupRequest { server_name: "other.test".to_owned(), ..berth.request() };
+    let refused = now(run(&berth.context(), other)).unwrap_err();
+    assert!(refused.what.contains("belongs to another server than other.test"), "{refused}");
+    berth.back_up().unwrap();
+    assert_eq!(berth.kept("one server").len(), 2);
 }
 
 #[test]

@@ -103,6 +103,7 @@ pub(super) struct CopyFlags {
 pub(super) async fn forget(session: &Session, flags: ForgetFlags) -> Result<Ended, Failure> {
     let (cx, installation) = (&session.context, flags.vault.installation(session)?);
     let (vault, survey) = flags.vault.open(session).await?;
+    vault.demand_owner(&installation.server_name, false).await?;
     let mut named = Vec::new();
     for name in &flags.backup {
         named.push(survey.find(name)?.folder.id());
