@@ -15,7 +15,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use lifeboat_storage::access::Access;
-use lifeboat_suite::{Installation, registration};
+use lifeboat_suite::{Installation, Role, registration};
 
 pub use self::finding::{Finding, Findings, Severity};
 
@@ -49,6 +49,9 @@ pub async fn examine(installation: &Installation, with: &Examination) -> Finding
         secrets::files(component, &mut of);
         for database in &component.databases {
             database::examine(component, database, with, &mut of).await;
+        }
+        for tree in component.files.iter().filter(|tree| tree.role == Role::Nedb) {
+            database::nedb(component, &tree.path, &mut of).await;
         }
     }
     homeserver::examine(installation, &mut findings).await;
