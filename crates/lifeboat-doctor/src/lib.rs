@@ -46,6 +46,12 @@ pub async fn examine(installation: &Installation, with: &Examination) -> Finding
         for note in component.notes.iter().filter(|note| !secrets::is_told(component, note)) {
             of.warn(&note.what, &note.remedy);
         }
+        if component.is_blind() {
+            of.warn(
+                "a restore can neither stop it nor see that it is down",
+                "say `commands:` with a preset, a stop command or a health_url in lifeboat.yaml",
+            );
+        }
         secrets::files(component, &mut of);
         for database in &component.databases {
             database::examine(component, database, with, &mut of).await;

@@ -1,5 +1,6 @@
 //! A real identity server, lost and put back.
 
+use std::fmt::Write as _;
 use std::fs;
 
 use lifeboat_testing::http::Request;
@@ -24,8 +25,8 @@ fn sydent_that_was_lost_has_its_key_and_its_addresses_again() {
     let home = suite.folder.join("identity");
     let mut sydent = Neighbour::sydent(world.tools(), &home, "lifeboat.test").unwrap();
     let mut yaml = fs::read_to_string(&suite.yaml).unwrap();
-    yaml +=
-        &format!("  - {{kind: sydent, name: identity, config: {}/sydent.conf}}\n", home.display());
+    let config = home.join("sydent.conf");
+    writeln!(yaml, "  - {{kind: sydent, name: identity, config: {}}}", config.display()).unwrap();
     fs::write(&suite.yaml, yaml).unwrap();
     sydent.launch().unwrap();
     sydent.wait_ready().unwrap();
