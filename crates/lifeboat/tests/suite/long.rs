@@ -331,7 +331,7 @@ fn name_all(suite: &Suite) {
         "  - {{kind: sydent, name: identity, config: {home}/identity/sydent.conf}}\n  \
            - {{kind: bridge, bridge: telegram, config: {home}/telegram/config.yaml}}\n  \
            - {{kind: adminbot, name: robot, config: {home}/robot/pantalaimon.conf,\n     \
-              paths: [{home}/robot/volume]}}\n"
+              sqlite: {home}/robot/volume/pan.db, paths: [{home}/robot/volume]}}\n"
     )
     .unwrap();
     fs::write(&suite.yaml, yaml).unwrap();
