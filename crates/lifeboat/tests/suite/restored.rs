@@ -125,7 +125,7 @@ fn stop_by_command(suite: &Suite) -> std::path::PathBuf {
 
 #[test]
 fn restore_that_goes_on_stops_everything_again_and_its_commands_get_no_keys() {
-    let suite = suite("again");
+    let suite = suite("refenced");
     let log = stop_by_command(&suite);
     suite.lifeboat(&["backup", "run", "--component", "bot"]).result(0);
     let root = suite.folder.join("root");
@@ -148,7 +148,7 @@ fn restore_that_goes_on_stops_everything_again_and_its_commands_get_no_keys() {
 
 #[test]
 fn program_that_could_be_neither_stopped_nor_asked_is_a_gap() {
-    let suite = suite("blind");
+    let suite = suite("unasked");
     suite.lifeboat(&["backup", "run", "--component", "sydent"]).result(0);
     let fence = |exit: i32| {
         let words = ["restore", "run", "--component", "sydent", "--only", "fence"];
