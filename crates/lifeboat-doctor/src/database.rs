@@ -1,7 +1,7 @@
 //! A database: that we get in, what it is, and whether all of it can be read.
 
 use std::fs::File;
-use std::io::Read;
+use std::io::{BufReader, Read};
 use std::path::Path;
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use lifeboat_postgres::connect::Connector;
 use lifeboat_postgres::group;
 use lifeboat_postgres::schema_text::{PgDump, SearchPlaces};
 use lifeboat_suite::proof::{self, ProofError};
-use lifeboat_suite::{At, Component, Database, Kind};
+use lifeboat_suite::{At, Component, Database, Kind, nedb};
 
 use crate::Examination;
 use crate::finding::{Of, told};
@@ -239,13 +239,34 @@ async fn fit(component: &Component, client: &Client, of: &mut Of<'_>) {
         }
     };
     let stored = rows.first().and_then(|row| row.try_get::<_, String>(0).ok());
+    opens((component, proof.secret), stored, of);
+}
+
+/// As [`fit`], for a bridge whose database is a folder of `NeDB` files.
+pub(crate) async fn nedb(component: &Component, folder: &Path, of: &mut Of<'_>) {
+    let Some(proof) = proof::proof(component.kind) else { return };
+    let path = folder.join(nedb::USERS);
+    let shown = path.display().to_string();
+    let reading = move || nedb::stored_password(BufReader::new(File::open(path)?));
+    match tokio::task::spawn_blocking(reading).await {
+        Ok(Ok(stored)) => opens((component, proof.secret), stored, of),
+        Ok(Err(error)) => of.fail(
+            &format!("{shown} cannot be read: {error}"),
+            "correct the path, or run as root or as the component's user",
+        ),
+        Err(error) => of.warn(&format!("{shown}: {}", told(&error)), "report this"),
+    }
+}
+
+/// Whether the secret opens what is stored.
+fn opens((component, secret): (&Component, &str), stored: Option<String>, of: &mut Of<'_>) {
     let Some(stored) = stored else {
-        return of.fine(&format!("nothing is stored yet that its {} would open", proof.secret));
+        return of.fine(&format!("nothing is stored yet that its {secret} would open"));
     };
     match proof::check(component, &stored) {
-        Ok(()) => of.fine(&format!("its {} opens what is stored", proof.secret)),
+        Ok(()) => of.fine(&format!("its {secret} opens what is stored")),
         Err(error @ ProofError::Misfit(_)) => of.fail(
-            &format!("its {} does not fit its database: {}", proof.secret, told(&error)),
+            &format!("its {secret} does not fit its database: {}", told(&error)),
             "find the one that does, before it is needed: a backup with this one is useless",
         ),
         Err(error) => of.fail(&told(&error), "put it back, or correct the path"),

@@ -15,7 +15,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use lifeboat_storage::access::Access;
-use lifeboat_suite::{Installation, registration};
+use lifeboat_suite::{Installation, Role, registration};
 
 pub use self::finding::{Finding, Findings, Severity};
 
@@ -46,9 +46,18 @@ pub async fn examine(installation: &Installation, with: &Examination) -> Finding
         for note in component.notes.iter().filter(|note| !secrets::is_told(component, note)) {
             of.warn(&note.what, &note.remedy);
         }
+        if component.is_blind() {
+            of.warn(
+                "a restore can neither stop it nor see that it is down",
+                "say `commands:` with a preset, a stop command or a health_url in lifeboat.yaml",
+            );
+        }
         secrets::files(component, &mut of);
         for database in &component.databases {
             database::examine(component, database, with, &mut of).await;
+        }
+        for tree in component.files.iter().filter(|tree| tree.role == Role::Nedb) {
+            database::nedb(component, &tree.path, &mut of).await;
         }
     }
     homeserver::examine(installation, &mut findings).await;

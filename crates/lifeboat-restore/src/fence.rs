@@ -47,12 +47,6 @@ pub async fn down(component: &Component, passed: &Passed) -> Result<String, Fail
     }
 }
 
-/// Whether [`down`] neither stops a component that has to be down nor can see that it is.
-pub fn is_blind(component: &Component) -> bool {
-    let commands = &component.commands;
-    component.kind == Kind::Mas && commands.stop.is_none() && commands.health_url.is_none()
-}
-
 /// Starts a component and waits until it is well.
 ///
 /// # Errors

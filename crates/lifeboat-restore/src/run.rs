@@ -410,7 +410,7 @@ impl<'a> Restoring<'a> {
         }
         for component in last_first {
             match self.installed(&component.name) {
-                Some(installed) if fence::is_blind(installed) => done.gaps.push(format!(
+                Some(installed) if installed.is_blind() => done.gaps.push(format!(
                     "{}: no command to stop it, and no health_url to ask: see that it is down",
                     component.name
                 )),

@@ -165,6 +165,12 @@ impl Kind {
         }
     }
 
+    /// Whether it is a program that has to be down while its data is put back. Whose a database or
+    /// files are, only their operator knows.
+    pub fn is_program(self) -> bool {
+        !matches!(self, Self::Database | Self::Files)
+    }
+
     /// The kind with this label.
     pub fn labelled(label: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.label() == label)
@@ -303,6 +309,14 @@ impl Component {
     /// The database of this name.
     pub fn database(&self, name: &str) -> Option<&Database> {
         self.databases.iter().find(|database| database.name == name)
+    }
+
+    /// Whether a restore can neither stop it nor see that it is down. Synapse is asked at the ports
+    /// of its own configuration.
+    pub fn is_blind(&self) -> bool {
+        let Commands { stop, health_url, .. } = &self.commands;
+        let is_asked = self.kind == Kind::Synapse || health_url.is_some();
+        self.kind.is_program() && stop.is_none() && !is_asked
     }
 
     pub(crate) fn note(&mut self, what: impl Into<String>, remedy: impl Into<String>) {

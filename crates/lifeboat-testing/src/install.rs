@@ -29,6 +29,8 @@ pub enum Part {
     Pipes,
     /// Synapse in a Python environment of its own.
     Synapse,
+    /// The servers beside it, in one Python environment: Sydent, mautrix-telegram, pantalaimon.
+    Neighbours,
     /// The Python packages of the programs that fill and read servers, and of independent readers.
     Probes,
     /// The JavaScript client, from npm.
@@ -39,12 +41,13 @@ pub enum Part {
 
 impl Part {
     /// All parts.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Postgres,
         Self::Pooler,
         Self::Age,
         Self::Pipes,
         Self::Synapse,
+        Self::Neighbours,
         Self::Probes,
         Self::Node,
         Self::Browser,
@@ -108,6 +111,9 @@ impl Tools {
             Part::Synapse => {
                 packages::python(&self.root.join("synapse"), packages::SYNAPSE, say).map(drop)
             }
+            Part::Neighbours => {
+                packages::python(&self.root.join("neighbours"), packages::NEIGHBOURS, say).map(drop)
+            }
             Part::Probes => {
                 packages::python(&self.root.join("probes"), packages::PROBES, say).map(drop)
             }
@@ -127,6 +133,11 @@ impl Tools {
     /// The interpreter that has Synapse.
     pub fn synapse_python(&self) -> PathBuf {
         self.root.join("synapse/bin/python")
+    }
+
+    /// The interpreter that has the servers beside Synapse.
+    pub fn neighbour_python(&self) -> PathBuf {
+        self.root.join("neighbours/bin/python")
     }
 
     /// The interpreter that has the packages of our own Python programs.

@@ -11,6 +11,7 @@ pub mod child;
 pub mod failure;
 pub mod http;
 pub mod install;
+pub mod neighbour;
 pub mod page;
 pub mod pooler;
 pub mod port;
@@ -24,6 +25,7 @@ pub mod world;
 
 pub use failure::WorldError;
 pub use install::{Part, Tools};
+pub use neighbour::Neighbour;
 pub use pooler::Pooler;
 pub use postgres::{Cluster, Role};
 pub use scratch::Scratch;

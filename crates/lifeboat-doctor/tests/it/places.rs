@@ -98,3 +98,22 @@ async fn file_that_is_no_sqlite_database_would_fail() {
     assert_eq!(found.severity, Severity::Failure);
     assert_eq!(finding(&findings, "database", "good.db can be read").severity, Severity::Fine);
 }
+
+#[tokio::test]
+async fn program_that_a_restore_can_neither_stop_nor_ask_is_told_beforehand() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir(folder.path().join("vault")).unwrap();
+    fs::create_dir(folder.path().join("bot")).unwrap();
+    for (commands, is_told) in [
+        ("{health: 'systemctl is-active bot'}", true),
+        ("{stop: 'systemctl stop bot'}", false),
+        ("{health_url: 'http://127.0.0.1:9/health'}", false),
+    ] {
+        let components =
+            format!("  - {{kind: adminbot, name: bot, paths: [bot], commands: {commands}}}\n");
+        let findings = examined(&installation(folder.path(), "lifeboat.test", &components)).await;
+        let problems = problems(&findings);
+        let told = problems.iter().any(|one| one.contains("neither stop it nor see"));
+        assert_eq!(told, is_told, "{commands}: {problems:?}");
+    }
+}

@@ -8,6 +8,16 @@ use super::{Say, debian};
 use crate::WorldError;
 
 pub(super) const SYNAPSE: &[&str] = &["matrix-synapse[postgres]"];
+/// Their last releases, with the libraries of their time where newer ones break them.
+pub(super) const NEIGHBOURS: &[&str] = &[
+    "matrix-sydent[prometheus]==2.6.1",
+    "setuptools<81",
+    "mautrix-telegram==0.15.3",
+    "asyncpg==0.32.0",
+    "aiohttp==3.9.5",
+    "yarl==1.9.4",
+    "pantalaimon==0.10.5",
+];
 pub(super) const PROBES: &[&str] = &[
     "requests",
     "vodozemac",

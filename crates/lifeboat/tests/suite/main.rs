@@ -11,7 +11,10 @@ mod drill;
 mod fault_proxy;
 mod faults;
 mod harbour;
+mod identity;
+mod introspection;
 mod left_out;
+mod long;
 #[path = "../e2e/program.rs"]
 #[expect(dead_code, reason = "the words of packages are not needed here")]
 mod program;

@@ -147,6 +147,25 @@ fn restore_that_goes_on_stops_everything_again_and_its_commands_get_no_keys() {
 }
 
 #[test]
+fn program_that_could_be_neither_stopped_nor_asked_is_a_gap() {
+    let suite = suite("unasked");
+    suite.lifeboat(&["backup", "run", "--component", "sydent"]).result(0);
+    let fence = |exit: i32| {
+        let words = ["restore", "run", "--component", "sydent", "--only", "fence"];
+        suite.lifeboat_opened(&words).result(exit)["steps"][0][1]["gaps"].to_string()
+    };
+    assert!(fence(3).contains("sydent: no command to stop it"));
+    let yaml = fs::read_to_string(&suite.yaml).unwrap();
+    // Nothing listens at that port.
+    let asked = yaml.replace(
+        "kind: sydent\n",
+        "kind: sydent\n    commands: {health_url: 'http://127.0.0.1:9/health'}\n",
+    );
+    fs::write(&suite.yaml, asked).unwrap();
+    assert_eq!(fence(0), "[]");
+}
+
+#[test]
 fn gap_that_an_earlier_run_found_is_a_gap_of_the_whole_restore() {
     let suite = suite("gaps");
     suite.lifeboat(&["backup", "run", "--component", "bot"]).result(0);

@@ -29,6 +29,10 @@ CREATE TABLE oauth2_sessions (oauth2_session_id uuid PRIMARY KEY,
     oauth2_client_id uuid NOT NULL REFERENCES oauth2_clients, user_id uuid REFERENCES users,
     scope_list text[] NOT NULL, created_at timestamptz NOT NULL DEFAULT now(),
     finished_at timestamptz);
+CREATE TABLE oauth2_access_tokens (oauth2_access_token_id uuid PRIMARY KEY,
+    oauth2_session_id uuid NOT NULL REFERENCES oauth2_sessions, access_token text NOT NULL UNIQUE,
+    created_at timestamptz NOT NULL DEFAULT now(), expires_at timestamptz, revoked_at timestamptz,
+    first_used_at timestamptz);
 CREATE TABLE queue_workers (queue_worker_id uuid PRIMARY KEY,
     registered_at timestamptz NOT NULL, last_seen_at timestamptz NOT NULL, shutdown_at timestamptz);
 CREATE UNLOGGED TABLE queue_leader (active boolean NOT NULL DEFAULT true UNIQUE,

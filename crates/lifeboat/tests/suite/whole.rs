@@ -14,7 +14,7 @@ use crate::harbour::{Suite, suite, world};
 const SCHEMAS: &str = include_str!("schemas.sql");
 
 /// Makes the databases of the suite, and adds their components to `lifeboat.yaml`.
-fn equip(world: &World, suite: &Suite) -> Vec<String> {
+pub(crate) fn equip(world: &World, suite: &Suite) -> Vec<String> {
     let role = world.server.role();
     let mut names = Vec::new();
     for part in SCHEMAS.split("-- database ").skip(1) {
@@ -61,7 +61,7 @@ fn equip(world: &World, suite: &Suite) -> Vec<String> {
 }
 
 /// MAS knows everybody whom Synapse knows, with one session for each device.
-fn introduce(world: &World) {
+pub(crate) fn introduce(world: &World) {
     let ask = |sql: &str| world.cluster.psql(world.server.database(), sql).unwrap();
     let people = "u.is_guest = 0 AND u.appservice_id IS NULL AND u.deactivated = 0";
     let users = ask(&format!(
@@ -88,7 +88,7 @@ fn introduce(world: &World) {
 }
 
 /// Rows of every table and their sum.
-fn rows(world: &World, database: &str) -> BTreeMap<String, String> {
+pub(crate) fn rows(world: &World, database: &str) -> BTreeMap<String, String> {
     let sums = "SELECT c.oid::regclass || ' ' || query_to_xml(format(
             'SELECT count(*), md5(string_agg(md5(t::text), '''' ORDER BY t::text)) FROM ONLY %s t',
             c.oid::regclass), true, true, '')::text
@@ -102,7 +102,8 @@ fn rows(world: &World, database: &str) -> BTreeMap<String, String> {
     found
 }
 
-fn step<'a>(outcome: &'a Value, name: &str) -> &'a Value {
+/// What came of a step of a restore.
+pub(crate) fn step<'a>(outcome: &'a Value, name: &str) -> &'a Value {
     let steps = outcome["steps"].as_array().unwrap();
     let found = steps.iter().find(|step| step[0]["name"] == name);
     &found.unwrap_or_else(|| panic!("no step {name} in {outcome}"))[1]
