@@ -7,6 +7,7 @@
 pub mod plan;
 pub mod targets;
 
+pub mod aside;
 pub mod fence;
 pub mod journal;
 
@@ -17,6 +18,8 @@ pub mod rules;
 
 pub mod run;
 pub mod unpack;
+
+pub mod accept;
 
 pub mod drill;
 pub mod report;

@@ -2,23 +2,21 @@
 
 use std::path::PathBuf;
 
-use lifeboat_components::synapse::sequences::MARGIN;
-use lifeboat_engine::context::{Context, Unit};
+use lifeboat_engine::context::Context;
 use lifeboat_engine::failure::Failure;
 use lifeboat_package::backup::Component;
 use lifeboat_package::manifest::Manifest;
 use lifeboat_postgres::connect::Connector;
-use lifeboat_suite::{Component as Installed, Installation, Kind, Surroundings};
+use lifeboat_suite::{Component as Installed, Installation, Surroundings};
 use lifeboat_vault::backup::OpenBackup;
 use lifeboat_vault::layout::stamp;
 use serde::Serialize;
 
-use crate::database::{Kept, Loading, put_back};
-use crate::files::{Placing, place};
 use crate::journal::{Journal, StepDone};
 use crate::plan::{self, Step, What};
 use crate::targets::{TargetDatabase, Targets};
-use crate::{fence, gate, rules};
+
+mod doing;
 
 /// What to restore, and how.
 pub struct RestoreRequest {
@@ -107,6 +105,8 @@ struct Restoring<'a> {
     /// Known once its configuration is back.
     installation: Option<Installation>,
     stamp: String,
+    /// The step that is being done.
+    doing: String,
 }
 
 /// Says what [`run`] would do, and changes nothing.
@@ -184,6 +184,7 @@ pub async fn run(
         cx.go_on()?;
         cx.note(format!("step {}: {}", step.number, step.what.words()));
         let begun = (cx.now)();
+        restoring.doing.clone_from(&step.name);
         let done = Box::pin(restoring.step(&step.what)).await.map_err(|failure| Failure {
             what: format!("step {} ({}): {}", step.number, step.name, failure.what),
             ..failure
@@ -258,18 +259,23 @@ impl<'a> Restoring<'a> {
             |c: &&Component| request.components.is_empty() || request.components.contains(&c.name);
         let components = all.iter().filter(wanted).collect();
         let stamp = stamp((cx.now)());
-        let mut restoring = Self { cx, open, request, components, installation: None, stamp };
+        let (installation, doing) = (None, String::new());
+        let mut restoring = Self { cx, open, request, components, installation, stamp, doing };
         restoring.read_installation().ok();
         Ok(restoring)
     }
 
-    fn journal(&self) -> Result<Journal, Failure> {
+    /// What the restore is called where things are noted of it.
+    fn name(&self) -> String {
         let backup = self.open.manifest().package.to_string();
-        let name = match &self.request.targets.suffix {
+        match &self.request.targets.suffix {
             Some(suffix) => format!("{backup}{suffix}"),
             None => backup,
-        };
-        Journal::open(&self.request.state, &name, self.cx.timestamp())
+        }
+    }
+
+    fn journal(&self) -> Result<Journal, Failure> {
+        Journal::open(&self.request.state, &self.name(), self.cx.timestamp())
     }
 
     fn recovery_point(&self) -> String {
@@ -361,239 +367,10 @@ impl<'a> Restoring<'a> {
         };
         Some((target.shown(), obstacle))
     }
-
-    async fn step(&mut self, what: &What) -> Result<StepDone, Failure> {
-        match what {
-            What::Fence => self.fence().await,
-            What::Configuration { component } => self.configuration(component).await,
-            What::Secrets => self.secrets(),
-            What::Database { component, database } => self.database((component, database)).await,
-            What::Rules { component } => self.rules(component).await,
-            What::Files { component } => {
-                let placing = self.placing();
-                let subject = (self.component(component)?, &placing);
-                self.cx.stage("files", subject.0.file_bytes, Unit::Bytes);
-                place(self.cx, self.open, subject, |role| !is_configuration(role)).await
-            }
-            What::Compare => self.compare().await,
-            What::Check => self.check().await,
-            What::Start { component } => self.start(component).await,
-            What::Gate => self.gate().await,
-        }
-    }
-
-    fn placing(&self) -> Placing<'a> {
-        let (replace, stamp) = (self.request.replace, self.stamp.clone());
-        Placing { targets: &self.request.targets, replace, stamp }
-    }
-
-    async fn fence(&self) -> Result<StepDone, Failure> {
-        let mut done = StepDone::default();
-        if self.request.targets.suffix.is_some() {
-            done.lines.push("restored beside what runs: nothing is stopped".to_owned());
-            return Ok(done);
-        }
-        let mut last_first = self.components.clone();
-        last_first.sort_by_key(|component| std::cmp::Reverse(plan::rank(&component.kind)));
-        if self.installation.is_none() && self.config().exists() {
-            done.gaps.push(format!(
-                "{} cannot be read, so nothing was stopped: see that nothing runs",
-                self.config().display()
-            ));
-        }
-        for component in last_first {
-            match self.installed(&component.name) {
-                Some(installed) if fence::is_blind(installed) => done.gaps.push(format!(
-                    "{}: no command to stop it, and no health_url to ask: see that it is down",
-                    component.name
-                )),
-                Some(installed) => {
-                    done.lines.push(fence::down(installed, &self.request.passed).await?);
-                }
-                None if component.kind == "lifeboat" => {}
-                None => done.lines.push(format!("{} is not there yet", component.name)),
-            }
-        }
-        Ok(done)
-    }
-
-    async fn configuration(&mut self, name: &str) -> Result<StepDone, Failure> {
-        let placing = self.placing();
-        let subject = (self.component(name)?, &placing);
-        let done = place(self.cx, self.open, subject, is_configuration).await?;
-        self.installation = None;
-        Ok(done)
-    }
-
-    /// Servers make missing secrets anew without a word; so we stop.
-    fn secrets(&mut self) -> Result<StepDone, Failure> {
-        let names: Vec<String> = self.components.iter().map(|c| c.name.clone()).collect();
-        let targets = &self.request.targets;
-        let (root, mut done) = (targets.root.clone(), StepDone::default());
-        let place = |path: &std::path::Path| match &root {
-            None => path.to_owned(),
-            Some(root) if path.starts_with(root) => path.to_owned(),
-            Some(root) => root.join(path.strip_prefix("/").unwrap_or(path)),
-        };
-        let installation = self.installation()?;
-        for component in installation.components.iter().filter(|c| names.contains(&c.name)) {
-            for secret in &component.secrets {
-                let path = place(&secret.path);
-                if !path.is_file() {
-                    return Err(Failure::failed(
-                        format!(
-                            "the {} of {} is missing: {}",
-                            secret.name,
-                            component.name,
-                            path.display()
-                        ),
-                        format!("put it there before you go on; without it: {}", secret.without_it),
-                    ));
-                }
-                done.lines.push(format!("{}: {} is there", component.name, secret.name));
-            }
-        }
-        Ok(done)
-    }
-
-    async fn database(&mut self, (component, database): (&str, &str)) -> Result<StepDone, Failure> {
-        let kept = Kept::find(self.open, self.component(component)?, database).await?;
-        let target = self.target_of(component, database)?;
-        let placing = self.placing();
-        let loading = Loading {
-            lanes: self.request.lanes,
-            replace: self.request.replace,
-            stamp: self.stamp.clone(),
-            placing: &placing,
-        };
-        put_back(self.cx, &kept, (&target, &loading)).await
-    }
-
-    fn target_of(&mut self, component: &str, database: &str) -> Result<TargetDatabase, Failure> {
-        let request = self.request;
-        request.targets.database(self.installation()?, (component, database))
-    }
-
-    /// The PostgreSQL databases of a component.
-    fn connectors(&mut self, component: &Component) -> Result<Vec<(String, Connector)>, Failure> {
-        let mut found = Vec::new();
-        for database in &component.databases {
-            if let TargetDatabase::Postgres(connector) =
-                self.target_of(&component.name, &database.name)?
-            {
-                found.push((database.name.clone(), *connector));
-            }
-        }
-        Ok(found)
-    }
-
-    async fn rules(&mut self, name: &str) -> Result<StepDone, Failure> {
-        let component = self.component(name)?;
-        let mut all = StepDone::default();
-        for (database, connector) in self.connectors(component)? {
-            let done = if component.kind == "synapse" {
-                let kept = Kept::find(self.open, component, &database).await?;
-                rules::synapse(self.cx, &kept, (&connector, MARGIN)).await?
-            } else {
-                rules::mas(&connector).await?
-            };
-            all.lines.extend(done.lines);
-            all.gaps.extend(done.gaps);
-        }
-        Ok(all)
-    }
-
-    async fn compare(&mut self) -> Result<StepDone, Failure> {
-        let of_kind = |kind: &str| self.components.iter().find(|c| c.kind == kind).copied();
-        let (Some(synapse), Some(mas)) = (of_kind("synapse"), of_kind("mas")) else {
-            return Ok(StepDone::default());
-        };
-        let groups = |component: &Component| component.databases.first().map(|d| d.group);
-        if groups(synapse) != groups(mas) {
-            return Err(Failure::failed(
-                "Synapse and MAS are of different cuts in this backup",
-                "restore another backup: mixed, MAS deletes devices that it does not know",
-            ));
-        }
-        let (one, other) = (self.connectors(synapse)?, self.connectors(mas)?);
-        let (Some((_, one)), Some((_, other))) = (one.first(), other.first()) else {
-            return Ok(StepDone::default());
-        };
-        rules::compare((one, &self.open.manifest().metadata.server_id), other).await
-    }
-
-    async fn check(&mut self) -> Result<StepDone, Failure> {
-        let mut done = StepDone::default();
-        for component in self.components.clone() {
-            for (database, connector) in self.connectors(component)? {
-                let kept = Kept::find(self.open, component, &database).await?;
-                gate::rows(&kept, &connector, &mut done).await?;
-                if component.kind == "synapse"
-                    && database == "main"
-                    && let Some(installed) = self.installed(&component.name)
-                {
-                    gate::synapse(self.cx, installed, &connector, &mut done).await?;
-                }
-            }
-            gate::files(self.open, (component, &self.request.targets), &mut done).await?;
-        }
-        Ok(done)
-    }
-
-    async fn start(&mut self, name: &str) -> Result<StepDone, Failure> {
-        self.installation()?;
-        let mut done = StepDone::default();
-        let Some(installed) = self.installed(name) else { return Ok(done) };
-        match fence::up(self.cx, installed, &self.request.passed).await? {
-            Some(line) => done.lines.push(line),
-            None => done.gaps.push(format!("start {name} yourself: it has no command for that")),
-        }
-        Ok(done)
-    }
-
-    async fn gate(&mut self) -> Result<StepDone, Failure> {
-        let mut done = StepDone::default();
-        for component in self.components.clone() {
-            if component.kind != "synapse" {
-                continue;
-            }
-            let connectors = self.connectors(component)?;
-            let (Some((_, connector)), Some(installed)) =
-                (connectors.first(), self.installed(&component.name))
-            else {
-                continue;
-            };
-            gate::clients(self.cx, installed, connector, &mut done).await?;
-        }
-        Ok(done)
-    }
-
-    /// What is left to do, by what is known of the kinds.
-    fn next(&self) -> Vec<String> {
-        let mut next = Vec::new();
-        for component in &self.components {
-            let kind = self.installed(&component.name).map(|installed| installed.kind);
-            let Some(kind) = kind else { continue };
-            if matches!(kind, Kind::Synapse | Kind::Mas) {
-                // The rules of these two were applied; their gaps say what is left to decide.
-                continue;
-            }
-            let steps = lifeboat_suite::catalogue::row(kind).after_restore;
-            next.extend(steps.iter().map(|step| format!("{}: {step}", component.name)));
-        }
-        if self.components.iter().any(|component| component.kind == "synapse") {
-            next.push("open it to clients, then to federation".to_owned());
-        }
-        next
-    }
 }
 
 /// The moment that a backup gets back: RFC 3339, UTC.
 pub fn recovery_point(manifest: &Manifest) -> String {
     let opened = manifest.groups.iter().find(|group| !group.opened_at.is_empty());
     opened.map_or_else(|| manifest.metadata.export_date.clone(), |group| group.opened_at.clone())
-}
-
-fn is_configuration(role: &str) -> bool {
-    matches!(role, "config" | "secrets")
 }

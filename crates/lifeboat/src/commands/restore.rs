@@ -4,6 +4,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use lifeboat_engine::failure::Failure;
+use lifeboat_restore::accept::{AcceptOutcome, accept};
 use lifeboat_restore::report::RestoreReport;
 use lifeboat_restore::run::{self as restoring, RestoreOutcome, RestorePlan, RestoreRequest};
 use lifeboat_restore::targets::Targets;
@@ -26,7 +27,8 @@ Examples:
   lifeboat restore plan -c lifeboat.yaml -i identity.txt
   lifeboat restore run -c lifeboat.yaml -i identity.txt
   lifeboat restore run --vault s3://bucket/vault -i identity.txt    (the machine is new)
-  lifeboat restore run -i identity.txt --component synapse --root /srv/copy --beside _copy")]
+  lifeboat restore run -i identity.txt --component synapse --root /srv/copy --beside _copy
+  lifeboat restore accept -c lifeboat.yaml          (lists what --replace kept; --yes removes it)")]
 pub(crate) struct RestoreFlags {
     #[command(subcommand)]
     verb: Verb,
@@ -38,6 +40,23 @@ enum Verb {
     Plan(Box<StepFlags>),
     /// Put the components back
     Run(Box<StepFlags>),
+    /// List what `--replace` kept under other names; drop and delete it with --yes
+    ///
+    /// Only what a restore noted that it renamed, as long as it is still the same database or
+    /// file. A database that is in use stops it before anything is removed.
+    Accept(AcceptFlags),
+}
+
+#[derive(Debug, clap::Args)]
+struct AcceptFlags {
+    #[command(flatten)]
+    installation: InstallationFlags,
+    /// Folder of the journal, when the restore was given one; else the installation's
+    #[arg(long, value_name = "DIR")]
+    state: Option<PathBuf>,
+    /// Drop and delete what is listed
+    #[arg(long)]
+    yes: bool,
 }
 
 /// What to put back, and where.
@@ -98,6 +117,7 @@ pub(crate) async fn run(session: &Session, flags: RestoreFlags) -> Result<Ended,
     let (flags, is_plan) = match flags.verb {
         Verb::Plan(flags) => (*flags, true),
         Verb::Run(flags) => (*flags, false),
+        Verb::Accept(flags) => return accepted(session, flags).await,
     };
     let identities = flags.identities.demand()?;
     let (location, state) = places(session, &flags)?;
@@ -191,6 +211,37 @@ fn places(session: &Session, flags: &StepFlags) -> Result<(String, PathBuf), Fai
             }),
         },
     }
+}
+
+async fn accepted(session: &Session, flags: AcceptFlags) -> Result<Ended, Failure> {
+    let mut installation = flags.installation.read(session)?;
+    if let Some(state) = flags.state {
+        installation.state = session.folder.join(state);
+    }
+    let subject = (&installation, &around(session));
+    let outcome = Box::pin(accept(&session.context, subject, flags.yes)).await?;
+    let exit = Exit::with_gaps(outcome.unknown.len() as u64);
+    Ok(Ended::new("restore accept", &outcome, accept_lines(&outcome), exit))
+}
+
+fn accept_lines(outcome: &AcceptOutcome) -> Vec<String> {
+    let word = if outcome.removed { "removed" } else { "kept" };
+    let mut lines = Vec::new();
+    for kept in &outcome.kept {
+        lines.push(story::line(word, &kept.what));
+        lines.push(format!("          was {}, until {}", kept.was, kept.at));
+        if let Some(step) = &kept.waits_for {
+            lines.push(format!("          the restore has not done its step {step} yet"));
+        }
+    }
+    lines.extend(outcome.unknown.iter().map(|unknown| story::line("GAP", unknown)));
+    if lines.is_empty() {
+        lines.push(story::line("kept", "nothing"));
+    }
+    if !outcome.removed && !outcome.kept.is_empty() {
+        lines.push(story::line("next", "the same with --yes removes it"));
+    }
+    lines
 }
 
 fn plan_lines(plan: &RestorePlan) -> Vec<String> {
