@@ -20,6 +20,7 @@ use serde::Serialize;
 use crate::database::Kept;
 use crate::journal::StepDone;
 use crate::plan::{Step, What};
+use crate::report;
 use crate::run::{self, RestoreOutcome, RestoreRequest};
 use crate::scratch::{SUFFIX, Scratch};
 use crate::targets::Targets;
@@ -185,7 +186,7 @@ fn told(
             let progress = run::progress(cx, open, restore).unwrap_or_default();
             let undone = progress.iter().find(|(_, done)| done.is_none());
             failed_step = step.or_else(|| undone.map(|(step, _)| step.name.clone()));
-            reasons.push(said(&failure));
+            reasons.push(report::why(&failure).join(": "));
             progress.into_iter().filter_map(|(step, done)| Some((step, done?))).collect()
         }
     };
@@ -220,18 +221,6 @@ fn told(
 fn different(done: &[(Step, StepDone)]) -> Option<(String, Vec<String>)> {
     let (step, check) = done.iter().find(|(step, _)| step.what == What::Check)?;
     (!check.gaps.is_empty()).then(|| (step.name.clone(), check.gaps.clone()))
-}
-
-/// A failure with its causes, in a line.
-fn said(failure: &Failure) -> String {
-    let mut text = failure.what.clone();
-    let mut cause = std::error::Error::source(failure);
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
 }
 
 #[cfg(test)]

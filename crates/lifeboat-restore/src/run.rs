@@ -9,6 +9,7 @@ use lifeboat_package::manifest::Manifest;
 use lifeboat_postgres::connect::Connector;
 use lifeboat_suite::{Component as Installed, Installation, Surroundings};
 use lifeboat_vault::backup::OpenBackup;
+use lifeboat_vault::drills::DrillRecord;
 use lifeboat_vault::layout::stamp;
 use serde::Serialize;
 
@@ -57,6 +58,19 @@ pub struct RestorePlan {
     pub losses: Vec<String>,
     /// What stands in the way.
     pub obstacles: Vec<String>,
+    /// How long it will take, by the last drill that passed.
+    pub time: Option<PlannedTime>,
+}
+
+/// How long a restore will take, by a drill.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PlannedTime {
+    /// When the drill was: RFC 3339, UTC.
+    pub drilled_at: String,
+    /// Seconds of the steps that are still to be done, as far as the drill did them.
+    pub seconds: i64,
+    /// Steps still to be done that the drill did not do, by name.
+    pub not_drilled: Vec<String>,
 }
 
 /// A step and what it touches.
@@ -71,6 +85,8 @@ pub struct PlannedStep {
     pub target: Option<String>,
     /// An earlier run has done it.
     pub done: bool,
+    /// Seconds it took in the last drill that passed.
+    pub drilled_seconds: Option<i64>,
 }
 
 /// How a restore ended.
@@ -132,6 +148,7 @@ pub async fn plan(
             words: step.what.words(),
             target: target.map(|(shown, _)| shown),
             done: journal.as_ref().is_some_and(|j| j.done.contains_key(&step.name)),
+            drilled_seconds: None,
             step,
         });
     }
@@ -145,7 +162,27 @@ pub async fn plan(
         steps: planned,
         losses: plan::losses(&restoring.components),
         obstacles,
+        time: None,
     })
+}
+
+impl RestorePlan {
+    /// Says how long it will take, by the last of `drills` (oldest first) that passed.
+    pub fn time_by(&mut self, drills: &[DrillRecord]) {
+        let Some(drill) = drills.iter().rev().find(|drill| drill.ok) else { return };
+        let (mut seconds, mut not_drilled) = (0, Vec::new());
+        for planned in &mut self.steps {
+            let drilled = drill.steps.iter().find(|drilled| drilled.step == planned.step.name);
+            planned.drilled_seconds = drilled.map(|drilled| drilled.seconds);
+            match planned.drilled_seconds {
+                _ if planned.done => {}
+                Some(took) => seconds += took,
+                None => not_drilled.push(planned.step.name.clone()),
+            }
+        }
+        let drilled_at = drill.drilled_at.clone();
+        self.time = Some(PlannedTime { drilled_at, seconds, not_drilled });
+    }
 }
 
 /// Restores.
@@ -157,14 +194,38 @@ pub async fn run(
     open: &OpenBackup,
     request: &RestoreRequest,
 ) -> Result<RestoreOutcome, Failure> {
+    let outcome = Box::pin(attempt(cx, open, request)).await;
+    match outcome.failed {
+        Some(failed) => Err(failed.failure),
+        None => Ok(outcome.outcome),
+    }
+}
+
+/// How far a restore came.
+pub struct Attempt {
+    /// What was done.
+    pub outcome: RestoreOutcome,
+    /// Where it ended early.
+    pub failed: Option<Failed>,
+}
+
+/// Where a restore ended early.
+pub struct Failed {
+    /// The step, if it was one.
+    pub step: Option<Step>,
+    /// Why.
+    pub failure: Failure,
+    /// The steps after it.
+    pub not_done: Vec<Step>,
+}
+
+/// Restores; what was done is told also when a step fails.
+pub async fn attempt(cx: &Context, open: &OpenBackup, request: &RestoreRequest) -> Attempt {
     let started = (cx.now)();
-    let mut restoring = Restoring::begin(cx, open, request)?;
-    let mut journal = restoring.journal()?;
-    let steps = restoring.steps()?;
     let mut outcome = RestoreOutcome {
         backup: open.manifest().package.to_string(),
         server_name: open.manifest().metadata.server_id.clone(),
-        recovery_point: restoring.recovery_point(),
+        recovery_point: recovery_point(open.manifest()),
         steps: Vec::new(),
         done_before: 0,
         before: Vec::new(),
@@ -172,35 +233,18 @@ pub async fn run(
         next: Vec::new(),
         seconds: 0,
     };
-    let fences = journal.lacks_data(&steps);
-    for step in steps {
-        let is_asked = !request.only.is_empty() || (fences && step.what == What::Fence);
-        if let Some(done) = journal.done.get(&step.name).filter(|_| !is_asked) {
-            outcome.done_before += 1;
-            outcome.gaps += done.gaps.len() as u64;
-            outcome.before.push((step, done.clone()));
-            continue;
-        }
-        cx.go_on()?;
-        cx.note(format!("step {}: {}", step.number, step.what.words()));
-        let begun = (cx.now)();
-        restoring.doing.clone_from(&step.name);
-        let done = Box::pin(restoring.step(&step.what)).await.map_err(|failure| Failure {
-            what: format!("step {} ({}): {}", step.number, step.name, failure.what),
-            ..failure
-        })?;
-        let done = StepDone { seconds: (cx.now)() - begun, ..done };
-        outcome.gaps += done.gaps.len() as u64;
-        journal.note(&step.name, done.clone())?;
-        outcome.steps.push((step, done));
-    }
-    let whole = restoring.steps()?.iter().all(|step| journal.done.contains_key(&step.name));
-    if whole && request.only.is_empty() {
-        journal.remove()?;
-    }
-    outcome.next = restoring.next();
+    let failed = match Restoring::begin(cx, open, request) {
+        Ok(mut restoring) => Box::pin(restoring.all(&mut outcome)).await.err(),
+        Err(failure) => Some(failure.into()),
+    };
     outcome.seconds = (cx.now)() - started;
-    Ok(outcome)
+    Attempt { outcome, failed }
+}
+
+impl From<Failure> for Failed {
+    fn from(failure: Failure) -> Self {
+        Self { step: None, failure, not_done: Vec::new() }
+    }
 }
 
 /// The steps of a restore that is not over, with what came of those that are done.
@@ -272,6 +316,54 @@ impl<'a> Restoring<'a> {
             Some(suffix) => format!("{backup}{suffix}"),
             None => backup,
         }
+    }
+
+    /// Does the steps that an earlier run has not done.
+    async fn all(&mut self, outcome: &mut RestoreOutcome) -> Result<(), Failed> {
+        let request = self.request;
+        let mut journal = self.journal()?;
+        let mut steps = self.steps()?.into_iter();
+        let fences = journal.lacks_data(steps.as_slice());
+        while let Some(step) = steps.next() {
+            let is_asked = !request.only.is_empty() || (fences && step.what == What::Fence);
+            if let Some(done) = journal.done.get(&step.name).filter(|_| !is_asked) {
+                outcome.done_before += 1;
+                outcome.gaps += done.gaps.len() as u64;
+                outcome.before.push((step, done.clone()));
+                continue;
+            }
+            match Box::pin(self.one(&step, &mut journal)).await {
+                Ok(done) => {
+                    outcome.gaps += done.gaps.len() as u64;
+                    outcome.steps.push((step, done));
+                }
+                Err(failure) => {
+                    return Err(Failed { step: Some(step), failure, not_done: steps.collect() });
+                }
+            }
+        }
+        let whole = self.steps()?.iter().all(|step| journal.done.contains_key(&step.name));
+        if whole && request.only.is_empty() {
+            journal.remove()?;
+        }
+        outcome.next = self.next();
+        Ok(())
+    }
+
+    /// Does a step and notes it.
+    async fn one(&mut self, step: &Step, journal: &mut Journal) -> Result<StepDone, Failure> {
+        let cx = self.cx;
+        cx.go_on()?;
+        cx.note(format!("step {}: {}", step.number, step.what.words()));
+        let begun = (cx.now)();
+        self.doing.clone_from(&step.name);
+        let done = Box::pin(self.step(&step.what)).await.map_err(|failure| Failure {
+            what: format!("step {} ({}): {}", step.number, step.name, failure.what),
+            ..failure
+        })?;
+        let done = StepDone { seconds: (cx.now)() - begun, ..done };
+        journal.note(&step.name, done.clone())?;
+        Ok(done)
     }
 
     fn journal(&self) -> Result<Journal, Failure> {
@@ -374,3 +466,6 @@ pub fn recovery_point(manifest: &Manifest) -> String {
     let opened = manifest.groups.iter().find(|group| !group.opened_at.is_empty());
     opened.map_or_else(|| manifest.metadata.export_date.clone(), |group| group.opened_at.clone())
 }
+
+#[cfg(test)]
+mod tests;

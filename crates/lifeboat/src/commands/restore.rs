@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 use lifeboat_engine::failure::Failure;
 use lifeboat_restore::accept::{AcceptOutcome, accept};
 use lifeboat_restore::report::RestoreReport;
-use lifeboat_restore::run::{self as restoring, RestoreOutcome, RestorePlan, RestoreRequest};
+use lifeboat_restore::run::{
+    self as restoring, Attempt, Failed, RestoreOutcome, RestorePlan, RestoreRequest,
+};
 use lifeboat_restore::targets::Targets;
 use lifeboat_storage::Access;
 use lifeboat_vault::backup::OpenBackup;
@@ -16,6 +18,11 @@ use super::installation::{InstallationFlags, around};
 use super::{Ended, Exit, Session, restart, story};
 use crate::secrets::IdentityFlags;
 use crate::size;
+
+/// Drills that are looked at for how long a restore takes.
+const DRILLS: usize = 30;
+/// What is said where none has passed.
+const NO_DRILL: &str = "no drill yet: lifeboat drill -c lifeboat.yaml -i identity.txt";
 
 /// Put components back from a backup, step by step
 ///
@@ -90,7 +97,8 @@ struct StepFlags {
     /// Add this to the name of every database, so that those in use stay as they are
     #[arg(long, value_name = "SUFFIX", value_parser = suffix)]
     beside: Option<String>,
-    /// Write what was done, checked and left open to this file: JSON if it ends in .json, else text
+    /// Write what was done, checked and left open to this file, also when a step fails: JSON if it
+    /// ends in .json, HTML if in .html, else text
     #[arg(long, value_name = "FILE")]
     report: Option<PathBuf>,
     /// Start nothing: the last steps are left to you
@@ -141,15 +149,26 @@ pub(crate) async fn run(session: &Session, flags: RestoreFlags) -> Result<Ended,
     };
     let cx = &session.context;
     if is_plan {
-        let plan = restoring::plan(cx, &open, &request).await?;
+        let mut plan = restoring::plan(cx, &open, &request).await?;
+        match vault.drills(&survey, DRILLS).await {
+            Ok(drills) => plan.time_by(&drills),
+            Err(failure) => cx.note(format!("how long drills took is not known: {failure}")),
+        }
         return Ok(Ended::new("restore plan", &plan, plan_lines(&plan), Exit::Done));
     }
     let report = flags.report.map(|path| ReportFile::begin(&session.folder.join(path)));
     let report = report.transpose()?;
-    let outcome = Box::pin(restoring::run(cx, &open, &request)).await?;
-    if let Some(report) = report {
-        report.write(&RestoreReport::of(&outcome, (cx.now)()))?;
+    let attempt = Box::pin(restoring::attempt(cx, &open, &request)).await;
+    let written = report.map(|report| report.write(&RestoreReport::of(&attempt, (cx.now)())));
+    let Attempt { outcome, failed } = attempt;
+    if let Some(Failed { failure, .. }) = failed {
+        // Why the restore failed matters more than why there is no report of it.
+        if let Some(Err(unwritten)) = written {
+            cx.note(unwritten.what);
+        }
+        return Err(failure);
     }
+    written.transpose()?;
     let exit = Exit::with_gaps(outcome.gaps);
     Ok(Ended::new("restore run", &outcome, lines(&outcome), exit))
 }
@@ -168,9 +187,12 @@ impl ReportFile {
     }
 
     fn write(self, report: &RestoreReport) -> Result<(), Failure> {
-        let is_json = self.path.extension().is_some_and(|end| end.eq_ignore_ascii_case("json"));
-        let json = || serde_json::to_string_pretty(report).unwrap_or_default();
-        let text = if is_json { json() } else { report.text() };
+        let end = self.path.extension().map(|end| end.to_string_lossy().to_lowercase());
+        let text = match end.as_deref() {
+            Some("json") => serde_json::to_string_pretty(report).unwrap_or_default(),
+            Some("html") => report.html(),
+            _ => report.text(),
+        };
         self.put(&text)
     }
 
@@ -251,15 +273,33 @@ fn plan_lines(plan: &RestorePlan) -> Vec<String> {
         story::line("as of", &plan.recovery_point),
     ];
     for planned in &plan.steps {
-        let done = if planned.done { " (done)" } else { "" };
-        lines.push(format!("{:>4}  {}{done}", planned.step.number, planned.words));
+        let told = match (planned.done, planned.drilled_seconds) {
+            (true, _) => " (done)".to_owned(),
+            (false, Some(seconds)) => format!(" ({})", span(seconds)),
+            (false, None) => String::new(),
+        };
+        lines.push(format!("{:>4}  {}{told}", planned.step.number, planned.words));
         if let Some(target) = &planned.target {
             lines.push(format!("        → {target}"));
         }
     }
     lines.extend(plan.losses.iter().map(|loss| story::line("lost", loss)));
+    lines.push(story::line("time", &time(plan)));
     lines.extend(plan.obstacles.iter().map(|obstacle| story::line("OBSTACLE", obstacle)));
     lines
+}
+
+fn time(plan: &RestorePlan) -> String {
+    let Some(time) = &plan.time else { return NO_DRILL.to_owned() };
+    let mut text = format!("{} by the drill of {}", span(time.seconds), time.drilled_at);
+    if !time.not_drilled.is_empty() {
+        text = format!("{text}, without {}", time.not_drilled.join(", "));
+    }
+    text
+}
+
+fn span(seconds: i64) -> String {
+    size::seconds(u64::try_from(seconds).unwrap_or_default())
 }
 
 fn lines(outcome: &RestoreOutcome) -> Vec<String> {

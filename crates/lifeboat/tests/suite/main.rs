@@ -18,4 +18,5 @@ mod left_out;
 mod program;
 mod report;
 mod restored;
+mod told;
 mod whole;
