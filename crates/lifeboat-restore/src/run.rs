@@ -262,6 +262,20 @@ pub fn progress(
     Ok(steps.map(|step| (step.clone(), done.remove(&step.name))).collect())
 }
 
+/// The installation that a restore puts back, as far as it has.
+///
+/// # Errors
+/// [`Failure`] when it cannot be read.
+pub(crate) fn installation(
+    cx: &Context,
+    open: &OpenBackup,
+    request: &RestoreRequest,
+) -> Result<Installation, Failure> {
+    let mut restoring = Restoring::begin(cx, open, request)?;
+    restoring.installation()?;
+    restoring.installation.ok_or_else(|| Failure::failed("no installation", ""))
+}
+
 /// A database of a component: the component's name, the database's name there, where it goes.
 pub type Place = (String, String, Connector);
 
