@@ -4,6 +4,7 @@
 //! Every path that the copy has a file for is that of the copy. What stands in it may be a secret:
 //! the text is wiped when it is dropped, and belongs into a file of our own alone.
 
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use thiserror::Error;
@@ -134,7 +135,7 @@ impl SynapseConfig {
             }
         }
         for (key, fixed) in FIXED {
-            text.push_str(&format!("\"{key}\": {fixed},\n"));
+            setting_as_is(&mut text, key, fixed);
         }
         let media_store = below(practice.root, &self.media.store_path);
         setting(&mut text, "media_store_path", &media_store.to_string_lossy());
@@ -207,7 +208,8 @@ fn database(
     }
     if let Some(stores) = stores {
         let names: Vec<&str> = stores.iter().map(|store| store.word()).collect();
-        text.push_str(&format!("\"data_stores\": [\"{}\"], ", names.join("\", \"")));
+        // Writing into a text cannot fail.
+        write!(text, "\"data_stores\": [\"{}\"], ", names.join("\", \"")).ok();
     }
     text.push_str("\"args\": {\"cp_min\": 1, \"cp_max\": 5, \"user\": ");
     quoted(text, &target.user);
@@ -220,10 +222,17 @@ fn database(
     if let Some(host) = target.hosts.first()
         && let HostPlace::Socket(folder) = &host.place
     {
-        text.push_str(&format!(", \"port\": {}, \"host\": ", host.port));
+        write!(text, ", \"port\": {}, \"host\": ", host.port).ok();
         quoted(text, &folder.to_string_lossy());
     }
     text.push_str("}}");
+}
+
+fn setting_as_is(text: &mut String, key: &str, json: &str) {
+    quoted(text, key);
+    text.push_str(": ");
+    text.push_str(json);
+    text.push_str(",\n");
 }
 
 fn setting(text: &mut String, key: &str, value: &str) {
@@ -289,7 +298,7 @@ fn quoted(out: &mut String, text: &str) {
         match c {
             '"' | '\\' => out.extend(['\\', c]),
             c if c.is_control() || STRANGE.contains(&c) => {
-                out.push_str(&format!("\\u{:04x}", u32::from(c)));
+                write!(out, "\\u{:04x}", u32::from(c)).ok();
             }
             c => out.push(c),
         }

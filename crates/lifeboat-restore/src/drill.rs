@@ -2,8 +2,8 @@
 //!
 //! Nothing that runs is stopped, started or written to: databases get names of their own, files go
 //! below a folder of our own. Where the installation says how, the real Synapse is started on what
-//! was put back, cut off from the network. So nothing of a drill ever reaches the network but our own
-//! way to the databases and the vault.
+//! was put back, cut off from the network. So nothing of a drill ever reaches the network but our
+//! own way to the databases and the vault.
 
 use std::path::{Path, PathBuf};
 

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::*;
-use crate::{Document, ReadOptions};
+use crate::Document;
 
 fn parsed(text: &str) -> SynapseConfig {
     let path = PathBuf::from("/etc/synapse/homeserver.yaml");

@@ -1,8 +1,8 @@
-//! A program that reaches no network: in a network namespace of its own, which has a loopback device
+//! A program that reaches no network: it has a network namespace of its own, with a loopback device
 //! and nothing else.
 //!
-//! It has a namespace of process numbers, too, so that whatever it starts ends with it. Unix sockets
-//! are files: by them, and only by them, it reaches what else is on this machine.
+//! It has a namespace of process numbers, too, so that whatever it starts ends with it. Unix
+//! sockets are files: by them, and by them alone, it reaches what else is on this machine.
 
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _, SeekFrom};

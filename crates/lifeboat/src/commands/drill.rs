@@ -21,9 +21,10 @@ use crate::size;
 ///
 /// With `drill: {synapse: […]}` in lifeboat.yaml the real Synapse is started on the copy, in a
 /// network namespace of its own (as root, with `unshare`): without federation, pushers, mail,
-/// application services, workers, OIDC and URL previews, with its database by a Unix socket. It must
-/// become well, tell the signing key of the backup and know old tokens; then it is killed. Where it
-/// cannot be cut off it is not started, and that is a gap. Without `drill:` no server is started.
+/// application services, workers, OIDC and URL previews, with its database by a Unix socket. It
+/// must become well, tell the signing key of the backup and know old tokens; then it is killed.
+/// Where it cannot be cut off it is not started, and that is a gap. Without `drill:` no server is
+/// started.
 ///
 /// How it went is noted in the vault, for `lifeboat report`. The exit code is 1 when a step fails
 /// or the check finds a difference.
