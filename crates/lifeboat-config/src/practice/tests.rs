@@ -40,7 +40,8 @@ fn copy_reaches_nobody_and_shares_nothing_with_the_server_that_runs() {
         email: {smtp_host: mail}\nurl_preview_enabled: yes\nredis: {enabled: true}\n\
         worker_app: x\ninstance_map: {main: {host: a, port: 1}}\npid_file: /run/s.pid\n\
         log_config: /etc/synapse/log.yaml\napp_service_config_files: [/etc/a.yaml]\n\
-        listeners: [{port: 8008}]\noidc_providers: [{idp_id: x}]\nbig: 1.0e+16\npepper: \"\\u2028x\"\n";
+        listeners: [{port: 8008}]\noidc_providers: [{idp_id: x}]\n\
+        big: 1.0e+16\npepper: \"\\u2028x\"\n";
     let made = practise(&parsed(&format!("{REST}{BY_SOCKET}{loud}")), None).unwrap();
     assert_eq!(made["federation_domain_whitelist"], serde_json::json!([]));
     assert_eq!((&made["start_pushers"], &made["send_federation"]), (&false.into(), &false.into()));
