@@ -21,7 +21,6 @@ use crate::gate;
 use crate::journal::StepDone;
 use crate::report::why;
 use crate::run::{self, RestoreRequest};
-use crate::scratch::SUFFIX;
 
 /// How long it may take to be well.
 const START_LIMIT: Duration = Duration::from_mins(5);
@@ -188,7 +187,7 @@ impl Start<'_> {
         let practice = Practice {
             root: targets.root.as_deref().unwrap_or(Path::new("/")),
             listener: socket,
-            suffix: SUFFIX,
+            suffix: targets.suffix.as_deref().unwrap_or_default(),
             socket: self.drill.postgres_socket.as_deref(),
             around: &targets.around,
         };
