@@ -21,6 +21,16 @@ pub enum DataStore {
     State,
 }
 
+impl DataStore {
+    /// As Synapse calls it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Main => "main",
+            Self::State => "state",
+        }
+    }
+}
+
 /// One of Synapse's databases.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Database {

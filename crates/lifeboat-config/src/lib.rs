@@ -18,6 +18,7 @@ pub mod kept;
 mod known;
 pub mod passfile;
 pub mod place;
+pub mod practice;
 mod read;
 pub mod records;
 mod scalar;

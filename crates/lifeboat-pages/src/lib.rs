@@ -5,6 +5,7 @@
 //! otherwise, and is harmless by construction: [`markup::Html`] takes fixed markup as `&'static
 //! str` and everything else as text, which it escapes. Begin reading at [`timeline`], which says
 //! what belongs to what; [`html`], [`csv`] and [`plain`] are three ways to write it down.
+//! [`document`] is for pages that are about no room.
 
 pub mod date;
 pub mod event;
@@ -18,6 +19,7 @@ pub mod timeline;
 pub mod words;
 
 pub mod csv;
+pub mod document;
 pub mod html;
 pub mod place;
 pub mod plain;

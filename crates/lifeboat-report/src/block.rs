@@ -1,24 +1,6 @@
 //! What a page is made of, before it is Markdown or HTML.
 
-use lifeboat_restore::plan::Step;
-
-/// A piece of a page. Texts are plain: whoever writes them out escapes them.
-pub(crate) enum Block {
-    /// The title of a section; 1 is that of the page.
-    Heading(u8, String),
-    /// A paragraph.
-    Text(String),
-    /// A list.
-    List(Vec<String>),
-    /// A table.
-    Table { head: Vec<&'static str>, rows: Vec<Vec<String>> },
-    /// Commands to type, a line each.
-    Commands(Vec<String>),
-    /// Something to fill in by hand on paper.
-    FillIn(String),
-    /// The order of a restore.
-    Order(Vec<Step>),
-}
+pub(crate) use lifeboat_pages::document::Block;
 
 /// A paragraph.
 pub(crate) fn text(text: impl Into<String>) -> Block {

@@ -15,7 +15,6 @@ mod plan;
 mod proof;
 
 mod block;
-mod html;
 mod markdown;
 mod picture;
 
@@ -28,7 +27,7 @@ pub fn markdown(facts: &Facts) -> String {
 
 /// The plan as one HTML file without scripts, to be printed.
 pub fn html(facts: &Facts) -> String {
-    html::write(&plan::title(facts), &plan::blocks(facts))
+    lifeboat_pages::document::html(&plan::title(facts), &plan::blocks(facts))
 }
 
 #[cfg(test)]

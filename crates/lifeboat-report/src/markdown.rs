@@ -1,7 +1,6 @@
 //! Markdown. Everything that others wrote is escaped.
 
 use lifeboat_pages::tame;
-use lifeboat_restore::plan::Step;
 
 use crate::block::Block;
 
@@ -29,12 +28,12 @@ fn one(block: &Block) -> String {
         Block::FillIn(label) => {
             format!("{}: \\_\\_\\_\\_\\_\\_\\_\\_\\_\\_\\_\\_\n", escaped(label))
         }
-        Block::Order(steps) => steps.iter().map(step).collect::<Vec<_>>().concat(),
+        Block::Order { steps, .. } => {
+            let numbered = (1..).zip(steps);
+            let lines = numbered.map(|(number, words)| format!("{number}. {}\n", escaped(words)));
+            lines.collect::<Vec<_>>().concat()
+        }
     }
-}
-
-fn step(step: &Step) -> String {
-    format!("{}. {}\n", step.number, escaped(&step.what.words()))
 }
 
 fn table(head: &[&'static str], rows: &[Vec<String>]) -> String {

@@ -5,7 +5,7 @@ use lifeboat_vault::layout::at;
 
 use crate::block::{Block, heading, text};
 use crate::facts::{ComponentFacts, Facts, Seen};
-use crate::{decisions, proof};
+use crate::{decisions, picture, proof};
 
 pub(crate) fn title(facts: &Facts) -> String {
     format!("Disaster recovery plan of {}", facts.server_name)
@@ -85,7 +85,10 @@ fn order(facts: &Facts) -> Vec<Block> {
             "One row after the other; a restore of a part leaves out the rest. Clients and other \
             servers are let in after the last check.",
         ),
-        Block::Order(facts.order.clone()),
+        Block::Order {
+            picture: picture::of(&facts.order),
+            steps: facts.order.iter().map(|step| step.what.words()).collect(),
+        },
     ]
 }
 

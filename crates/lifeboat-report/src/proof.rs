@@ -43,9 +43,11 @@ fn recovery_time(facts: &Facts) -> String {
         span(drill.seconds),
         drill.drilled_at
     );
-    if !drill.servers_started {
-        text.push_str("; finding the key, getting a machine and starting servers is not in it");
-    }
+    text.push_str(if drill.servers_started {
+        "; finding the key, getting a machine and starting anything but Synapse is not in it"
+    } else {
+        "; finding the key, getting a machine and starting servers is not in it"
+    });
     let mut slow: Vec<_> = drill.steps.iter().filter(|step| step.seconds > 0).collect();
     slow.sort_by_key(|step| std::cmp::Reverse(step.seconds));
     let slow: Vec<String> =

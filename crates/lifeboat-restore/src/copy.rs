@@ -14,6 +14,7 @@ use lifeboat_vault::backup::OpenBackup;
 use lifeboat_vault::erasures::ErasureLedger;
 use lifeboat_vault::layout::stamp;
 
+use crate::aside::Asides;
 use crate::files::{Placing, gather};
 use crate::plan::What;
 use crate::run::{self, RestoreOutcome, RestoreRequest};
@@ -121,7 +122,10 @@ impl<'a> SynapseCopy<'a> {
             Failure::failed(format!("cannot make {}", into.display()), "").because(e)
         })?;
         let stamp = stamp((cx.now)());
-        let placing = Placing { targets: &self.restore.targets, replace: false, stamp };
+        let place = (self.restore.state.as_path(), Purpose::Export.suffix());
+        let asides = Asides::of(place, "media", cx.timestamp());
+        let targets = &self.restore.targets;
+        let placing = Placing { targets, replace: false, stamp, asides };
         gather(cx, self.open, (component, &placing), (wanted, &into)).await?;
         Ok(())
     }

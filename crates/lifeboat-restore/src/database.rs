@@ -15,10 +15,11 @@ use lifeboat_package::backup::{
 use lifeboat_postgres::archive::{DatabaseFacts, SequenceValue, TableShape};
 use lifeboat_postgres::connect::Connector;
 use lifeboat_postgres::restore::{
-    self, RestoreError, Skipped, create_database, name_before, rename_database, things_in,
+    self, RestoreError, Skipped, create_database, name_before, rename_database, standing, things_in,
 };
 use lifeboat_vault::backup::OpenBackup;
 
+use crate::aside::{KeptDatabase, Thing};
 use crate::files::{self, Placing};
 use crate::journal::StepDone;
 use crate::targets::TargetDatabase;
@@ -165,7 +166,7 @@ async fn postgres(
     let facts = kept.facts()?;
     let sequences = kept.sequences()?;
     let mut done = StepDone::default();
-    make_empty(connector, &facts, loading, &mut done).await?;
+    make_empty((kept, &facts), connector, loading, &mut done).await?;
     let session = restore::lane(connector).await.map_err(database_fault)?;
     let package = kept.open.manifest().package.to_string();
     restore::mark(&session, &package).await.map_err(database_fault)?;
@@ -195,8 +196,8 @@ fn tell(done: &mut StepDone, skipped: Vec<Skipped>) {
 
 /// An empty database: made, or found so, or made after what was there has another name.
 async fn make_empty(
+    (kept, facts): (&Kept<'_>, &DatabaseFacts),
     connector: &Connector,
-    facts: &DatabaseFacts,
     loading: &Loading<'_>,
     done: &mut StepDone,
 ) -> Result<(), Failure> {
@@ -224,6 +225,19 @@ async fn make_empty(
     drop(session);
     let administration = administration(connector).await?;
     let aside = name_before(&name, &loading.stamp);
+    let now = standing(&administration, &name).await.map_err(database_fault)?;
+    let oid = now.map(|now| now.oid).ok_or_else(|| {
+        Failure::failed(format!("database {name} went away"), "run the same command again")
+    })?;
+    loading.placing.asides.note(Thing::Database(KeptDatabase {
+        component: kept.component.name.clone(),
+        database: kept.record.database.clone(),
+        suffix: loading.placing.targets.suffix.clone(),
+        place: connector.place(),
+        was: name.clone(),
+        name: aside.clone(),
+        oid,
+    }))?;
     rename_database(&administration, &name, &aside).await.map_err(database_fault)?;
     create_database(&administration, &name, facts, None).await.map_err(database_fault)?;
     done.lines.push(format!("the database that was there is {aside} now"));

@@ -1,8 +1,9 @@
 //! The drill: a backup, restored beside what runs, checked, timed, and taken away again.
 //!
 //! Nothing that runs is stopped, started or written to: databases get names of their own, files go
-//! below a folder of our own. No server is started on what was put back, so the time that starting
-//! takes is not in the record, and nothing of a drill ever reaches the network but the databases.
+//! below a folder of our own. Where the installation says how, the real Synapse is started on what
+//! was put back, cut off from the network. So nothing of a drill ever reaches the network but our
+//! own way to the databases and the vault.
 
 use std::path::{Path, PathBuf};
 
@@ -17,12 +18,17 @@ use lifeboat_vault::list::{list, newest_verified};
 use lifeboat_vault::place::{Survey, Vault};
 use serde::Serialize;
 
+use self::start::{Came, Start};
 use crate::files::demand_room;
 use crate::journal::StepDone;
 use crate::plan::{Step, What};
+use crate::report;
 use crate::run::{self, RestoreOutcome, RestoreRequest};
 use crate::scratch::{Purpose, Scratch};
 use crate::targets::Targets;
+
+mod cut_off;
+mod start;
 
 /// How to drill.
 pub struct DrillRequest {
@@ -34,6 +40,8 @@ pub struct DrillRequest {
     pub lanes: usize,
     /// Whether what was made stays, to be looked at; the next drill removes it.
     pub keep: bool,
+    /// Variables that what is started may get.
+    pub environment: Vec<(String, String)>,
 }
 
 /// How a drill went.
@@ -75,6 +83,13 @@ pub async fn drill(
         Err(failure) => Err(Broken { step: Some("space".to_owned()), failure }),
     };
     let mut outcome = told(cx, open, &mut restore, ended);
+    if outcome.record.ok && installation.drill.synapse.is_some() {
+        let environment = &request.environment;
+        let subject = (open, installation, environment.as_slice());
+        let started = started(cx, subject, (&restore, scratch.folder()), &mut outcome);
+        // That it was stopped is told below, when everything was removed.
+        Box::pin(started).await.ok();
+    }
     outcome.record.seconds = (cx.now)() - begun;
     if request.keep {
         outcome.kept = Some(scratch.folder().to_owned());
@@ -93,6 +108,44 @@ pub async fn drill(
         outcome.record.gaps += 1;
     }
     Ok(outcome)
+}
+
+/// Starts Synapse on what was put back, and notes what came of it.
+async fn started(
+    cx: &Context,
+    (open, installation, environment): (&OpenBackup, &Installation, &[(String, String)]),
+    (restore, folder): (&RestoreRequest, &Path),
+    outcome: &mut DrillOutcome,
+) -> Result<(), Failure> {
+    let components = &open.manifest().components;
+    let Some(synapse) = components.iter().find(|component| component.kind == "synapse") else {
+        outcome.left_open.push("the backup has no Synapse that could be started".to_owned());
+        return Ok(());
+    };
+    let (drill, component) = (&installation.drill, synapse.name.as_str());
+    let what = What::Start { component: component.to_owned() };
+    cx.note(format!("{}, cut off from the network", what.words()));
+    let start = Start { open, restore, drill, folder, component, environment };
+    let record = &mut outcome.record;
+    match start.run(cx).await? {
+        Came::Refused(reason) => {
+            outcome.left_open.push(format!("{component} was not started: {reason}"));
+        }
+        Came::Wrong(reasons) => {
+            record.ok = false;
+            record.problems.push(format!("{}: it failed", what.name()));
+            outcome.failed_step.get_or_insert(what.name());
+            outcome.reasons.extend(reasons);
+        }
+        Came::Right(done) => {
+            record.servers_started = true;
+            record.steps.push(DrilledStep { step: what.name(), seconds: done.seconds });
+            record.gaps += done.gaps.len() as u64;
+            let number = outcome.done.last().map_or(1, |(step, _)| step.number + 1);
+            outcome.done.push((Step { number, name: what.name(), what }, done));
+        }
+    }
+    Ok(())
 }
 
 /// The restore that is practised.
@@ -173,7 +226,7 @@ fn told(
             let progress = run::progress(cx, open, restore).unwrap_or_default();
             let undone = progress.iter().find(|(_, done)| done.is_none());
             failed_step = step.or_else(|| undone.map(|(step, _)| step.name.clone()));
-            reasons.push(said(&failure));
+            reasons.push(report::why(&failure).join(": "));
             progress.into_iter().filter_map(|(step, done)| Some((step, done?))).collect()
         }
     };
@@ -208,18 +261,6 @@ fn told(
 fn different(done: &[(Step, StepDone)]) -> Option<(String, Vec<String>)> {
     let (step, check) = done.iter().find(|(step, _)| step.what == What::Check)?;
     (!check.gaps.is_empty()).then(|| (step.name.clone(), check.gaps.clone()))
-}
-
-/// A failure with its causes, in a line.
-fn said(failure: &Failure) -> String {
-    let mut text = failure.what.clone();
-    let mut cause = std::error::Error::source(failure);
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
 }
 
 #[cfg(test)]

@@ -14,6 +14,7 @@ use lifeboat_package::digest::{Digest, Hasher};
 use lifeboat_vault::backup::OpenBackup;
 use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, XattrFlags};
 
+use crate::aside::{Asides, KeptPath, Thing};
 use crate::journal::StepDone;
 use crate::targets::Targets;
 
@@ -43,6 +44,8 @@ pub struct Placing<'a> {
     pub replace: bool,
     /// What a file that is moved aside is called at its end.
     pub stamp: String,
+    /// Where it is noted that one is.
+    pub asides: Asides,
 }
 
 /// Puts the files of a component back whose role `wanted` asks for.
@@ -259,6 +262,8 @@ fn move_aside(path: &Path, placing: &Placing<'_>, placed: &mut Placed) -> Result
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(format!(".before-{}", placing.stamp));
     let aside = path.with_file_name(name);
+    let kept = KeptPath::of(path, &aside).map_err(|e| cannot("look at", path, e))?;
+    placing.asides.note(Thing::Path(kept))?;
     fs::rename(path, &aside).map_err(|e| cannot("move aside", path, e))?;
     placed.aside.push(aside.display().to_string());
     Ok(())
@@ -332,7 +337,7 @@ fn nanos(metadata: &fs::Metadata) -> i64 {
     metadata.mtime().saturating_mul(1_000_000_000).saturating_add(metadata.mtime_nsec())
 }
 
-fn unhex(text: &str) -> Option<Vec<u8>> {
+pub(crate) fn unhex(text: &str) -> Option<Vec<u8>> {
     let pairs = text.as_bytes().chunks(2);
     pairs.map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()).collect()
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use lifeboat_components::mas;
 use lifeboat_components::postgres::PostgresError;
+use lifeboat_components::synapse::ask::Door;
 use lifeboat_components::synapse::check::run::Run;
 use lifeboat_components::synapse::check::tables::{self, Expected, Meaning};
 use lifeboat_components::synapse::check::{access, events, keys};
@@ -190,13 +191,26 @@ pub async fn clients(
         done.gaps.push(format!("{} does not answer on this machine: not asked", installed.name));
         return Ok(());
     };
+    ask(cx, connector, (Door::Port(port), &format!("port {port}")), done).await
+}
+
+/// Asks the Synapse behind a door as clients with tokens of before the loss; `door` is it in words.
+///
+/// # Errors
+/// [`Failure`] when the database refuses.
+pub(crate) async fn ask(
+    cx: &Context,
+    connector: &Connector,
+    (at, door): (Door<'_>, &str),
+    done: &mut StepDone,
+) -> Result<(), Failure> {
     let session = connector.connect().await.map_err(database_fault)?;
     let users = access::sample(&session, i64::from_le_bytes(cx.random()) >> 1)
         .await
         .map_err(database_fault)?;
-    let found = access::ask_as_clients(&session, &users, port).await.map_err(database_fault)?;
+    let found = access::ask_as_clients(&session, &users, at).await.map_err(database_fault)?;
     done.lines.push(format!(
-        "asked on port {port} as {} clients with their old tokens: {} wrong",
+        "asked on {door} as {} clients with their old tokens: {} wrong",
         found.checked, found.wrong
     ));
     for problem in &found.problems {

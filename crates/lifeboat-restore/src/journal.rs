@@ -38,30 +38,32 @@ impl Journal {
     /// # Errors
     /// [`Failure`] when it cannot be read or written.
     pub fn open(folder: &Path, backup: &str, now: String) -> Result<Self, Failure> {
-        let path = folder.join(format!("restore-{backup}.json"));
-        let cannot = |e: std::io::Error| {
-            Failure::failed(
-                format!("cannot use the journal {}", path.display()),
-                "name a folder we may write with `state:` in lifeboat.yaml",
-            )
-            .because(e)
-        };
+        if let Some(journal) = Self::find(folder, backup)? {
+            return Ok(journal);
+        }
+        let path = folder.join(name(backup));
+        std::fs::create_dir_all(folder).map_err(|e| unusable(&path, e))?;
+        let journal = Self { backup: backup.to_owned(), begun_at: now, path, ..Self::default() };
+        journal.write()?;
+        Ok(journal)
+    }
+
+    /// The journal of the restore of a backup, if that is under way.
+    ///
+    /// # Errors
+    /// [`Failure`] when it cannot be read.
+    pub fn find(folder: &Path, backup: &str) -> Result<Option<Self>, Failure> {
+        let path = folder.join(name(backup));
         match std::fs::read(&path) {
             Ok(text) => {
                 let journal: Self = serde_json::from_slice(&text).map_err(|e| {
                     let what = format!("the journal {} is damaged", path.display());
                     Failure::failed(what, "remove it; every step is done again").because(e)
                 })?;
-                Ok(Self { path, ..journal })
+                Ok(Some(Self { path, ..journal }))
             }
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
-                std::fs::create_dir_all(folder).map_err(cannot)?;
-                let journal =
-                    Self { backup: backup.to_owned(), begun_at: now, path, ..Self::default() };
-                journal.write()?;
-                Ok(journal)
-            }
-            Err(e) => Err(cannot(e)),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(e) => Err(unusable(&path, e)),
         }
     }
 
@@ -109,4 +111,16 @@ impl Journal {
         file.persist(&self.path).map_err(|e| cannot(e.error))?;
         Ok(())
     }
+}
+
+fn name(backup: &str) -> String {
+    format!("restore-{backup}.json")
+}
+
+fn unusable(path: &Path, error: std::io::Error) -> Failure {
+    Failure::failed(
+        format!("cannot use the journal {}", path.display()),
+        "name a folder we may write with `state:` in lifeboat.yaml",
+    )
+    .because(error)
 }

@@ -7,6 +7,7 @@
 pub mod plan;
 pub mod targets;
 
+pub mod aside;
 pub mod fence;
 pub mod journal;
 
@@ -19,7 +20,9 @@ pub mod secrets;
 pub mod run;
 pub mod unpack;
 
+pub mod accept;
 pub mod copy;
+
 pub mod drill;
 pub mod report;
 mod scratch;

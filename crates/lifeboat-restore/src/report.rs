@@ -2,12 +2,14 @@
 
 use std::fmt::Write;
 
+use lifeboat_engine::failure::Failure;
+use lifeboat_pages::document::{self, Block};
 use lifeboat_vault::layout::{at, seconds_at};
 use serde::Serialize;
 
 use crate::journal::StepDone;
 use crate::plan::{Step, What};
-use crate::run::RestoreOutcome;
+use crate::run::{Attempt, Failed, RestoreOutcome};
 
 /// The report of a restore.
 #[derive(Debug, Clone, Serialize)]
@@ -31,8 +33,21 @@ pub struct RestoreReport {
     pub checks: Vec<String>,
     /// What is missing or to be decided, with the step that found it.
     pub gaps: Vec<String>,
+    /// Where it ended early, if it did.
+    pub failed: Option<ReportedFailure>,
     /// What to do next.
     pub next: Vec<String>,
+}
+
+/// Where a restore ended early.
+#[derive(Debug, Clone, Serialize)]
+pub struct ReportedFailure {
+    /// The name of the step, if it was one.
+    pub step: Option<String>,
+    /// Why: what failed, and its causes.
+    pub why: Vec<String>,
+    /// The steps after it, which were not done, by name.
+    pub not_done: Vec<String>,
 }
 
 /// A step with what came of it.
@@ -51,8 +66,30 @@ pub struct ReportedStep {
 }
 
 impl RestoreReport {
-    /// The report of a restore that ended at `now`, in seconds since 1970.
-    pub fn of(outcome: &RestoreOutcome, now: i64) -> Self {
+    /// The report of a restore that ended at `now`, in seconds since 1970, also early.
+    pub fn of(attempt: &Attempt, now: i64) -> Self {
+        let report = Self::of_outcome(&attempt.outcome, now);
+        let Some(Failed { step, failure, not_done }) = &attempt.failed else { return report };
+        let mut next = Vec::new();
+        if !failure.remedy.is_empty() {
+            next.push(failure.remedy.clone());
+        }
+        next.push(match step {
+            Some(step) => format!(
+                "then the same command again: it goes on with step {} ({})",
+                step.number, step.name
+            ),
+            None => "then the same command again".to_owned(),
+        });
+        let failed = ReportedFailure {
+            step: step.as_ref().map(|step| step.name.clone()),
+            why: why(failure),
+            not_done: not_done.iter().map(|step| step.name.clone()).collect(),
+        };
+        Self { failed: Some(failed), next, ..report }
+    }
+
+    fn of_outcome(outcome: &RestoreOutcome, now: i64) -> Self {
         let step = |done_before: bool| {
             move |(step, done): &(Step, StepDone)| ReportedStep {
                 words: step.what.words(),
@@ -82,6 +119,7 @@ impl RestoreReport {
             checks: checking.flat_map(|reported| reported.done.lines.clone()).collect(),
             gaps: steps.iter().flat_map(gaps).collect(),
             steps,
+            failed: None,
             next: outcome.next.clone(),
         }
     }
@@ -89,15 +127,11 @@ impl RestoreReport {
     /// For people.
     pub fn text(&self) -> String {
         let mut text = format!("Restore of {}\n\n", self.server_name);
-        let window = self.lost_window_seconds.map_or("not known".into(), |s| format!("{s} s"));
         // Writing into a text cannot fail.
-        writeln!(text, "backup          {}", self.backup).ok();
-        writeln!(text, "recovery point  {}", self.recovery_point).ok();
-        writeln!(text, "finished        {}", self.finished_at).ok();
-        writeln!(text, "lost window     {window}").ok();
-        writeln!(text, "time            {} s", self.seconds).ok();
-        for (title, lines) in [("Checks", &self.checks), ("Gaps", &self.gaps), ("Next", &self.next)]
-        {
+        for (name, value) in self.facts() {
+            writeln!(text, "{name:<15} {value}").ok();
+        }
+        for (title, lines) in self.lists() {
             writeln!(text, "\n{title}").ok();
             if lines.is_empty() {
                 writeln!(text, "  none").ok();
@@ -107,13 +141,91 @@ impl RestoreReport {
             }
         }
         writeln!(text, "\nSteps").ok();
-        for ReportedStep { step, words, done, done_before } in &self.steps {
-            let before = if *done_before { ", by an earlier run" } else { "" };
-            writeln!(text, "  {:>3}  {words} ({} s{before})", step.number, done.seconds).ok();
-            for line in &done.lines {
+        for reported in &self.steps {
+            let (step, time) = (&reported.step, reported.time());
+            writeln!(text, "  {:>3}  {} ({time})", step.number, reported.words).ok();
+            for line in &reported.done.lines {
                 writeln!(text, "       {line}").ok();
             }
         }
         text
     }
+
+    /// For people, as one HTML file without scripts, to be printed.
+    pub fn html(&self) -> String {
+        let title = format!("Restore of {}", self.server_name);
+        let facts = self.facts().into_iter().map(|(name, value)| vec![name.to_owned(), value]);
+        let mut blocks = vec![
+            Block::Heading(1, title.clone()),
+            Block::Table { head: vec!["what", "is"], rows: facts.collect() },
+        ];
+        for (heading, lines) in self.lists() {
+            blocks.push(Block::Heading(2, heading.to_owned()));
+            blocks.push(if lines.is_empty() {
+                Block::Text("none".to_owned())
+            } else {
+                Block::List(lines)
+            });
+        }
+        blocks.push(Block::Heading(2, "Steps".to_owned()));
+        for reported in &self.steps {
+            let step = &reported.step;
+            blocks.push(Block::Heading(3, format!("{} {}", step.number, reported.words)));
+            blocks.push(Block::Text(reported.time()));
+            if !reported.done.lines.is_empty() {
+                blocks.push(Block::List(reported.done.lines.clone()));
+            }
+        }
+        document::html(&title, &blocks)
+    }
+
+    /// What it is about, by name.
+    fn facts(&self) -> Vec<(&'static str, String)> {
+        let window = self.lost_window_seconds.map_or("not known".into(), |s| format!("{s} s"));
+        let result = match &self.failed {
+            None if self.gaps.is_empty() => "done".to_owned(),
+            None => "done, with gaps".to_owned(),
+            Some(ReportedFailure { step: Some(step), .. }) => format!("FAILED at step {step}"),
+            Some(_) => "FAILED before its first step".to_owned(),
+        };
+        vec![
+            ("result", result),
+            ("backup", self.backup.clone()),
+            ("recovery point", self.recovery_point.clone()),
+            ("finished", self.finished_at.clone()),
+            ("lost window", window),
+            ("time", format!("{} s", self.seconds)),
+        ]
+    }
+
+    /// What was found, by title.
+    fn lists(&self) -> Vec<(&'static str, Vec<String>)> {
+        let mut lists = Vec::new();
+        if let Some(failed) = &self.failed {
+            lists.push(("Why it failed", failed.why.clone()));
+            lists.push(("Not done", failed.not_done.clone()));
+        }
+        lists.push(("Checks", self.checks.clone()));
+        lists.push(("Gaps", self.gaps.clone()));
+        lists.push(("Next", self.next.clone()));
+        lists
+    }
+}
+
+impl ReportedStep {
+    fn time(&self) -> String {
+        let before = if self.done_before { ", by an earlier run" } else { "" };
+        format!("{} s{before}", self.done.seconds)
+    }
+}
+
+/// What failed, and its causes.
+pub(crate) fn why(failure: &Failure) -> Vec<String> {
+    let mut why = vec![failure.what.clone()];
+    let mut cause = std::error::Error::source(failure);
+    while let Some(error) = cause {
+        why.push(error.to_string());
+        cause = error.source();
+    }
+    why
 }

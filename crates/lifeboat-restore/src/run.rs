@@ -2,24 +2,23 @@
 
 use std::path::PathBuf;
 
-use lifeboat_components::synapse::sequences::MARGIN;
-use lifeboat_engine::context::{Context, Unit};
+use lifeboat_engine::context::Context;
 use lifeboat_engine::failure::Failure;
 use lifeboat_package::backup::Component;
 use lifeboat_package::manifest::Manifest;
 use lifeboat_postgres::connect::Connector;
-use lifeboat_suite::{Component as Installed, Installation, Kind, Surroundings};
+use lifeboat_suite::{Component as Installed, Installation, Surroundings};
 use lifeboat_vault::backup::OpenBackup;
+use lifeboat_vault::drills::DrillRecord;
 use lifeboat_vault::erasures::ErasureLedger;
 use lifeboat_vault::layout::stamp;
 use serde::Serialize;
 
-use crate::database::{Kept, Loading, put_back};
-use crate::files::{Placing, place};
 use crate::journal::{Journal, StepDone};
 use crate::plan::{self, Step, What};
 use crate::targets::{TargetDatabase, Targets};
-use crate::{fence, gate, rules, secrets};
+
+mod doing;
 
 /// What to restore, and how.
 pub struct RestoreRequest {
@@ -62,6 +61,19 @@ pub struct RestorePlan {
     pub losses: Vec<String>,
     /// What stands in the way.
     pub obstacles: Vec<String>,
+    /// How long it will take, by the last drill that passed.
+    pub time: Option<PlannedTime>,
+}
+
+/// How long a restore will take, by a drill.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PlannedTime {
+    /// When the drill was: RFC 3339, UTC.
+    pub drilled_at: String,
+    /// Seconds of the steps that are still to be done, as far as the drill did them.
+    pub seconds: i64,
+    /// Steps still to be done that the drill did not do, by name.
+    pub not_drilled: Vec<String>,
 }
 
 /// A step and what it touches.
@@ -76,6 +88,8 @@ pub struct PlannedStep {
     pub target: Option<String>,
     /// An earlier run has done it.
     pub done: bool,
+    /// Seconds it took in the last drill that passed.
+    pub drilled_seconds: Option<i64>,
 }
 
 /// How a restore ended.
@@ -110,6 +124,8 @@ struct Restoring<'a> {
     /// Known once its configuration is back.
     installation: Option<Installation>,
     stamp: String,
+    /// The step that is being done.
+    doing: String,
 }
 
 /// Says what [`run`] would do, and changes nothing.
@@ -135,6 +151,7 @@ pub async fn plan(
             words: step.what.words(),
             target: target.map(|(shown, _)| shown),
             done: journal.as_ref().is_some_and(|j| j.done.contains_key(&step.name)),
+            drilled_seconds: None,
             step,
         });
     }
@@ -148,7 +165,27 @@ pub async fn plan(
         steps: planned,
         losses: plan::losses(&restoring.components),
         obstacles,
+        time: None,
     })
+}
+
+impl RestorePlan {
+    /// Says how long it will take, by the last of `drills` (oldest first) that passed.
+    pub fn time_by(&mut self, drills: &[DrillRecord]) {
+        let Some(drill) = drills.iter().rev().find(|drill| drill.ok) else { return };
+        let (mut seconds, mut not_drilled) = (0, Vec::new());
+        for planned in &mut self.steps {
+            let drilled = drill.steps.iter().find(|drilled| drilled.step == planned.step.name);
+            planned.drilled_seconds = drilled.map(|drilled| drilled.seconds);
+            match planned.drilled_seconds {
+                _ if planned.done => {}
+                Some(took) => seconds += took,
+                None => not_drilled.push(planned.step.name.clone()),
+            }
+        }
+        let drilled_at = drill.drilled_at.clone();
+        self.time = Some(PlannedTime { drilled_at, seconds, not_drilled });
+    }
 }
 
 /// Restores.
@@ -160,14 +197,38 @@ pub async fn run(
     open: &OpenBackup,
     request: &RestoreRequest,
 ) -> Result<RestoreOutcome, Failure> {
+    let outcome = Box::pin(attempt(cx, open, request)).await;
+    match outcome.failed {
+        Some(failed) => Err(failed.failure),
+        None => Ok(outcome.outcome),
+    }
+}
+
+/// How far a restore came.
+pub struct Attempt {
+    /// What was done.
+    pub outcome: RestoreOutcome,
+    /// Where it ended early.
+    pub failed: Option<Failed>,
+}
+
+/// Where a restore ended early.
+pub struct Failed {
+    /// The step, if it was one.
+    pub step: Option<Step>,
+    /// Why.
+    pub failure: Failure,
+    /// The steps after it.
+    pub not_done: Vec<Step>,
+}
+
+/// Restores; what was done is told also when a step fails.
+pub async fn attempt(cx: &Context, open: &OpenBackup, request: &RestoreRequest) -> Attempt {
     let started = (cx.now)();
-    let mut restoring = Restoring::begin(cx, open, request)?;
-    let mut journal = restoring.journal()?;
-    let steps = restoring.steps()?;
     let mut outcome = RestoreOutcome {
         backup: open.manifest().package.to_string(),
         server_name: open.manifest().metadata.server_id.clone(),
-        recovery_point: restoring.recovery_point(),
+        recovery_point: recovery_point(open.manifest()),
         steps: Vec::new(),
         done_before: 0,
         before: Vec::new(),
@@ -175,34 +236,18 @@ pub async fn run(
         next: Vec::new(),
         seconds: 0,
     };
-    let fences = journal.lacks_data(&steps);
-    for step in steps {
-        let is_asked = !request.only.is_empty() || (fences && step.what == What::Fence);
-        if let Some(done) = journal.done.get(&step.name).filter(|_| !is_asked) {
-            outcome.done_before += 1;
-            outcome.gaps += done.gaps.len() as u64;
-            outcome.before.push((step, done.clone()));
-            continue;
-        }
-        cx.go_on()?;
-        cx.note(format!("step {}: {}", step.number, step.what.words()));
-        let begun = (cx.now)();
-        let done = Box::pin(restoring.step(&step.what)).await.map_err(|failure| Failure {
-            what: format!("step {} ({}): {}", step.number, step.name, failure.what),
-            ..failure
-        })?;
-        let done = StepDone { seconds: (cx.now)() - begun, ..done };
-        outcome.gaps += done.gaps.len() as u64;
-        journal.note(&step.name, done.clone())?;
-        outcome.steps.push((step, done));
-    }
-    let whole = restoring.steps()?.iter().all(|step| journal.done.contains_key(&step.name));
-    if whole && request.only.is_empty() {
-        journal.remove()?;
-    }
-    outcome.next = restoring.next();
+    let failed = match Restoring::begin(cx, open, request) {
+        Ok(mut restoring) => Box::pin(restoring.all(&mut outcome)).await.err(),
+        Err(failure) => Some(failure.into()),
+    };
     outcome.seconds = (cx.now)() - started;
-    Ok(outcome)
+    Attempt { outcome, failed }
+}
+
+impl From<Failure> for Failed {
+    fn from(failure: Failure) -> Self {
+        Self { step: None, failure, not_done: Vec::new() }
+    }
 }
 
 /// The steps of a restore that is not over, with what came of those that are done.
@@ -218,6 +263,20 @@ pub fn progress(
     let mut done = restoring.journal()?.done;
     let steps = restoring.steps()?.into_iter();
     Ok(steps.map(|step| (step.clone(), done.remove(&step.name))).collect())
+}
+
+/// The installation that a restore puts back, as far as it has.
+///
+/// # Errors
+/// [`Failure`] when it cannot be read.
+pub(crate) fn installation(
+    cx: &Context,
+    open: &OpenBackup,
+    request: &RestoreRequest,
+) -> Result<Installation, Failure> {
+    let mut restoring = Restoring::begin(cx, open, request)?;
+    restoring.installation()?;
+    restoring.installation.ok_or_else(|| Failure::failed("no installation", ""))
 }
 
 /// A database of a component: the component's name, the database's name there, where it goes.
@@ -261,18 +320,71 @@ impl<'a> Restoring<'a> {
             |c: &&Component| request.components.is_empty() || request.components.contains(&c.name);
         let components = all.iter().filter(wanted).collect();
         let stamp = stamp((cx.now)());
-        let mut restoring = Self { cx, open, request, components, installation: None, stamp };
+        let (installation, doing) = (None, String::new());
+        let mut restoring = Self { cx, open, request, components, installation, stamp, doing };
         restoring.read_installation().ok();
         Ok(restoring)
     }
 
-    fn journal(&self) -> Result<Journal, Failure> {
+    /// What the restore is called where things are noted of it.
+    fn name(&self) -> String {
         let backup = self.open.manifest().package.to_string();
-        let name = match &self.request.targets.suffix {
+        match &self.request.targets.suffix {
             Some(suffix) => format!("{backup}{suffix}"),
             None => backup,
-        };
-        Journal::open(&self.request.state, &name, self.cx.timestamp())
+        }
+    }
+
+    /// Does the steps that an earlier run has not done.
+    async fn all(&mut self, outcome: &mut RestoreOutcome) -> Result<(), Failed> {
+        let request = self.request;
+        let mut journal = self.journal()?;
+        let mut steps = self.steps()?.into_iter();
+        let fences = journal.lacks_data(steps.as_slice());
+        while let Some(step) = steps.next() {
+            let is_asked = !request.only.is_empty() || (fences && step.what == What::Fence);
+            if let Some(done) = journal.done.get(&step.name).filter(|_| !is_asked) {
+                outcome.done_before += 1;
+                outcome.gaps += done.gaps.len() as u64;
+                outcome.before.push((step, done.clone()));
+                continue;
+            }
+            match Box::pin(self.one(&step, &mut journal)).await {
+                Ok(done) => {
+                    outcome.gaps += done.gaps.len() as u64;
+                    outcome.steps.push((step, done));
+                }
+                Err(failure) => {
+                    return Err(Failed { step: Some(step), failure, not_done: steps.collect() });
+                }
+            }
+        }
+        let whole = self.steps()?.iter().all(|step| journal.done.contains_key(&step.name));
+        if whole && request.only.is_empty() {
+            journal.remove()?;
+        }
+        outcome.next = self.next();
+        Ok(())
+    }
+
+    /// Does a step and notes it.
+    async fn one(&mut self, step: &Step, journal: &mut Journal) -> Result<StepDone, Failure> {
+        let cx = self.cx;
+        cx.go_on()?;
+        cx.note(format!("step {}: {}", step.number, step.what.words()));
+        let begun = (cx.now)();
+        self.doing.clone_from(&step.name);
+        let done = Box::pin(self.step(&step.what)).await.map_err(|failure| Failure {
+            what: format!("step {} ({}): {}", step.number, step.name, failure.what),
+            ..failure
+        })?;
+        let done = StepDone { seconds: (cx.now)() - begun, ..done };
+        journal.note(&step.name, done.clone())?;
+        Ok(done)
+    }
+
+    fn journal(&self) -> Result<Journal, Failure> {
+        Journal::open(&self.request.state, &self.name(), self.cx.timestamp())
     }
 
     fn recovery_point(&self) -> String {
@@ -367,216 +479,6 @@ impl<'a> Restoring<'a> {
         };
         Some((target.shown(), obstacle))
     }
-
-    async fn step(&mut self, what: &What) -> Result<StepDone, Failure> {
-        match what {
-            What::Fence => self.fence().await,
-            What::Configuration { component } => self.configuration(component).await,
-            What::Secrets => self.secrets(),
-            What::Database { component, database } => self.database((component, database)).await,
-            What::Rules { component } => self.rules(component).await,
-            What::Files { component } => {
-                let placing = self.placing();
-                let subject = (self.component(component)?, &placing);
-                self.cx.stage("files", subject.0.file_bytes, Unit::Bytes);
-                place(self.cx, self.open, subject, |role| !is_configuration(role)).await
-            }
-            What::Compare => self.compare().await,
-            What::Check => self.check().await,
-            What::Erasures { component } => self.erasures(component).await,
-            What::Start { component } => self.start(component).await,
-            What::Gate => self.gate().await,
-        }
-    }
-
-    fn placing(&self) -> Placing<'a> {
-        let (replace, stamp) = (self.request.replace, self.stamp.clone());
-        Placing { targets: &self.request.targets, replace, stamp }
-    }
-
-    async fn fence(&self) -> Result<StepDone, Failure> {
-        let mut done = StepDone::default();
-        if self.request.targets.suffix.is_some() {
-            done.lines.push("restored beside what runs: nothing is stopped".to_owned());
-            return Ok(done);
-        }
-        let mut last_first = self.components.clone();
-        last_first.sort_by_key(|component| std::cmp::Reverse(plan::rank(&component.kind)));
-        if self.installation.is_none() && self.config().exists() {
-            done.gaps.push(format!(
-                "{} cannot be read, so nothing was stopped: see that nothing runs",
-                self.config().display()
-            ));
-        }
-        for component in last_first {
-            match self.installed(&component.name) {
-                Some(installed) if installed.is_blind() => done.gaps.push(format!(
-                    "{}: no command to stop it, and no health_url to ask: see that it is down",
-                    component.name
-                )),
-                Some(installed) => {
-                    done.lines.push(fence::down(installed, &self.request.passed).await?);
-                }
-                None if component.kind == "lifeboat" => {}
-                None => done.lines.push(format!("{} is not there yet", component.name)),
-            }
-        }
-        Ok(done)
-    }
-
-    async fn configuration(&mut self, name: &str) -> Result<StepDone, Failure> {
-        let placing = self.placing();
-        let subject = (self.component(name)?, &placing);
-        let done = place(self.cx, self.open, subject, is_configuration).await?;
-        self.installation = None;
-        Ok(done)
-    }
-
-    fn secrets(&mut self) -> Result<StepDone, Failure> {
-        let names: Vec<String> = self.components.iter().map(|c| c.name.clone()).collect();
-        let targets = &self.request.targets;
-        secrets::demand(self.installation()?, (&names, targets))
-    }
-
-    async fn database(&mut self, (component, database): (&str, &str)) -> Result<StepDone, Failure> {
-        let kept = Kept::find(self.open, self.component(component)?, database).await?;
-        let target = self.target_of(component, database)?;
-        let placing = self.placing();
-        let loading = Loading {
-            lanes: self.request.lanes,
-            replace: self.request.replace,
-            stamp: self.stamp.clone(),
-            placing: &placing,
-        };
-        put_back(self.cx, &kept, (&target, &loading)).await
-    }
-
-    fn target_of(&mut self, component: &str, database: &str) -> Result<TargetDatabase, Failure> {
-        let request = self.request;
-        request.targets.database(self.installation()?, (component, database))
-    }
-
-    /// The PostgreSQL databases of a component.
-    fn connectors(&mut self, component: &Component) -> Result<Vec<(String, Connector)>, Failure> {
-        let mut found = Vec::new();
-        for database in &component.databases {
-            if let TargetDatabase::Postgres(connector) =
-                self.target_of(&component.name, &database.name)?
-            {
-                found.push((database.name.clone(), *connector));
-            }
-        }
-        Ok(found)
-    }
-
-    async fn rules(&mut self, name: &str) -> Result<StepDone, Failure> {
-        let component = self.component(name)?;
-        let mut all = StepDone::default();
-        for (database, connector) in self.connectors(component)? {
-            let done = if component.kind == "synapse" {
-                let kept = Kept::find(self.open, component, &database).await?;
-                rules::synapse(self.cx, &kept, (&connector, MARGIN)).await?
-            } else {
-                rules::mas(&connector).await?
-            };
-            all.lines.extend(done.lines);
-            all.gaps.extend(done.gaps);
-        }
-        Ok(all)
-    }
-
-    async fn erasures(&mut self, name: &str) -> Result<StepDone, Failure> {
-        let component = self.component(name)?;
-        let main = self.connectors(component)?.into_iter().find(|(name, _)| name == "main");
-        match (&self.request.erasures, main) {
-            (Some(ledger), Some((_, connector))) => rules::erasures(&connector, ledger).await,
-            _ => Ok(StepDone::default()),
-        }
-    }
-
-    async fn compare(&mut self) -> Result<StepDone, Failure> {
-        let of_kind = |kind: &str| self.components.iter().find(|c| c.kind == kind).copied();
-        let (Some(synapse), Some(mas)) = (of_kind("synapse"), of_kind("mas")) else {
-            return Ok(StepDone::default());
-        };
-        let groups = |component: &Component| component.databases.first().map(|d| d.group);
-        if groups(synapse) != groups(mas) {
-            return Err(Failure::failed(
-                "Synapse and MAS are of different cuts in this backup",
-                "restore another backup: mixed, MAS deletes devices that it does not know",
-            ));
-        }
-        let (one, other) = (self.connectors(synapse)?, self.connectors(mas)?);
-        let (Some((_, one)), Some((_, other))) = (one.first(), other.first()) else {
-            return Ok(StepDone::default());
-        };
-        rules::compare((one, &self.open.manifest().metadata.server_id), other).await
-    }
-
-    async fn check(&mut self) -> Result<StepDone, Failure> {
-        let mut done = StepDone::default();
-        for component in self.components.clone() {
-            for (database, connector) in self.connectors(component)? {
-                let kept = Kept::find(self.open, component, &database).await?;
-                gate::rows(&kept, &connector, &mut done).await?;
-                if component.kind == "synapse"
-                    && database == "main"
-                    && let Some(installed) = self.installed(&component.name)
-                {
-                    gate::synapse(self.cx, installed, &connector, &mut done).await?;
-                }
-            }
-            gate::files(self.open, (component, &self.request.targets), &mut done).await?;
-        }
-        Ok(done)
-    }
-
-    async fn start(&mut self, name: &str) -> Result<StepDone, Failure> {
-        self.installation()?;
-        let mut done = StepDone::default();
-        let Some(installed) = self.installed(name) else { return Ok(done) };
-        match fence::up(self.cx, installed, &self.request.passed).await? {
-            Some(line) => done.lines.push(line),
-            None => done.gaps.push(format!("start {name} yourself: it has no command for that")),
-        }
-        Ok(done)
-    }
-
-    async fn gate(&mut self) -> Result<StepDone, Failure> {
-        let mut done = StepDone::default();
-        for component in self.components.clone() {
-            if component.kind != "synapse" {
-                continue;
-            }
-            let connectors = self.connectors(component)?;
-            let (Some((_, connector)), Some(installed)) =
-                (connectors.first(), self.installed(&component.name))
-            else {
-                continue;
-            };
-            gate::clients(self.cx, installed, connector, &mut done).await?;
-        }
-        Ok(done)
-    }
-
-    /// What is left to do, by what is known of the kinds.
-    fn next(&self) -> Vec<String> {
-        let mut next = Vec::new();
-        for component in &self.components {
-            let kind = self.installed(&component.name).map(|installed| installed.kind);
-            let Some(kind) = kind else { continue };
-            if matches!(kind, Kind::Synapse | Kind::Mas) {
-                // The rules of these two were applied; their gaps say what is left to decide.
-                continue;
-            }
-            let steps = lifeboat_suite::catalogue::row(kind).after_restore;
-            next.extend(steps.iter().map(|step| format!("{}: {step}", component.name)));
-        }
-        if self.components.iter().any(|component| component.kind == "synapse") {
-            next.push("open it to clients, then to federation".to_owned());
-        }
-        next
-    }
 }
 
 /// The moment that a backup gets back: RFC 3339, UTC.
@@ -585,6 +487,5 @@ pub fn recovery_point(manifest: &Manifest) -> String {
     opened.map_or_else(|| manifest.metadata.export_date.clone(), |group| group.opened_at.clone())
 }
 
-fn is_configuration(role: &str) -> bool {
-    matches!(role, "config" | "secrets")
-}
+#[cfg(test)]
+mod tests;

@@ -26,9 +26,24 @@ pub struct Installation {
     pub retention: Retention,
     /// What runs when.
     pub schedule: Schedule,
+    /// What a drill starts.
+    pub drill: Drill,
     /// What is backed up, in the order of the file.
     pub components: Vec<Component>,
 }
+
+/// What a drill starts on the copy.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Drill {
+    /// A program and its arguments that run Synapse; [`CONFIG_WORD`] in them stands for its
+    /// configuration.
+    pub synapse: Option<Vec<String>>,
+    /// The folder of PostgreSQL's Unix socket.
+    pub postgres_socket: Option<PathBuf>,
+}
+
+/// What stands for the configuration's path in [`Drill::synapse`].
+pub const CONFIG_WORD: &str = "{config}";
 
 /// What runs when; what has no time runs by hand.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -69,6 +69,7 @@ pub(crate) const TOP: Section = Section {
         optional("state", Shape::Path, "/var/lib/lifeboat", "Folder for caches and journals."),
         optional("retention", Shape::Section, "keeps everything", "Which backups are kept."),
         optional("schedule", Shape::Section, "by hand", "What runs when."),
+        optional("drill", Shape::Section, "starts nothing", "What a drill starts on the copy."),
         required("components", Shape::Sections, "What is backed up."),
     ],
 };
@@ -97,6 +98,26 @@ pub(crate) const SCHEDULE: Section = Section {
         optional("verify", Shape::Cron, "by hand", "`lifeboat backup verify`."),
         optional("drill", Shape::Cron, "by hand", "`lifeboat drill`."),
         optional("time_zone", Shape::Text, "UTC", "In which times, days and weeks are meant."),
+    ],
+};
+
+pub(crate) const DRILL: Section = Section {
+    name: "drill",
+    about: "What `lifeboat drill` starts on the copy, cut off from the network: as root, with \
+            `unshare` of util-linux. Where that cannot be, it starts nothing and says so.",
+    keys: &[
+        optional(
+            "synapse",
+            Shape::Command,
+            "starts nothing",
+            "Runs Synapse; `{config}` in it is the homeserver.yaml of the copy.",
+        ),
+        optional(
+            "postgres_socket",
+            Shape::Path,
+            "by homeserver.yaml",
+            "The folder of PostgreSQL's Unix socket, where homeserver.yaml names a host.",
+        ),
     ],
 };
 
@@ -148,7 +169,8 @@ pub(crate) const COMMANDS: Section = Section {
 };
 
 /// All of them, in the order of the reference page.
-pub(crate) const SECTIONS: [&Section; 5] = [&TOP, &RETENTION, &SCHEDULE, &COMPONENT, &COMMANDS];
+pub(crate) const SECTIONS: [&Section; 6] =
+    [&TOP, &RETENTION, &SCHEDULE, &DRILL, &COMPONENT, &COMMANDS];
 
 pub(crate) const KINDS: &[&str] = &[
     "synapse",

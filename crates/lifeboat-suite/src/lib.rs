@@ -30,6 +30,7 @@ pub mod registration;
 pub mod runs;
 mod view;
 
+pub use lifeboat_config::practice::{Practice, PracticeConfig, PracticeError};
 pub use lifeboat_config::target::Surroundings;
 pub use lifeboat_config::{ReadOptions, read as read_synapse};
 

@@ -12,7 +12,7 @@ use lifeboat_rules::schedule::{Cron, Zone};
 use lifeboat_storage::location::Location;
 
 use crate::error::SuiteError;
-use crate::installation::{Component, Installation, Kind, Schedule};
+use crate::installation::{CONFIG_WORD, Component, Drill, Installation, Kind, Schedule};
 use crate::keys;
 use crate::kinds::{self, Finding};
 use crate::view::{Document, View, read_text};
@@ -54,8 +54,21 @@ pub fn parse(path: &Path, text: &str, around: &Surroundings) -> Result<Installat
         state: absolute(folder, state),
         retention: retention(&top)?,
         schedule: schedule(&top)?,
+        drill: drill(&top, folder)?,
         components: components(&top, folder, around)?,
     })
+}
+
+fn drill(top: &View<'_>, folder: &Path) -> Result<Drill, SuiteError> {
+    let Some(view) = top.mapping(&["drill"])? else { return Ok(Drill::default()) };
+    keys::DRILL.check(&view)?;
+    let synapse = commands::command(&view, "synapse")?;
+    if synapse.as_ref().is_some_and(|words| !words.iter().any(|word| word.contains(CONFIG_WORD))) {
+        let remedy = "write it as [python, -m, synapse.app.homeserver, -c, \"{config}\"]";
+        return Err(view.wrong(&["synapse"], "has no place for {config}", remedy));
+    }
+    let postgres_socket = view.text(&["postgres_socket"])?.map(|socket| absolute(folder, socket));
+    Ok(Drill { synapse, postgres_socket })
 }
 
 fn vault(top: &View<'_>, folder: &Path, written: &str) -> Result<String, SuiteError> {

@@ -76,7 +76,7 @@ const LAYERS: &[Layer] = &[
     },
     Layer {
         name: RESTORE,
-        below: &[PACKAGE, STORAGE, POSTGRES, COMPONENTS, SUITE, ENGINE, VAULT],
+        below: &[PACKAGE, PAGES, STORAGE, POSTGRES, COMPONENTS, SUITE, ENGINE, VAULT],
         pure: None,
     },
     Layer { name: REPORT, below: &[PACKAGE, PAGES, SUITE, ENGINE, VAULT, RESTORE], pure: None },

@@ -263,6 +263,45 @@ pub async fn drop_database(administration: &Connector, name: &str) -> Result<(),
     client.batch_execute(&statement).await.map_err(doing)
 }
 
+/// What a server says of one of its databases.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Standing {
+    /// What the server knows it by, whatever its name.
+    pub oid: u32,
+    /// Sessions in it.
+    pub sessions: i64,
+}
+
+/// How it stands with a database; none when there is none of the name.
+///
+/// # Errors
+/// [`PostgresError`] when the server cannot be reached or refuses.
+pub async fn standing(
+    administration: &Connector,
+    name: &str,
+) -> Result<Option<Standing>, PostgresError> {
+    let client = administration.connect().await?;
+    let doing = |e| PostgresError::sorted(format!("looked at the database {name}"), e);
+    let query = "SELECT oid, (SELECT count(*) FROM pg_stat_activity a WHERE a.datid = d.oid)
+        FROM pg_database d WHERE datname = $1";
+    let found = client.query_opt(query, &[&name]).await.map_err(doing)?;
+    Ok(found.map(|row| Standing { oid: row.get(0), sessions: row.get(1) }))
+}
+
+/// Drops a database that nobody uses; one that is not there is no error.
+///
+/// # Errors
+/// [`PostgresError`] when we do not own it, or somebody uses it.
+pub async fn drop_unused_database(
+    administration: &Connector,
+    name: &str,
+) -> Result<(), PostgresError> {
+    let client = administration.connect().await?;
+    let doing = |e| PostgresError::sorted(format!("dropped the database {name}"), e);
+    let statement = format!("DROP DATABASE IF EXISTS {}", quoted(name));
+    client.batch_execute(&statement).await.map_err(doing)
+}
+
 async fn rename(client: &Client, name: &str, to: &str) -> Result<(), PostgresError> {
     let doing = |e| PostgresError::sorted(format!("renamed the database {name}"), e);
     let statement = format!("ALTER DATABASE {} RENAME TO {}", quoted(name), quoted(to));

@@ -138,7 +138,7 @@ fn kubectl(view: &View<'_>, kind: Kind) -> Result<Commands, SuiteError> {
 }
 
 /// A list of words, or a text of words without anything that only a shell would understand.
-fn command(view: &View<'_>, name: &str) -> Result<Option<Vec<String>>, SuiteError> {
+pub(super) fn command(view: &View<'_>, name: &str) -> Result<Option<Vec<String>>, SuiteError> {
     if !view.has(&[name]) {
         return Ok(None);
     }

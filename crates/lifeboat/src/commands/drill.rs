@@ -8,7 +8,7 @@ use lifeboat_vault::backup::OpenBackup;
 use lifeboat_vault::place::Vault;
 
 use super::installation::{InstallationFlags, around};
-use super::{Ended, Exit, Session, story};
+use super::{Ended, Exit, Session, restart, story};
 use crate::secrets::IdentityFlags;
 use crate::size;
 
@@ -16,9 +16,15 @@ use crate::size;
 ///
 /// Databases get the names of those in use with `_drill` at the end, on the same servers; files go
 /// into the folder `drill` below the state folder, which only you can enter. Nothing that runs is
-/// stopped, started or changed. No server is started on what was put back: what is timed and
-/// checked ends before the start. Where the addresses of databases are is read from the
-/// components' own configuration on this machine.
+/// stopped, started or changed. Where the addresses of databases are is read from the components'
+/// own configuration on this machine.
+///
+/// With `drill: {synapse: […]}` in lifeboat.yaml the real Synapse is started on the copy, in a
+/// network namespace of its own (as root, with `unshare`): without federation, pushers, mail,
+/// application services, workers, OIDC and URL previews, with its database by a Unix socket. It
+/// must become well, tell the signing key of the backup and know old tokens; then it is killed.
+/// Where it cannot be cut off it is not started, and that is a gap. Without `drill:` no server is
+/// started.
 ///
 /// How it went is noted in the vault, for `lifeboat report`. The exit code is 1 when a step fails
 /// or the check finds a difference.
@@ -66,6 +72,7 @@ pub(crate) async fn run(session: &Session, flags: DrillFlags) -> Result<Ended, F
         around: around(session),
         lanes: usize::from(flags.lanes),
         keep: flags.keep,
+        environment: restart::passed(&session.environment),
     };
     let drilling = drill(cx, (&vault, &survey), (&open, &installation), request);
     let outcome = Box::pin(drilling).await?;
@@ -93,7 +100,9 @@ fn lines(outcome: &DrillOutcome) -> Vec<String> {
         lines.push(story::line("kept", &kept));
     }
     let span = |seconds: i64| size::seconds(u64::try_from(seconds).unwrap_or_default());
-    let time = format!("{} to put it back; no server was started", span(record.seconds));
+    let started =
+        if record.servers_started { "Synapse was started" } else { "no server was started" };
+    let time = format!("{} to put it back; {started}", span(record.seconds));
     lines.push(story::line("RTO", &time));
     let age = match record.verified_age {
         Some(age) => format!("{}, the age of the newest verified backup", span(age)),

@@ -4,9 +4,10 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use lifeboat_engine::failure::Failure;
+use lifeboat_restore::accept::{AcceptOutcome, accept};
 use lifeboat_restore::report::RestoreReport;
 use lifeboat_restore::run::{
-    self as restoring, RestoreOutcome, RestorePlan, RestoreRequest, recovery_point,
+    self as restoring, Attempt, Failed, RestoreOutcome, RestorePlan, RestoreRequest, recovery_point,
 };
 use lifeboat_restore::targets::Targets;
 use lifeboat_storage::Access;
@@ -19,6 +20,11 @@ use super::{Ended, Exit, Session, restart, story};
 use crate::secrets::IdentityFlags;
 use crate::size;
 
+/// Drills that are looked at for how long a restore takes.
+const DRILLS: usize = 30;
+/// What is said where none has passed.
+const NO_DRILL: &str = "no drill yet: lifeboat drill -c lifeboat.yaml -i identity.txt";
+
 /// Put components back from a backup, step by step
 ///
 /// Everything stands still while data is put back, secrets come before data, and what was put back
@@ -29,7 +35,8 @@ Examples:
   lifeboat restore plan -c lifeboat.yaml -i identity.txt
   lifeboat restore run -c lifeboat.yaml -i identity.txt
   lifeboat restore run --vault s3://bucket/vault -i identity.txt    (the machine is new)
-  lifeboat restore run -i identity.txt --component synapse --root /srv/copy --beside _copy")]
+  lifeboat restore run -i identity.txt --component synapse --root /srv/copy --beside _copy
+  lifeboat restore accept -c lifeboat.yaml          (lists what --replace kept; --yes removes it)")]
 pub(crate) struct RestoreFlags {
     #[command(subcommand)]
     verb: Verb,
@@ -41,6 +48,23 @@ enum Verb {
     Plan(Box<StepFlags>),
     /// Put the components back
     Run(Box<StepFlags>),
+    /// List what `--replace` kept under other names; drop and delete it with --yes
+    ///
+    /// Only what a restore noted that it renamed, as long as it is still the same database or
+    /// file. A database that is in use stops it before anything is removed.
+    Accept(AcceptFlags),
+}
+
+#[derive(Debug, clap::Args)]
+struct AcceptFlags {
+    #[command(flatten)]
+    installation: InstallationFlags,
+    /// Folder of the journal, when the restore was given one; else the installation's
+    #[arg(long, value_name = "DIR")]
+    state: Option<PathBuf>,
+    /// Drop and delete what is listed
+    #[arg(long)]
+    yes: bool,
 }
 
 /// What to put back, and where.
@@ -74,7 +98,8 @@ struct StepFlags {
     /// Add this to the name of every database, so that those in use stay as they are
     #[arg(long, value_name = "SUFFIX", value_parser = suffix)]
     beside: Option<String>,
-    /// Write what was done, checked and left open to this file: JSON if it ends in .json, else text
+    /// Write what was done, checked and left open to this file, also when a step fails: JSON if it
+    /// ends in .json, HTML if in .html, else text
     #[arg(long, value_name = "FILE")]
     report: Option<PathBuf>,
     /// Start nothing: the last steps are left to you
@@ -101,6 +126,7 @@ pub(crate) async fn run(session: &Session, flags: RestoreFlags) -> Result<Ended,
     let (flags, is_plan) = match flags.verb {
         Verb::Plan(flags) => (*flags, true),
         Verb::Run(flags) => (*flags, false),
+        Verb::Accept(flags) => return accepted(session, flags).await,
     };
     let identities = flags.identities.demand()?;
     let (location, state) = places(session, &flags)?;
@@ -127,15 +153,26 @@ pub(crate) async fn run(session: &Session, flags: RestoreFlags) -> Result<Ended,
     };
     let cx = &session.context;
     if is_plan {
-        let plan = restoring::plan(cx, &open, &request).await?;
+        let mut plan = restoring::plan(cx, &open, &request).await?;
+        match vault.drills(&survey, DRILLS).await {
+            Ok(drills) => plan.time_by(&drills),
+            Err(failure) => cx.note(format!("how long drills took is not known: {failure}")),
+        }
         return Ok(Ended::new("restore plan", &plan, plan_lines(&plan), Exit::Done));
     }
     let report = flags.report.map(|path| ReportFile::begin(&session.folder.join(path)));
     let report = report.transpose()?;
-    let outcome = Box::pin(restoring::run(cx, &open, &request)).await?;
-    if let Some(report) = report {
-        report.write(&RestoreReport::of(&outcome, (cx.now)()))?;
+    let attempt = Box::pin(restoring::attempt(cx, &open, &request)).await;
+    let written = report.map(|report| report.write(&RestoreReport::of(&attempt, (cx.now)())));
+    let Attempt { outcome, failed } = attempt;
+    if let Some(Failed { failure, .. }) = failed {
+        // Why the restore failed matters more than why there is no report of it.
+        if let Some(Err(unwritten)) = written {
+            cx.note(unwritten.what);
+        }
+        return Err(failure);
     }
+    written.transpose()?;
     let exit = Exit::with_gaps(outcome.gaps);
     Ok(Ended::new("restore run", &outcome, lines(&outcome), exit))
 }
@@ -154,9 +191,12 @@ impl ReportFile {
     }
 
     fn write(self, report: &RestoreReport) -> Result<(), Failure> {
-        let is_json = self.path.extension().is_some_and(|end| end.eq_ignore_ascii_case("json"));
-        let json = || serde_json::to_string_pretty(report).unwrap_or_default();
-        let text = if is_json { json() } else { report.text() };
+        let end = self.path.extension().map(|end| end.to_string_lossy().to_lowercase());
+        let text = match end.as_deref() {
+            Some("json") => serde_json::to_string_pretty(report).unwrap_or_default(),
+            Some("html") => report.html(),
+            _ => report.text(),
+        };
         self.put(&text)
     }
 
@@ -199,6 +239,37 @@ fn places(session: &Session, flags: &StepFlags) -> Result<(String, PathBuf), Fai
     }
 }
 
+async fn accepted(session: &Session, flags: AcceptFlags) -> Result<Ended, Failure> {
+    let mut installation = flags.installation.read(session)?;
+    if let Some(state) = flags.state {
+        installation.state = session.folder.join(state);
+    }
+    let subject = (&installation, &around(session));
+    let outcome = Box::pin(accept(&session.context, subject, flags.yes)).await?;
+    let exit = Exit::with_gaps(outcome.unknown.len() as u64);
+    Ok(Ended::new("restore accept", &outcome, accept_lines(&outcome), exit))
+}
+
+fn accept_lines(outcome: &AcceptOutcome) -> Vec<String> {
+    let word = if outcome.removed { "removed" } else { "kept" };
+    let mut lines = Vec::new();
+    for kept in &outcome.kept {
+        lines.push(story::line(word, &kept.what));
+        lines.push(format!("          was {}, until {}", kept.was, kept.at));
+        if let Some(step) = &kept.waits_for {
+            lines.push(format!("          the restore has not done its step {step} yet"));
+        }
+    }
+    lines.extend(outcome.unknown.iter().map(|unknown| story::line("GAP", unknown)));
+    if lines.is_empty() {
+        lines.push(story::line("kept", "nothing"));
+    }
+    if !outcome.removed && !outcome.kept.is_empty() {
+        lines.push(story::line("next", "the same with --yes removes it"));
+    }
+    lines
+}
+
 fn plan_lines(plan: &RestorePlan) -> Vec<String> {
     let mut lines = vec![
         story::line("backup", &plan.backup),
@@ -206,15 +277,33 @@ fn plan_lines(plan: &RestorePlan) -> Vec<String> {
         story::line("as of", &plan.recovery_point),
     ];
     for planned in &plan.steps {
-        let done = if planned.done { " (done)" } else { "" };
-        lines.push(format!("{:>4}  {}{done}", planned.step.number, planned.words));
+        let told = match (planned.done, planned.drilled_seconds) {
+            (true, _) => " (done)".to_owned(),
+            (false, Some(seconds)) => format!(" ({})", span(seconds)),
+            (false, None) => String::new(),
+        };
+        lines.push(format!("{:>4}  {}{told}", planned.step.number, planned.words));
         if let Some(target) = &planned.target {
             lines.push(format!("        → {target}"));
         }
     }
     lines.extend(plan.losses.iter().map(|loss| story::line("lost", loss)));
+    lines.push(story::line("time", &time(plan)));
     lines.extend(plan.obstacles.iter().map(|obstacle| story::line("OBSTACLE", obstacle)));
     lines
+}
+
+fn time(plan: &RestorePlan) -> String {
+    let Some(time) = &plan.time else { return NO_DRILL.to_owned() };
+    let mut text = format!("{} by the drill of {}", span(time.seconds), time.drilled_at);
+    if !time.not_drilled.is_empty() {
+        text = format!("{text}, without {}", time.not_drilled.join(", "));
+    }
+    text
+}
+
+fn span(seconds: i64) -> String {
+    size::seconds(u64::try_from(seconds).unwrap_or_default())
 }
 
 fn lines(outcome: &RestoreOutcome) -> Vec<String> {

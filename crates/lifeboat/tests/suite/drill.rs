@@ -1,12 +1,23 @@
 //! Backups restored for practice.
 
 use std::fs;
+use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use serde_json::Value;
 
 use crate::harbour::{Suite, suite, world};
+use crate::program::program;
+
+/// Drills of Synapse's database give its copy the same name: one after the other.
+static TURN: Mutex<()> = Mutex::new(());
+
+fn turn() -> MutexGuard<'static, ()> {
+    TURN.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// Whether there is a database.
 fn exists(name: &str) -> bool {
@@ -30,6 +41,7 @@ fn back_up_small(suite: &Suite) {
 
 #[test]
 fn drill_puts_everything_back_beside_what_runs_and_leaves_nothing_but_its_record() {
+    let _turn = turn();
     let suite = suite("drilled");
     suite.back_up();
     suite.lifeboat_opened(&["backup", "verify"]).result(0);
@@ -112,4 +124,137 @@ fn second_drill_at_once_is_refused_and_leaves_the_first_alone() {
     assert_eq!(said.exit, 1, "{said:?}");
     assert!(said.stdout.contains("another drill is under way"), "{said:?}");
     assert!(suite.folder.join("state/drill").is_dir());
+}
+
+/// Says in `lifeboat.yaml` what a drill starts, and how it reaches PostgreSQL without a network.
+fn start_with(suite: &Suite, words: &[&str], socket: bool) {
+    let yaml = fs::read_to_string(&suite.yaml).unwrap();
+    let yaml = yaml.split("drill:").next().unwrap();
+    let words: Vec<String> = words.iter().map(|word| Value::from(*word).to_string()).collect();
+    let folder = world().cluster.socket_directory().display();
+    let by = if socket { format!(", postgres_socket: {folder}") } else { String::new() };
+    let drill = format!("drill: {{synapse: [{}]{by}}}\n", words.join(", "));
+    fs::write(&suite.yaml, format!("{yaml}{drill}")).unwrap();
+}
+
+/// Processes of which the command names the folder of the drill.
+fn left_running(suite: &Suite) -> Vec<String> {
+    let folder = suite.folder.join("state/drill").display().to_string();
+    let entries = fs::read_dir("/proc").unwrap().map(|entry| entry.unwrap().path());
+    let commands = entries.filter_map(|entry| fs::read(entry.join("cmdline")).ok());
+    let commands = commands.map(|words| String::from_utf8_lossy(&words).replace('\0', " "));
+    commands.filter(|command| command.contains(&folder)).collect()
+}
+
+fn is_root() -> bool {
+    // Who owns what we make.
+    fs::metadata("/proc/self").is_ok_and(|found| std::os::unix::fs::MetadataExt::uid(&found) == 0)
+}
+
+#[test]
+fn drill_starts_the_real_synapse_on_the_copy_where_it_reaches_nobody() {
+    let _turn = turn();
+    let suite = suite("started");
+    let python = world().tools().synapse_python();
+    let words = [python.to_str().unwrap(), "-m", "synapse.app.homeserver", "-c", "{config}"];
+    start_with(&suite, &words, true);
+    suite.lifeboat(&["backup", "run", "--component", "synapse"]).result(0);
+    let errors = world().server.errors_in_log().unwrap();
+    let outcome = suite.lifeboat_opened(&["drill"]).result(3);
+    assert_eq!(outcome["ok"], true, "{outcome}");
+    if !is_root() {
+        assert!(outcome["left_open"].to_string().contains("egress is possible"), "{outcome}");
+        assert_eq!(outcome["servers_started"], false, "{outcome}");
+        return;
+    }
+    let record = &records(&suite)[0];
+    assert_eq!(record["servers_started"], true, "{record}");
+    let last = record["steps"].as_array().unwrap().last().unwrap();
+    assert_eq!(last["step"], "start/synapse", "{record}");
+    assert!(last["seconds"].as_i64().unwrap() < 300, "{record}");
+    let done = outcome["done"].as_array().unwrap().last().unwrap()[1]["lines"].to_string();
+    assert!(done.contains("cut off from the network"), "{done}");
+    assert!(done.contains("the signing key of the backup"), "{done}");
+    assert!(done.contains("asked on its socket as 10 clients"), "{done}");
+    assert!(done.contains("old tokens: 0 wrong"), "{done}");
+    assert!(done.contains("app_service_config_files"), "{done}");
+    assert!(!record.to_string().contains('@'), "no name of a person: {record}");
+    assert_eq!(left_running(&suite), [""; 0]);
+    assert!(!exists(&format!("{}_drill", world().server.database())));
+    assert!(!suite.folder.join("state/drill").exists());
+    assert_eq!(world().server.errors_in_log().unwrap(), errors);
+}
+
+#[test]
+fn synapse_that_does_not_start_or_has_another_key_fails_the_drill_and_is_killed() {
+    let _turn = turn();
+    let suite = suite("sick");
+    suite.lifeboat(&["backup", "run", "--component", "synapse"]).result(0);
+    if !is_root() {
+        return;
+    }
+    // There is no network where it would be started.
+    start_with(&suite, &["sh", "-c", "exit 7", "{config}"], false);
+    let outcome = suite.lifeboat_opened(&["drill"]).result(3);
+    let told = outcome["left_open"].to_string();
+    assert!(told.contains("is reached by the network alone; give drill.postgres_socket"), "{told}");
+    assert_eq!((&outcome["ok"], &outcome["servers_started"]), (&true.into(), &false.into()));
+
+    start_with(&suite, &["sh", "-c", "echo a reason >&2; exit 7", "{config}"], true);
+    let outcome = suite.lifeboat_opened(&["drill"]).result(1);
+    assert_eq!(outcome["failed_step"], "start/synapse", "{outcome}");
+    let told = outcome["reasons"].to_string();
+    assert!(told.contains("exit status: 7") && told.contains("a reason"), "{told}");
+
+    let key = suite.folder.join("other.key");
+    fs::write(&key, "ed25519 other b7l1ezN0UWmvY9KXWOSHcTMVKxj5pbjcTnJ4HX6rEAY\n").unwrap();
+    let python = world().tools().synapse_python();
+    let script = format!(
+        "sed 's#\"signing_key_path\": .*#\"signing_key_path\": \"{}\",#' {{config}} > {{config}}.x \
+         && exec {} -m synapse.app.homeserver -c {{config}}.x",
+        key.display(),
+        python.display()
+    );
+    start_with(&suite, &["sh", "-c", &script], true);
+    let outcome = suite.lifeboat_opened(&["drill"]).result(1);
+    let told = outcome["reasons"].to_string();
+    assert!(told.contains("other keys than the signing key of the backup"), "{told}");
+    let records = records(&suite);
+    assert_eq!(records.last().unwrap()["problems"][0], "start/synapse: it failed");
+    assert_eq!(left_running(&suite), [""; 0]);
+    assert!(!suite.folder.join("state/drill").exists());
+}
+
+#[test]
+fn drill_that_is_stopped_kills_the_synapse_it_started() {
+    let _turn = turn();
+    let suite = suite("stopped");
+    suite.lifeboat(&["backup", "run", "--component", "synapse"]).result(0);
+    if !is_root() {
+        return;
+    }
+    let pipe = suite.folder.join("pipe");
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let script = format!("echo {{config}} > {}; exec sleep 600", pipe.display());
+    start_with(&suite, &["sh", "-c", &script], true);
+    let mut command = program();
+    command.args(["drill", "-c"]).arg(&suite.yaml).arg("-i").arg(&suite.identity);
+    let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let id = child.id().to_string();
+    let both = fs::OpenOptions::new().read(true).write(true).open(&pipe).unwrap();
+    let mut told = both.try_clone().unwrap();
+    // Whoever comes first says something.
+    let ended = std::thread::spawn(move || {
+        let status = child.wait().unwrap();
+        writeln!(told, "ended").unwrap();
+        status
+    });
+    let mut config = String::new();
+    BufReader::new(both).read_line(&mut config).unwrap();
+    assert!(config.trim_end().ends_with("state/drill/homeserver.yaml"), "{config}");
+    assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
+    assert_eq!(ended.join().unwrap().code(), Some(130));
+    assert_eq!(left_running(&suite), [""; 0]);
+    assert!(!exists(&format!("{}_drill", world().server.database())));
+    assert!(!suite.folder.join("state/drill").exists());
 }

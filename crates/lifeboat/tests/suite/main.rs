@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
+mod accepted;
 mod backup;
 mod bucket;
 mod by_hand;
@@ -20,4 +21,5 @@ mod long;
 mod program;
 mod report;
 mod restored;
+mod told;
 mod whole;

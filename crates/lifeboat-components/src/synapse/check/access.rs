@@ -9,7 +9,7 @@ use super::Findings;
 use crate::postgres::PostgresError;
 use crate::postgres::columns::literal;
 use crate::postgres::copy_out::{Row, RowStream};
-use crate::synapse::ask::{self, Answer};
+use crate::synapse::ask::{self, Answer, Door};
 
 /// Users that are looked at, at most.
 pub const USERS: i64 = 50;
@@ -121,7 +121,7 @@ pub const CLIENTS: i64 = 10;
 pub async fn ask_as_clients(
     client: &Client,
     users: &[String],
-    port: u16,
+    at: impl Into<Door<'_>>,
 ) -> Result<Findings, PostgresError> {
     let query = "SELECT DISTINCT ON (t.user_id) t.user_id, t.token,
                ARRAY(SELECT m.room_id FROM local_current_membership m
@@ -133,13 +133,13 @@ pub async fn ask_as_clients(
         ORDER BY t.user_id, t.id DESC LIMIT $2";
     let doing = |e| PostgresError::sorted("drew access tokens of users", e);
     let rows = client.query(query, &[&users, &CLIENTS]).await.map_err(doing)?;
-    let mut findings = Findings::default();
+    let (at, mut findings) = (at.into(), Findings::default());
     for row in &rows {
         let user: &str = row.get(0);
         let token = Zeroizing::new(row.get::<_, String>(1));
         let listed: BTreeSet<String> = row.get::<_, Vec<String>>(2).into_iter().collect();
         findings.checked += 1;
-        match ask::joined_rooms(port, &token) {
+        match ask::joined_rooms(at, &token) {
             Ok(Answer::Rooms(rooms)) if rooms == listed => {}
             Ok(Answer::Rooms(rooms)) => {
                 let detail = format!(

@@ -1,9 +1,35 @@
-//! One HTML file: no scripts, nothing from elsewhere, readable on paper.
+//! A document for one reader with a printer: blocks of plain text, written as one HTML file without
+//! scripts and with nothing from elsewhere.
 
-use lifeboat_pages::markup::Html;
+use crate::markup::Html;
 
-use crate::block::Block;
-use crate::picture;
+/// A piece of a document. Texts are plain: whoever writes them out escapes them.
+pub enum Block {
+    /// The title of a section; 1 is that of the document.
+    Heading(u8, String),
+    /// A paragraph.
+    Text(String),
+    /// A list.
+    List(Vec<String>),
+    /// A table.
+    Table {
+        /// The titles of its columns.
+        head: Vec<&'static str>,
+        /// Its cells.
+        rows: Vec<Vec<String>>,
+    },
+    /// Commands to type, a line each.
+    Commands(Vec<String>),
+    /// Something to fill in by hand on paper.
+    FillIn(String),
+    /// Steps, one after the other.
+    Order {
+        /// The same as a picture.
+        picture: Html,
+        /// In words.
+        steps: Vec<String>,
+    },
+}
 
 const HEAD: &str = r#"<!DOCTYPE html>
 <html lang="en">
@@ -27,7 +53,8 @@ svg { max-width: 100%; height: auto }
 </style>
 <title>"#;
 
-pub(crate) fn write(title: &str, blocks: &[Block]) -> String {
+/// The document as one HTML file, to be shown or printed.
+pub fn html(title: &str, blocks: &[Block]) -> String {
     let mut page = Html::default();
     page.raw(HEAD).text(title).raw("</title>\n</head>\n<body>\n");
     for block in blocks {
@@ -67,12 +94,9 @@ fn one(page: &mut Html, block: &Block) {
         Block::FillIn(label) => {
             page.raw("<p>").text(label).raw(": <span class=\"line\">&nbsp;</span></p>\n");
         }
-        Block::Order(steps) => {
-            page.add(&picture::of(steps));
-            page.raw("<ol>\n");
-            for step in steps {
-                tagged(page, ("<li>", "</li>\n"), &step.what.words());
-            }
+        Block::Order { picture, steps } => {
+            page.add(picture).raw("<ol>\n");
+            all(page, ("<li>", "</li>\n"), steps);
             page.raw("</ol>\n");
         }
     }

@@ -1,0 +1,243 @@
+//! What each kind of step does.
+
+use lifeboat_components::synapse::sequences::MARGIN;
+use lifeboat_engine::context::Unit;
+use lifeboat_engine::failure::Failure;
+use lifeboat_package::backup::Component;
+use lifeboat_postgres::connect::Connector;
+use lifeboat_suite::Kind;
+
+use super::Restoring;
+use crate::aside::Asides;
+use crate::database::{Kept, Loading, put_back};
+use crate::files::{Placing, place};
+use crate::journal::StepDone;
+use crate::plan::{self, What};
+use crate::targets::TargetDatabase;
+use crate::{fence, gate, rules, secrets};
+
+impl<'a> Restoring<'a> {
+    /// Does a step.
+    pub(super) async fn step(&mut self, what: &What) -> Result<StepDone, Failure> {
+        match what {
+            What::Fence => self.fence().await,
+            What::Configuration { component } => self.configuration(component).await,
+            What::Secrets => self.secrets(),
+            What::Database { component, database } => self.database((component, database)).await,
+            What::Rules { component } => self.rules(component).await,
+            What::Files { component } => {
+                let placing = self.placing();
+                let subject = (self.component(component)?, &placing);
+                self.cx.stage("files", subject.0.file_bytes, Unit::Bytes);
+                place(self.cx, self.open, subject, |role| !is_configuration(role)).await
+            }
+            What::Compare => self.compare().await,
+            What::Check => self.check().await,
+            What::Erasures { component } => self.erasures(component).await,
+            What::Start { component } => self.start(component).await,
+            What::Gate => self.gate().await,
+        }
+    }
+
+    fn placing(&self) -> Placing<'a> {
+        let (replace, stamp) = (self.request.replace, self.stamp.clone());
+        let place = (self.request.state.as_path(), self.name());
+        let asides = Asides::of((place.0, &place.1), &self.doing, self.cx.timestamp());
+        Placing { targets: &self.request.targets, replace, stamp, asides }
+    }
+
+    async fn fence(&self) -> Result<StepDone, Failure> {
+        let mut done = StepDone::default();
+        if self.request.targets.suffix.is_some() {
+            done.lines.push("restored beside what runs: nothing is stopped".to_owned());
+            return Ok(done);
+        }
+        let mut last_first = self.components.clone();
+        last_first.sort_by_key(|component| std::cmp::Reverse(plan::rank(&component.kind)));
+        if self.installation.is_none() && self.config().exists() {
+            done.gaps.push(format!(
+                "{} cannot be read, so nothing was stopped: see that nothing runs",
+                self.config().display()
+            ));
+        }
+        for component in last_first {
+            match self.installed(&component.name) {
+                Some(installed) if installed.is_blind() => done.gaps.push(format!(
+                    "{}: no command to stop it, and no health_url to ask: see that it is down",
+                    component.name
+                )),
+                Some(installed) => {
+                    done.lines.push(fence::down(installed, &self.request.passed).await?);
+                }
+                None if component.kind == "lifeboat" => {}
+                None => done.lines.push(format!("{} is not there yet", component.name)),
+            }
+        }
+        Ok(done)
+    }
+
+    async fn configuration(&mut self, name: &str) -> Result<StepDone, Failure> {
+        let placing = self.placing();
+        let subject = (self.component(name)?, &placing);
+        let done = place(self.cx, self.open, subject, is_configuration).await?;
+        self.installation = None;
+        Ok(done)
+    }
+
+    fn secrets(&mut self) -> Result<StepDone, Failure> {
+        let names: Vec<String> = self.components.iter().map(|c| c.name.clone()).collect();
+        let targets = &self.request.targets;
+        secrets::demand(self.installation()?, (&names, targets))
+    }
+
+    async fn database(&mut self, (component, database): (&str, &str)) -> Result<StepDone, Failure> {
+        let kept = Kept::find(self.open, self.component(component)?, database).await?;
+        let target = self.target_of(component, database)?;
+        let placing = self.placing();
+        let loading = Loading {
+            lanes: self.request.lanes,
+            replace: self.request.replace,
+            stamp: self.stamp.clone(),
+            placing: &placing,
+        };
+        put_back(self.cx, &kept, (&target, &loading)).await
+    }
+
+    pub(super) fn target_of(
+        &mut self,
+        component: &str,
+        database: &str,
+    ) -> Result<TargetDatabase, Failure> {
+        let request = self.request;
+        request.targets.database(self.installation()?, (component, database))
+    }
+
+    /// The PostgreSQL databases of a component.
+    pub(super) fn connectors(
+        &mut self,
+        component: &Component,
+    ) -> Result<Vec<(String, Connector)>, Failure> {
+        let mut found = Vec::new();
+        for database in &component.databases {
+            if let TargetDatabase::Postgres(connector) =
+                self.target_of(&component.name, &database.name)?
+            {
+                found.push((database.name.clone(), *connector));
+            }
+        }
+        Ok(found)
+    }
+
+    async fn rules(&mut self, name: &str) -> Result<StepDone, Failure> {
+        let component = self.component(name)?;
+        let mut all = StepDone::default();
+        for (database, connector) in self.connectors(component)? {
+            let done = if component.kind == "synapse" {
+                let kept = Kept::find(self.open, component, &database).await?;
+                rules::synapse(self.cx, &kept, (&connector, MARGIN)).await?
+            } else {
+                rules::mas(&connector).await?
+            };
+            all.lines.extend(done.lines);
+            all.gaps.extend(done.gaps);
+        }
+        Ok(all)
+    }
+
+    async fn erasures(&mut self, name: &str) -> Result<StepDone, Failure> {
+        let component = self.component(name)?;
+        let main = self.connectors(component)?.into_iter().find(|(name, _)| name == "main");
+        match (&self.request.erasures, main) {
+            (Some(ledger), Some((_, connector))) => rules::erasures(&connector, ledger).await,
+            _ => Ok(StepDone::default()),
+        }
+    }
+
+    async fn compare(&mut self) -> Result<StepDone, Failure> {
+        let of_kind = |kind: &str| self.components.iter().find(|c| c.kind == kind).copied();
+        let (Some(synapse), Some(mas)) = (of_kind("synapse"), of_kind("mas")) else {
+            return Ok(StepDone::default());
+        };
+        let groups = |component: &Component| component.databases.first().map(|d| d.group);
+        if groups(synapse) != groups(mas) {
+            return Err(Failure::failed(
+                "Synapse and MAS are of different cuts in this backup",
+                "restore another backup: mixed, MAS deletes devices that it does not know",
+            ));
+        }
+        let (one, other) = (self.connectors(synapse)?, self.connectors(mas)?);
+        let (Some((_, one)), Some((_, other))) = (one.first(), other.first()) else {
+            return Ok(StepDone::default());
+        };
+        rules::compare((one, &self.open.manifest().metadata.server_id), other).await
+    }
+
+    async fn check(&mut self) -> Result<StepDone, Failure> {
+        let mut done = StepDone::default();
+        for component in self.components.clone() {
+            for (database, connector) in self.connectors(component)? {
+                let kept = Kept::find(self.open, component, &database).await?;
+                gate::rows(&kept, &connector, &mut done).await?;
+                if component.kind == "synapse"
+                    && database == "main"
+                    && let Some(installed) = self.installed(&component.name)
+                {
+                    gate::synapse(self.cx, installed, &connector, &mut done).await?;
+                }
+            }
+            gate::files(self.open, (component, &self.request.targets), &mut done).await?;
+        }
+        Ok(done)
+    }
+
+    async fn start(&mut self, name: &str) -> Result<StepDone, Failure> {
+        self.installation()?;
+        let mut done = StepDone::default();
+        let Some(installed) = self.installed(name) else { return Ok(done) };
+        match fence::up(self.cx, installed, &self.request.passed).await? {
+            Some(line) => done.lines.push(line),
+            None => done.gaps.push(format!("start {name} yourself: it has no command for that")),
+        }
+        Ok(done)
+    }
+
+    async fn gate(&mut self) -> Result<StepDone, Failure> {
+        let mut done = StepDone::default();
+        for component in self.components.clone() {
+            if component.kind != "synapse" {
+                continue;
+            }
+            let connectors = self.connectors(component)?;
+            let (Some((_, connector)), Some(installed)) =
+                (connectors.first(), self.installed(&component.name))
+            else {
+                continue;
+            };
+            gate::clients(self.cx, installed, connector, &mut done).await?;
+        }
+        Ok(done)
+    }
+
+    /// What is left to do, by what is known of the kinds.
+    pub(super) fn next(&self) -> Vec<String> {
+        let mut next = Vec::new();
+        for component in &self.components {
+            let kind = self.installed(&component.name).map(|installed| installed.kind);
+            let Some(kind) = kind else { continue };
+            if matches!(kind, Kind::Synapse | Kind::Mas) {
+                // The rules of these two were applied; their gaps say what is left to decide.
+                continue;
+            }
+            let steps = lifeboat_suite::catalogue::row(kind).after_restore;
+            next.extend(steps.iter().map(|step| format!("{}: {step}", component.name)));
+        }
+        if self.components.iter().any(|component| component.kind == "synapse") {
+            next.push("open it to clients, then to federation".to_owned());
+        }
+        next
+    }
+}
+
+fn is_configuration(role: &str) -> bool {
+    matches!(role, "config" | "secrets")
+}
