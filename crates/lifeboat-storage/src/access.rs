@@ -31,6 +31,25 @@ impl Access {
         Self { variables, patience: Patience::USUAL }
     }
 
+    /// The variables whose names begin with `prefix`, under what follows it; the same as
+    /// [`Self::new`] where there is none.
+    ///
+    /// So a second store can have keys of its own.
+    pub fn named_apart(environment: &[(String, String)], prefix: &str) -> Self {
+        let apart: Vec<(String, String)> = environment
+            .iter()
+            .filter_map(|(key, value)| Some((key.strip_prefix(prefix)?.to_owned(), value.clone())))
+            .collect();
+        Self::new(if apart.is_empty() { environment.to_vec() } else { apart })
+    }
+
+    /// The same with this variable.
+    #[must_use]
+    pub fn with(mut self, key: &str, value: &str) -> Self {
+        self.variables.insert(key.to_owned(), Zeroizing::new(value.to_owned()));
+        self
+    }
+
     /// No credentials: enough for a directory.
     pub fn none() -> Self {
         Self::new([])

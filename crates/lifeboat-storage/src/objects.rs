@@ -18,10 +18,11 @@ use futures_util::StreamExt as _;
 use object_store::path::Path;
 use object_store::{ObjectStoreExt as _, PutPayload};
 
-use self::bucket::Bucket;
+pub(crate) use self::bucket::Bucket;
+pub(crate) use self::connect::connect;
 pub(crate) use self::parts::ObjectUpload;
 pub(crate) use self::reading::ObjectPieces;
-use self::wire::explain;
+pub(crate) use self::wire::explain;
 use crate::access::{Access, Patience};
 use crate::error::StorageError;
 use crate::location::Cloud;
@@ -41,7 +42,7 @@ impl Objects {
         prefix: &str,
         access: &Access,
     ) -> Result<Self, StorageError> {
-        let bucket = connect::connect(cloud, bucket, prefix, access).await?;
+        let bucket = connect(cloud, bucket, prefix, access).await?;
         Ok(Self { bucket: Arc::new(bucket) })
     }
 

@@ -1,6 +1,7 @@
 //! `backup run`: components pour into a package of the vault; what the vault has is borrowed.
 
 pub mod begin;
+mod bucket;
 pub mod commit;
 pub mod database;
 pub mod groups;
@@ -11,6 +12,7 @@ pub mod ours;
 pub mod send;
 pub mod sqlite;
 pub mod tree;
+pub mod union;
 
 use std::collections::HashSet;
 use std::path::PathBuf;
@@ -35,6 +37,7 @@ use serde::Serialize;
 use self::begin::Begun;
 use self::commit::Made;
 use self::tree::Tree;
+use self::union::Union;
 use crate::cache::Cache;
 use crate::known::Known;
 use crate::ledger::{RunLedger, State};
@@ -85,6 +88,8 @@ pub struct Subject {
     pub trees: Vec<Tree>,
     /// The media store whose files the rows of its databases name, if it is one of the trees.
     pub media_store: Option<PathBuf>,
+    /// The media, where storage providers have some of them; they are none of the trees then.
+    pub union: Option<Union>,
 }
 
 /// A database of a component.

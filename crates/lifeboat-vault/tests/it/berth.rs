@@ -104,6 +104,7 @@ impl Berth {
                 databases: Vec::new(),
                 trees: vec![tree],
                 media_store: None,
+                union: None,
             }],
             is_partial: false,
             environment: Vec::new(),

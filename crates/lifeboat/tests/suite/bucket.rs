@@ -13,11 +13,11 @@ use crate::fault_proxy::{Fault, FaultProxy, Rule};
 use crate::harbour::{Suite, suite, world};
 use crate::program::{Said, program};
 
-static STORE: LazyLock<Seaweed> = LazyLock::new(|| {
+pub(crate) static STORE: LazyLock<Seaweed> = LazyLock::new(|| {
     Seaweed::start(world().tools(), &lifeboat_testing::world::say_on_stderr).unwrap()
 });
 
-type Variables = Vec<(String, String)>;
+pub(crate) type Variables = Vec<(String, String)>;
 
 /// The parts of an installation that are small.
 const SMALL: [&str; 6] = ["--component", "accounts", "--component", "bot", "--component", "sydent"];

@@ -15,6 +15,7 @@ mod left_out;
 #[path = "../e2e/program.rs"]
 #[expect(dead_code, reason = "the words of packages are not needed here")]
 mod program;
+mod providers;
 mod report;
 mod restored;
 mod whole;

@@ -68,7 +68,10 @@ pub(super) async fn run(session: &Session, flags: RunFlags) -> Result<Ended, Fai
             .components
             .iter()
             .any(|known| !flags.component.is_empty() && !flags.component.contains(&known.name)),
-        components: subjects(&installation, &flags.component, &around(session))?,
+        components: {
+            let around = around(session);
+            subjects(&installation, &flags.component, (&around, &session.environment))?
+        },
         environment: session.environment.clone(),
         client_folder: flags.pg_bin,
         lanes: flags.lanes,
