@@ -6,8 +6,10 @@
 mod bucket;
 mod connect;
 mod leftovers;
+mod locks;
 mod parts;
 mod reading;
+mod signed;
 mod wire;
 
 use std::ops::Range;
@@ -123,6 +125,17 @@ impl Objects {
         match self.bucket.persist(&at, 0, || self.bucket.store().delete(&path)).await {
             Err(StorageError::NotFound { .. }) => Ok(()),
             done => done,
+        }
+    }
+
+    pub(crate) async fn has_lock(&self) -> Result<bool, StorageError> {
+        locks::is_on(&self.bucket).await
+    }
+
+    pub(crate) async fn hold(&self, name: &str) -> Result<bool, StorageError> {
+        match self.bucket.lock() {
+            Some(lock) => locks::hold(&self.bucket, name, lock).await,
+            None => Ok(false),
         }
     }
 

@@ -7,6 +7,7 @@ pub mod database;
 pub mod groups;
 pub mod lanes;
 pub mod lines;
+pub mod locking;
 pub mod media;
 pub mod ours;
 pub mod send;
@@ -32,6 +33,7 @@ use lifeboat_package::manifest::Gaps;
 use lifeboat_postgres::connect::Connector;
 use lifeboat_postgres::schema_text::SearchPlaces;
 use lifeboat_storage::Access;
+use lifeboat_suite::ObjectLock;
 use serde::Serialize;
 
 use self::begin::Begun;
@@ -70,6 +72,8 @@ pub struct BackupRequest {
     pub level: i32,
     /// Bytes at which the next volume is begun.
     pub volume_bytes: u64,
+    /// How what is written is locked in the vault's bucket.
+    pub object_lock: Option<ObjectLock>,
     /// How long the databases that belong together may be tried to be cut at one instant.
     pub budget: Duration,
     /// Whether to go on, and to say so, when that did not succeed.
@@ -174,9 +178,13 @@ pub struct BackupOutcome {
 /// not begun anew.
 pub async fn run(cx: &Context, mut request: BackupRequest) -> Result<BackupOutcome, Failure> {
     let started = (cx.now)();
-    let access = Access::new(request.environment.iter().cloned());
+    let lock = locking::of(request.object_lock, started);
+    let access = Access::new(request.environment.iter().cloned()).with_lock(lock);
     let said = format!("process {}, begun {}", std::process::id(), cx.timestamp());
     let state = State::take(&request.state, &said)?;
+    if access.has_lock() {
+        locking::check(cx, &request.vault, &access).await?;
+    }
     let vault = Vault::open(&request.vault, &access, Some(cx)).await?;
     ours::leave_out(cx, &mut request)?;
     let begun = begin::begin(cx, &request, &vault, &state.journal(&vault.id)).await?;

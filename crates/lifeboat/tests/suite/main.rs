@@ -12,6 +12,7 @@ mod fault_proxy;
 mod faults;
 mod harbour;
 mod left_out;
+mod locked;
 #[path = "../e2e/program.rs"]
 #[expect(dead_code, reason = "the words of packages are not needed here")]
 mod program;

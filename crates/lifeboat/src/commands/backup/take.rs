@@ -77,6 +77,7 @@ pub(super) async fn run(session: &Session, flags: RunFlags) -> Result<Ended, Fai
         lanes: flags.lanes,
         level: if flags.fast { 1 } else { 3 },
         volume_bytes: flags.volume_size.unwrap_or(VOLUME_TARGET_BYTES),
+        object_lock: installation.object_lock,
         budget: Duration::from_secs(flags.cut_budget),
         allow_skew: flags.allow_skew,
     };
