@@ -133,7 +133,7 @@ impl Adding<'_, '_> {
                 }
             } else if metadata.is_file() {
                 self.file(root, &path, &metadata).await?;
-            } else if metadata.is_symlink() {
+            } else if metadata.is_symlink() && !self.has(&below_root(root, &path)) {
                 self.gap("link-not-followed", &path, "media behind a link are not kept").await?;
             }
         }
@@ -246,6 +246,10 @@ impl Adding<'_, '_> {
         };
         self.sink.accept(Batch::Gap(gap)).await.map_err(flow)
     }
+}
+
+fn below_root(root: &Path, path: &Path) -> String {
+    path.strip_prefix(root).unwrap_or(path).to_string_lossy().into_owned()
 }
 
 /// Who we are.

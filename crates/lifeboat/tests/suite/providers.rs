@@ -12,7 +12,7 @@ use crate::bucket::STORE;
 use crate::fault_proxy::FaultProxy;
 use crate::harbour::{Suite, suite, world};
 use crate::left_out::copy;
-use crate::program::Said;
+use crate::program::{Said, program};
 
 /// Before every name in the bucket; the provider puts nothing after it.
 const PREFIX: &str = "of/this";
@@ -58,6 +58,14 @@ impl Elsewhere {
             of("AWS_ACCESS_KEY_ID"),
         );
         fs::write(self.suite.folder.join("providers.yaml"), text).unwrap();
+    }
+
+    /// Takes the keys out of the configuration again.
+    fn without_keys(&self) {
+        let file = self.suite.folder.join("providers.yaml");
+        let text = fs::read_to_string(&file).unwrap();
+        let kept = text.lines().filter(|line| !line.contains("access_key"));
+        fs::write(&file, kept.collect::<Vec<_>>().join("\n")).unwrap();
     }
 
     /// Puts an object into the bucket, under the name that the provider gives it.
@@ -209,6 +217,19 @@ fn bucket_that_lets_nobody_in_is_a_gap_and_its_files_are_told_as_missing() {
     // Once it opens, everything is there.
     at.in_bucket(STORE.port(), "writer-of-tests-only");
     assert_eq!(at.back_up(0)["gaps"]["total"], 0);
+    // Keys may be in the environment, beside others that are the vault's.
+    at.without_keys();
+    let yaml = at.suite.yaml.to_str().unwrap();
+    let run = |variables: Vec<(String, String)>| {
+        let mut command = program();
+        command.args(["backup", "run", "--component", "synapse", "--json", "-c", yaml]);
+        command.env("AWS_ACCESS_KEY_ID", "vault").env("AWS_SECRET_ACCESS_KEY", "vault");
+        command.envs(variables).output().unwrap().status.code()
+    };
+    assert_eq!(run(Vec::new()), Some(3));
+    let apart = STORE.writer().into_iter();
+    let apart = apart.map(|(name, value)| (format!("LIFEBOAT_MEDIA_{name}"), value)).collect();
+    assert_eq!(run(apart), Some(0));
 }
 
 #[test]
