@@ -10,7 +10,8 @@ use lifeboat_matrix::{KeyError, SigningKey};
 use crate::kept::KeptConfig;
 use crate::read::Document;
 use crate::scan::{self, NamedFile};
-use crate::tree::Tree;
+use crate::secret::Secret;
+use crate::tree::{Branch, Tree};
 use crate::yaml::Mark;
 
 /// One Synapse's configuration, merged and followed.
@@ -64,6 +65,34 @@ pub struct StorageProvider {
     pub store_synchronous: bool,
     /// The folder, for `file_system`.
     pub directory: Option<PathBuf>,
+    /// The bucket, for `s3_storage_provider`.
+    pub bucket: Option<ProviderBucket>,
+}
+
+/// The bucket of a storage provider: an object is named `prefix` and then, with nothing between,
+/// the file's path below the media store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProviderBucket {
+    /// Its name.
+    pub bucket: String,
+    /// What all names begin with; may be empty.
+    pub prefix: String,
+    /// The store, where it is not AWS.
+    pub endpoint_url: Option<String>,
+    /// The region.
+    pub region: Option<String>,
+    /// Objects are encrypted with a key that the configuration holds (`sse_customer_key`).
+    pub has_own_key: bool,
+}
+
+/// What lets into a provider's bucket. No `Debug`: these are secrets.
+pub struct BucketKeys {
+    /// `access_key_id`.
+    pub id: Secret,
+    /// `secret_access_key`.
+    pub secret: Secret,
+    /// `session_token`.
+    pub session: Option<Secret>,
 }
 
 /// A key that this server signed with in the past, as it tells others.
@@ -184,6 +213,23 @@ impl SynapseConfig {
         self.kept.signing_keys(path.as_deref())
     }
 
+    /// The keys that the configuration of a provider holds; without them it looks for keys where
+    /// every program does that uses S3.
+    ///
+    /// # Errors
+    /// When `media_storage_providers` is no list.
+    pub fn bucket_keys(&self, provider: usize) -> Result<Option<BucketKeys>, ConfigError> {
+        let providers = self.tree.items(&["media_storage_providers"])?;
+        let Some(at) = providers.get(provider) else { return Ok(None) };
+        let secret = |name| Some(Secret::new(at.text(&["config", name]).ok()??));
+        let pair = secret("access_key_id").zip(secret("secret_access_key"));
+        Ok(pair.map(|(id, secret_key)| BucketKeys {
+            id,
+            secret: secret_key,
+            session: secret("session_token"),
+        }))
+    }
+
     /// `old_signing_keys`: the public keys of the past.
     ///
     /// # Errors
@@ -212,6 +258,7 @@ pub(crate) fn media(tree: &Tree, workdir: &Path) -> Result<MediaSettings, Config
             store_remote: flag("store_remote")?,
             store_synchronous: flag("store_synchronous")?,
             directory: at.text(&["config", "directory"])?.map(|dir| absolute(workdir, dir)),
+            bucket: provider_bucket(&at),
         });
     }
     if let Some(dir) = tree.text(&["backup_media_store_path"])? {
@@ -221,6 +268,7 @@ pub(crate) fn media(tree: &Tree, workdir: &Path) -> Result<MediaSettings, Config
             store_remote: true,
             store_synchronous: flag("synchronous_backup_media_store", false)?,
             directory: Some(absolute(workdir, dir)),
+            bucket: None,
         });
     }
     Ok(MediaSettings {
@@ -230,6 +278,19 @@ pub(crate) fn media(tree: &Tree, workdir: &Path) -> Result<MediaSettings, Config
         url_preview: flag("url_preview_enabled", false)?,
         dynamic_thumbnails: flag("dynamic_thumbnails", false)?,
         providers,
+    })
+}
+
+/// What the module reads of its part; what is of another type it does not take either.
+fn provider_bucket(at: &Branch<'_>) -> Option<ProviderBucket> {
+    let text = |name| at.text(&["config", name]).ok().flatten().map(str::to_owned);
+    let is_s3 = at.text(&["module"]).ok()??.ends_with("S3StorageProviderBackend");
+    Some(ProviderBucket {
+        bucket: text("bucket").filter(|_| is_s3)?,
+        prefix: text("prefix").unwrap_or_default(),
+        endpoint_url: text("endpoint_url"),
+        region: text("region_name"),
+        has_own_key: text("sse_customer_key").is_some(),
     })
 }
 

@@ -8,6 +8,7 @@
 mod database;
 mod finding;
 mod homeserver;
+mod media;
 mod places;
 mod secrets;
 
@@ -23,6 +24,8 @@ pub use self::finding::{Finding, Findings, Severity};
 pub struct Examination {
     /// Credentials of the vault.
     pub access: Access,
+    /// The process' environment, where keys of media buckets may be.
+    pub environment: Vec<(String, String)>,
     /// Now, in seconds since 1970.
     pub now: fn() -> i64,
     /// `PATH`, where programs are looked for.
@@ -61,6 +64,7 @@ pub async fn examine(installation: &Installation, with: &Examination) -> Finding
         }
     }
     homeserver::examine(installation, &mut findings).await;
+    media::examine(installation, with, &mut findings).await;
     for (component, note) in registration::compare(installation) {
         findings.of(&component).fail(&note.what, &note.remedy);
     }

@@ -84,7 +84,12 @@ pub(crate) async fn vault(
         same_disk(folder, installation, &mut of);
     }
     match Place::open(&location, &with.access).await {
-        Ok(place) => probe(&place, with, &mut of).await,
+        Ok(place) => {
+            probe(&place, with, &mut of).await;
+            if installation.object_lock.is_some() {
+                lock(&place, &mut of).await;
+            }
+        }
         Err(error) => of.fail(&told(&error), "correct `vault`, or its credentials"),
     }
 }
@@ -115,6 +120,22 @@ fn same_disk(folder: &Path, installation: &Installation, of: &mut Of<'_>) {
             );
             of.warn(&what, "use another disk or a bucket, or copy the vault elsewhere");
         }
+    }
+}
+
+/// Whether the bucket can lock what a run writes.
+async fn lock(place: &Place, of: &mut Of<'_>) {
+    let shown = place.shown();
+    match place.has_lock().await {
+        Ok(true) => of.fine(&format!("the bucket of the vault {shown} has object lock")),
+        Ok(false) => of.fail(
+            &format!("the bucket of the vault {shown} has no object lock: no backup would begin"),
+            "make a bucket with object lock, or take object_lock out of lifeboat.yaml",
+        ),
+        Err(error) => of.warn(
+            &format!("cannot tell whether the bucket of {shown} has object lock: {}", told(&error)),
+            "allow s3:GetBucketObjectLockConfiguration",
+        ),
     }
 }
 

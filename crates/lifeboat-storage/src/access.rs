@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use zeroize::Zeroizing;
 
+use crate::lock::Lock;
+
 /// The environment variables that concern object stores.
 const PREFIXES: [&str; 3] = ["AWS_", "GOOGLE_", "AZURE_"];
 
@@ -15,6 +17,7 @@ const PREFIXES: [&str; 3] = ["AWS_", "GOOGLE_", "AZURE_"];
 pub struct Access {
     variables: BTreeMap<String, Zeroizing<String>>,
     patience: Patience,
+    lock: Option<Lock>,
 }
 
 impl Access {
@@ -28,7 +31,26 @@ impl Access {
             })
             .map(|(key, value)| (key, Zeroizing::new(value)))
             .collect();
-        Self { variables, patience: Patience::USUAL }
+        Self { variables, patience: Patience::USUAL, lock: None }
+    }
+
+    /// The variables whose names begin with `prefix`, under what follows it; the same as
+    /// [`Self::new`] where there is none.
+    ///
+    /// So a second store can have keys of its own.
+    pub fn named_apart(environment: &[(String, String)], prefix: &str) -> Self {
+        let apart: Vec<(String, String)> = environment
+            .iter()
+            .filter_map(|(key, value)| Some((key.strip_prefix(prefix)?.to_owned(), value.clone())))
+            .collect();
+        Self::new(if apart.is_empty() { environment.to_vec() } else { apart })
+    }
+
+    /// The same with this variable.
+    #[must_use]
+    pub fn with(mut self, key: &str, value: &str) -> Self {
+        self.variables.insert(key.to_owned(), Zeroizing::new(value.to_owned()));
+        self
     }
 
     /// No credentials: enough for a directory.
@@ -40,6 +62,21 @@ impl Access {
     #[must_use]
     pub fn with_patience(self, patience: Patience) -> Self {
         Self { patience, ..self }
+    }
+
+    /// The same, where whatever is written is locked. For S3 only.
+    #[must_use]
+    pub fn with_lock(self, lock: Option<Lock>) -> Self {
+        Self { lock, ..self }
+    }
+
+    /// Whether what is written is locked.
+    pub fn has_lock(&self) -> bool {
+        self.lock.is_some()
+    }
+
+    pub(crate) fn lock(&self) -> Option<&Lock> {
+        self.lock.as_ref()
     }
 
     pub(crate) fn patience(&self) -> Patience {

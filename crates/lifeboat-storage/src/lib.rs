@@ -5,6 +5,7 @@
 //! passed in as values). Whatever the place, a name is either absent or complete: a directory
 //! writes `NAME.partial` and renames, a bucket completes a multipart upload. [`LocalFile`] is the
 //! one file that is written at offsets, [`Fresh`] a folder written to its end or left empty.
+//! [`Foreign`] is a bucket that other programs fill.
 //!
 //! Memory is bounded: an upload holds a few parts, a read holds one piece. Trouble that may pass
 //! (5xx, cut and silent connections) is tried again within a [`Patience`]; everything else is a
@@ -15,8 +16,10 @@ mod directory;
 pub mod error;
 pub mod failing;
 pub mod file;
+pub mod foreign;
 pub mod fresh;
 pub mod location;
+pub mod lock;
 mod objects;
 pub mod pieces;
 pub mod place;
@@ -25,8 +28,10 @@ pub mod upload;
 pub use access::{Access, Patience};
 pub use error::StorageError;
 pub use file::LocalFile;
+pub use foreign::Foreign;
 pub use fresh::Fresh;
 pub use location::{Location, LocationError};
+pub use lock::{Lock, LockMode};
 pub use pieces::Pieces;
 pub use place::{Entry, Place};
 pub use upload::Upload;

@@ -6,8 +6,10 @@
 mod bucket;
 mod connect;
 mod leftovers;
+mod locks;
 mod parts;
 mod reading;
+mod signed;
 mod wire;
 
 use std::ops::Range;
@@ -18,10 +20,11 @@ use futures_util::StreamExt as _;
 use object_store::path::Path;
 use object_store::{ObjectStoreExt as _, PutPayload};
 
-use self::bucket::Bucket;
+pub(crate) use self::bucket::Bucket;
+pub(crate) use self::connect::connect;
 pub(crate) use self::parts::ObjectUpload;
 pub(crate) use self::reading::ObjectPieces;
-use self::wire::explain;
+pub(crate) use self::wire::explain;
 use crate::access::{Access, Patience};
 use crate::error::StorageError;
 use crate::location::Cloud;
@@ -41,7 +44,7 @@ impl Objects {
         prefix: &str,
         access: &Access,
     ) -> Result<Self, StorageError> {
-        let bucket = connect::connect(cloud, bucket, prefix, access).await?;
+        let bucket = connect(cloud, bucket, prefix, access).await?;
         Ok(Self { bucket: Arc::new(bucket) })
     }
 
@@ -122,6 +125,17 @@ impl Objects {
         match self.bucket.persist(&at, 0, || self.bucket.store().delete(&path)).await {
             Err(StorageError::NotFound { .. }) => Ok(()),
             done => done,
+        }
+    }
+
+    pub(crate) async fn has_lock(&self) -> Result<bool, StorageError> {
+        locks::is_on(&self.bucket).await
+    }
+
+    pub(crate) async fn hold(&self, name: &str) -> Result<bool, StorageError> {
+        match self.bucket.lock() {
+            Some(lock) => locks::hold(&self.bucket, name, lock).await,
+            None => Ok(false),
         }
     }
 

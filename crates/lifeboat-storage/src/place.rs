@@ -9,7 +9,7 @@ use crate::access::Access;
 use crate::directory::{Directory, PARTIAL};
 use crate::error::{At, StorageError};
 use crate::failing::Faults;
-use crate::location::Location;
+use crate::location::{Cloud, Location};
 use crate::objects::Objects;
 use crate::pieces::Pieces;
 use crate::upload::Upload;
@@ -51,6 +51,12 @@ impl Place {
     /// [`StorageError::Denied`] or [`StorageError::Refused`] when credentials or endpoint cannot be
     /// used.
     pub async fn open(location: &Location, access: &Access) -> Result<Self, StorageError> {
+        if access.lock().is_some() && !matches!(location, Location::Bucket { cloud: Cloud::S3, .. })
+        {
+            let at = At::new("open", "", &location.to_string());
+            let detail = "objects can be locked in an S3 bucket only".to_owned();
+            return Err(StorageError::Refused { at, detail });
+        }
         let kind = match location {
             Location::Directory(path) => Kind::Directory(Directory::new(path.clone())),
             Location::Bucket { cloud, bucket, prefix } => {
@@ -201,6 +207,32 @@ impl Place {
         match &self.kind {
             Kind::Directory(directory) => directory.delete(name).await,
             Kind::Objects(objects) => objects.delete(name).await,
+        }
+    }
+
+    /// Whether objects can be locked here: an S3 bucket that was made so.
+    ///
+    /// # Errors
+    /// [`StorageError::Denied`] when these credentials may not ask.
+    pub async fn has_lock(&self) -> Result<bool, StorageError> {
+        self.fault("ask for the object lock of", "")?;
+        match &self.kind {
+            Kind::Directory(_) => Ok(false),
+            Kind::Objects(objects) => objects.has_lock().await,
+        }
+    }
+
+    /// Locks an object that is there for as long as what is written; one that is locked for longer
+    /// stays as it is, and one that is prolonged keeps its mode. Whether something had to be done;
+    /// nothing has without a lock.
+    ///
+    /// # Errors
+    /// [`StorageError::Denied`] when these credentials may not.
+    pub async fn hold(&self, name: &str) -> Result<bool, StorageError> {
+        self.check("lock", name)?;
+        match &self.kind {
+            Kind::Directory(_) => Ok(false),
+            Kind::Objects(objects) => objects.hold(name).await,
         }
     }
 

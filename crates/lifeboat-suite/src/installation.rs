@@ -7,6 +7,7 @@ use lifeboat_config::MediaSettings;
 use lifeboat_config::target::DatabaseTarget;
 use lifeboat_rules::retention::Retention;
 use lifeboat_rules::schedule::{Cron, Zone};
+use lifeboat_storage::LockMode;
 use serde::Serialize;
 
 /// A Matrix server with everything around it.
@@ -24,6 +25,8 @@ pub struct Installation {
     pub state: PathBuf,
     /// Which backups are kept.
     pub retention: Retention,
+    /// How what a run writes is locked in the vault; not at all without.
+    pub object_lock: Option<ObjectLock>,
     /// What runs when.
     pub schedule: Schedule,
     /// What a drill starts.
@@ -44,6 +47,15 @@ pub struct Drill {
 
 /// What stands for the configuration's path in [`Drill::synapse`].
 pub const CONFIG_WORD: &str = "{config}";
+
+/// How what a run writes is locked in an S3 bucket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ObjectLock {
+    /// Who may shorten it.
+    pub mode: LockMode,
+    /// For how many days from the start of the run.
+    pub days: u32,
+}
 
 /// What runs when; what has no time runs by hand.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -68,6 +68,12 @@ pub(crate) const TOP: Section = Section {
         optional("recipients_file", Shape::Path, "the list", "A file with one public key a line."),
         optional("state", Shape::Path, "/var/lib/lifeboat", "Folder for caches and journals."),
         optional("retention", Shape::Section, "keeps everything", "Which backups are kept."),
+        optional(
+            "object_lock",
+            Shape::Section,
+            "no lock",
+            "How long an S3 bucket may delete nothing that a run writes or needs.",
+        ),
         optional("schedule", Shape::Section, "by hand", "What runs when."),
         optional("drill", Shape::Section, "starts nothing", "What a drill starts on the copy."),
         required("components", Shape::Sections, "What is backed up."),
@@ -86,6 +92,16 @@ pub(crate) const RETENTION: Section = Section {
         optional("keep_monthly", Shape::Count, "0", "Of each month."),
         optional("keep_yearly", Shape::Count, "0", "Of each year."),
         optional("keep_within", Shape::Span, "0d", "Everything that is not older."),
+    ],
+};
+
+pub(crate) const OBJECT_LOCK: Section = Section {
+    name: "object_lock",
+    about: "Each run locks what it writes, and prolongs the lock of the volumes that it borrows. \
+            The bucket must have been made with object lock.",
+    keys: &[
+        required("mode", Shape::OneOf(LOCK_MODES), "Who may shorten it: some, or nobody."),
+        required("days", Shape::Count, "From the start of the run: 1 to 36500."),
     ],
 };
 
@@ -169,8 +185,8 @@ pub(crate) const COMMANDS: Section = Section {
 };
 
 /// All of them, in the order of the reference page.
-pub(crate) const SECTIONS: [&Section; 6] =
-    [&TOP, &RETENTION, &SCHEDULE, &DRILL, &COMPONENT, &COMMANDS];
+pub(crate) const SECTIONS: [&Section; 7] =
+    [&TOP, &RETENTION, &OBJECT_LOCK, &SCHEDULE, &DRILL, &COMPONENT, &COMMANDS];
 
 pub(crate) const KINDS: &[&str] = &[
     "synapse",
@@ -186,6 +202,7 @@ pub(crate) const KINDS: &[&str] = &[
 ];
 pub(crate) const BRIDGES: &[&str] = &["irc", "xmpp", "telegram", "whatsapp", "sip", "hookshot"];
 pub(crate) const PRESETS: &[&str] = &["systemd", "compose", "kubectl", "none"];
+pub(crate) const LOCK_MODES: &[&str] = &["governance", "compliance"];
 pub(crate) const WORKLOADS: &[&str] = &["statefulset", "deployment"];
 
 const fn required(name: &'static str, shape: Shape, about: &'static str) -> Key {

@@ -22,6 +22,7 @@ mod installation;
 pub mod key_fit;
 mod keys;
 mod kinds;
+pub mod media;
 pub mod nedb;
 pub mod proof;
 mod read;

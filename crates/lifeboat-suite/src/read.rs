@@ -9,10 +9,13 @@ use lifeboat_config::absolute;
 use lifeboat_config::target::Surroundings;
 use lifeboat_rules::retention::Retention;
 use lifeboat_rules::schedule::{Cron, Zone};
+use lifeboat_storage::LockMode;
 use lifeboat_storage::location::Location;
 
 use crate::error::SuiteError;
-use crate::installation::{CONFIG_WORD, Component, Drill, Installation, Kind, Schedule};
+use crate::installation::{
+    CONFIG_WORD, Component, Drill, Installation, Kind, ObjectLock, Schedule,
+};
 use crate::keys;
 use crate::kinds::{self, Finding};
 use crate::view::{Document, View, read_text};
@@ -53,6 +56,7 @@ pub fn parse(path: &Path, text: &str, around: &Surroundings) -> Result<Installat
         recipients: recipients(&top, folder)?,
         state: absolute(folder, state),
         retention: retention(&top)?,
+        object_lock: object_lock(&top)?,
         schedule: schedule(&top)?,
         drill: drill(&top, folder)?,
         components: components(&top, folder, around)?,
@@ -121,6 +125,28 @@ fn retention(top: &View<'_>) -> Result<Retention, SuiteError> {
         return Err(top.wrong(&["retention"], "keeps nothing", remedy));
     }
     Ok(retention)
+}
+
+fn object_lock(top: &View<'_>) -> Result<Option<ObjectLock>, SuiteError> {
+    let Some(view) = top.mapping(&["object_lock"])? else { return Ok(None) };
+    keys::OBJECT_LOCK.check(&view)?;
+    if !top.text(&["vault"])?.is_some_and(|vault| vault.starts_with("s3://")) {
+        let remedy = "leave it out, or name a bucket as s3://BUCKET/PREFIX";
+        return Err(top.wrong(&["object_lock"], "needs a vault in an S3 bucket", remedy));
+    }
+    let modes = [LockMode::Governance, LockMode::Compliance];
+    let mode = match view.text(&["mode"])? {
+        None => return Err(view.missing(&["mode"], "write governance or compliance")),
+        Some(text) => modes
+            .into_iter()
+            .find(|mode| mode.word() == text)
+            .ok_or_else(|| view.wrong(&["mode"], "is no mode", "write governance or compliance"))?,
+    };
+    let days = view.count(&["days"])?.ok_or_else(|| view.missing(&["days"], "write how many"))?;
+    if !(1..=36_500).contains(&days) {
+        return Err(view.wrong(&["days"], "is not from 1 to 36500", "write how many days"));
+    }
+    Ok(Some(ObjectLock { mode, days }))
 }
 
 /// Seconds of `36h`, `2d`, `8w`, `1y` (365 days).

@@ -1,16 +1,19 @@
 //! `backup run`: components pour into a package of the vault; what the vault has is borrowed.
 
 pub mod begin;
+mod bucket;
 pub mod commit;
 pub mod database;
 pub mod groups;
 pub mod lanes;
 pub mod lines;
+pub mod locking;
 pub mod media;
 pub mod ours;
 pub mod send;
 pub mod sqlite;
 pub mod tree;
+pub mod union;
 
 use std::collections::HashSet;
 use std::path::PathBuf;
@@ -30,11 +33,13 @@ use lifeboat_package::manifest::Gaps;
 use lifeboat_postgres::connect::Connector;
 use lifeboat_postgres::schema_text::SearchPlaces;
 use lifeboat_storage::Access;
+use lifeboat_suite::ObjectLock;
 use serde::Serialize;
 
 use self::begin::Begun;
 use self::commit::Made;
 use self::tree::Tree;
+use self::union::Union;
 use crate::cache::Cache;
 use crate::erasures::{ErasureRequest, ErasuresNoted};
 use crate::known::Known;
@@ -68,6 +73,8 @@ pub struct BackupRequest {
     pub level: i32,
     /// Bytes at which the next volume is begun.
     pub volume_bytes: u64,
+    /// How what is written is locked in the vault's bucket.
+    pub object_lock: Option<ObjectLock>,
     /// How long the databases that belong together may be tried to be cut at one instant.
     pub budget: Duration,
     /// Whether to go on, and to say so, when that did not succeed.
@@ -86,6 +93,8 @@ pub struct Subject {
     pub trees: Vec<Tree>,
     /// The media store whose files the rows of its databases name, if it is one of the trees.
     pub media_store: Option<PathBuf>,
+    /// The media, where storage providers have some of them; they are none of the trees then.
+    pub union: Option<Union>,
 }
 
 /// A database of a component.
@@ -170,9 +179,13 @@ pub struct BackupOutcome {
 /// not begun anew.
 pub async fn run(cx: &Context, mut request: BackupRequest) -> Result<BackupOutcome, Failure> {
     let started = (cx.now)();
-    let access = Access::new(request.environment.iter().cloned());
+    let lock = locking::of(request.object_lock, started);
+    let access = Access::new(request.environment.iter().cloned()).with_lock(lock);
     let said = format!("process {}, begun {}", std::process::id(), cx.timestamp());
     let state = State::take(&request.state, &said)?;
+    if access.has_lock() {
+        locking::check(cx, &request.vault, &access).await?;
+    }
     let vault = Vault::open(&request.vault, &access, Some(cx)).await?;
     vault.demand_owner(&request.server_name, true).await?;
     ours::leave_out(cx, &mut request)?;

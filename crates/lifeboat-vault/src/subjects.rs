@@ -5,9 +5,11 @@ use std::path::PathBuf;
 
 use lifeboat_components::matrix::SigningKey;
 use lifeboat_engine::failure::Failure;
+use lifeboat_suite::media::providers;
 use lifeboat_suite::{At, Component, Installation, Kind, Surroundings};
 
 use crate::run::tree::Tree;
+use crate::run::union::Union;
 use crate::run::{DatabaseAt, Subject, SubjectDatabase, Sync};
 
 /// The name of the component that is the installation's own file.
@@ -20,7 +22,7 @@ pub const OWN: &str = "lifeboat";
 pub fn subjects(
     installation: &Installation,
     only: &[String],
-    around: &Surroundings,
+    (around, environment): (&Surroundings, &[(String, String)]),
 ) -> Result<Vec<Subject>, Failure> {
     for name in only {
         if installation.component(name).is_none() {
@@ -43,6 +45,11 @@ pub fn subjects(
     let has_mas = databases(Kind::Mas) > 0;
     let subjects = wanted.iter().map(|component| subject(component, (in_sync, has_mas), around));
     let mut subjects = subjects.collect::<Result<Vec<_>, _>>()?;
+    for (subject, component) in subjects.iter_mut().zip(&wanted) {
+        if component.kind == Kind::Synapse {
+            unite(subject, component, environment);
+        }
+    }
     subjects.push(own(installation));
     Ok(subjects)
 }
@@ -56,7 +63,25 @@ fn own(installation: &Installation) -> Subject {
         databases: Vec::new(),
         trees: vec![Tree { role: "config".to_owned(), root, without: Vec::new() }],
         media_store: None,
+        union: None,
     }
+}
+
+/// Media of which storage providers have some are taken from all of them.
+fn unite(subject: &mut Subject, component: &Component, environment: &[(String, String)]) {
+    let providers = providers(component, environment);
+    let Some(media) = component.media.as_ref().filter(|_| !providers.is_empty()) else { return };
+    let is_media = |tree: &Tree| tree.role == "media" && tree.root == media.store_path;
+    let at = subject.trees.iter().position(is_media);
+    let tree = at.map_or_else(
+        || {
+            let (role, root) = ("media".to_owned(), media.store_path.clone());
+            Tree { role, root, without: Vec::new() }
+        },
+        |at| subject.trees.remove(at),
+    );
+    subject.media_store = Some(media.store_path.clone());
+    subject.union = Some(Union::of(tree, media.local_storage, providers));
 }
 
 fn subject(
@@ -101,6 +126,7 @@ fn subject(
             .iter()
             .find(|media| media.local_storage && component.kind == Kind::Synapse)
             .map(|media| media.store_path.clone()),
+        union: None,
     })
 }
 

@@ -1,5 +1,15 @@
 //! Where Synapse keeps a media file below its media store. Pure.
 
+/// The folders of a media store.
+pub const FOLDERS: [&str; 6] = [
+    "local_content",
+    "local_thumbnails",
+    "remote_content",
+    "remote_thumbnail",
+    "url_cache",
+    "url_cache_thumbnails",
+];
+
 /// A file that a row of the database names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MediaFile {

@@ -1,8 +1,6 @@
 //! The media that the rows of a cut name, for whoever backs up the whole media store: is each file
 //! there?
 
-use std::path::Path;
-
 use futures_util::TryStreamExt;
 use tokio_postgres::Client;
 use tokio_postgres::types::ToSql;
@@ -21,8 +19,8 @@ pub struct MissingMedia {
     pub remote_example: Option<MediaFile>,
 }
 
-/// Looks for the file of every row. Thumbnails and pictures of link previews do not count: a
-/// homeserver makes them again.
+/// Asks of the file of every row whether it is there. Thumbnails and pictures of link previews do
+/// not count: a homeserver makes them again.
 ///
 /// A row without a length was created and never uploaded, one in quarantine keeps its file. A
 /// database without these tables names no media.
@@ -32,7 +30,7 @@ pub struct MissingMedia {
 pub async fn missing(
     lane: &Client,
     server: &str,
-    media_store: &Path,
+    is_there: impl Fn(&MediaFile) -> bool,
 ) -> Result<MissingMedia, PostgresError> {
     let mut found = MissingMedia::default();
     if has_table(lane, "local_media_repository").await? {
@@ -40,7 +38,7 @@ pub async fn missing(
                      WHERE media_length IS NOT NULL AND url_cache IS NULL";
         each(lane, query, |row| {
             let file = MediaFile::local(server, row.get(0), false);
-            if !is_there(media_store, &file) {
+            if !file.is_inside() || !is_there(&file) {
                 found.local.push(file);
             }
         })
@@ -53,7 +51,7 @@ pub async fn missing(
                      FROM remote_media_cache GROUP BY media_origin, filesystem_id";
         each(lane, query, |row| {
             let file = MediaFile::remote(row.get(0), row.get(1), row.get(2));
-            if !is_there(media_store, &file) {
+            if !file.is_inside() || !is_there(&file) {
                 found.remote += 1;
                 found.remote_example.get_or_insert(file);
             }
@@ -61,10 +59,6 @@ pub async fn missing(
         .await?;
     }
     Ok(found)
-}
-
-fn is_there(media_store: &Path, file: &MediaFile) -> bool {
-    file.is_inside() && std::fs::metadata(media_store.join(&file.path)).is_ok_and(|f| f.is_file())
 }
 
 async fn has_table(lane: &Client, table: &str) -> Result<bool, PostgresError> {

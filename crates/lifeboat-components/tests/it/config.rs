@@ -209,7 +209,14 @@ fn media_and_keys_of_a_full_configuration_are_read() {
     assert_eq!(media.store_path, fixture("full").join("media"));
     assert!(!media.repo_enabled && media.url_preview && media.dynamic_thumbnails);
     assert_eq!(media.providers[0].module, "s3_storage_provider.S3StorageProviderBackend");
+    let bucket = media.providers[0].bucket.as_ref().expect("a bucket");
+    assert_eq!((bucket.bucket.as_str(), bucket.prefix.as_str()), ("my-bucket", ""));
+    assert_eq!((&bucket.endpoint_url, bucket.has_own_key), (&None, false));
+    let keys = config.bucket_keys(0).expect("a list").expect("keys");
+    assert_eq!((keys.id.expose(), keys.secret.expose()), ("s3-id", "s3-secret"));
+    assert!(keys.session.is_none() && config.bucket_keys(1).expect("a list").is_none());
     assert_eq!(media.providers[1].directory, Some(fixture("full").join("second-store")));
+    assert_eq!(media.providers[1].bucket, None);
     let keys = config.signing_keys().expect("a key");
     assert_eq!(keys[0].key_id(), "ed25519:a_full");
     let old = config.old_signing_keys().expect("an old key");

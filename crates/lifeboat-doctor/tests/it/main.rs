@@ -39,6 +39,7 @@ fn now() -> i64 {
 async fn examined(installation: &Installation) -> Findings {
     let with = Examination {
         access: Access::none(),
+        environment: Vec::new(),
         now,
         path: std::env::var_os("PATH"),
         probe: "test".to_owned(),

@@ -22,3 +22,15 @@ fn only_variables_of_object_stores_are_kept() {
     assert_eq!((access.get("AWS_PROXY_URL"), access.get("PGPASSWORD")), (None, None));
     assert_eq!(access.lower_case("AWS_").collect::<Vec<_>>(), [("aws_region".into(), "eu-1")]);
 }
+
+#[test]
+fn variables_named_apart_stand_in_for_all_others() {
+    let pair = |key: &str, value: &str| (key.to_owned(), value.to_owned());
+    let both = [pair("AWS_ACCESS_KEY_ID", "a"), pair("AWS_SESSION_TOKEN", "b")];
+    let alone = Access::named_apart(&both, "APART_");
+    assert_eq!(alone.get("AWS_SESSION_TOKEN"), Some("b"));
+    let apart = [&both[..], &[pair("APART_AWS_ACCESS_KEY_ID", "c")]].concat();
+    let apart = Access::named_apart(&apart, "APART_").with("AWS_REGION", "r");
+    assert_eq!(apart.get("AWS_ACCESS_KEY_ID"), Some("c"));
+    assert_eq!((apart.get("AWS_SESSION_TOKEN"), apart.get("AWS_REGION")), (None, Some("r")));
+}

@@ -8,20 +8,29 @@ use object_store::multipart::MultipartStore;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt as _, PutPayload};
 
-use super::leftovers::Lister;
+use super::signed::Signed;
 use super::wire::{explain, stalled};
 use crate::access::Patience;
 use crate::error::{At, StorageError};
+use crate::lock::Lock;
 
 /// An open bucket.
 pub(crate) struct Bucket {
     store: Arc<dyn ObjectStore>,
     multipart: Arc<dyn MultipartStore>,
-    lister: Option<Lister>,
+    signed: Option<Signed>,
+    /// What writes with a lock, where there is one.
+    locking: Option<Locking>,
     prefix: Path,
     shown: String,
     patience: Patience,
     has_answered: AtomicBool,
+}
+
+struct Locking {
+    lock: Lock,
+    store: Arc<dyn ObjectStore>,
+    multipart: Arc<dyn MultipartStore>,
 }
 
 impl Bucket {
@@ -32,7 +41,8 @@ impl Bucket {
         Self {
             store: Arc::<S>::clone(&store),
             multipart: store,
-            lister: None,
+            signed: None,
+            locking: None,
             prefix,
             shown,
             patience,
@@ -40,8 +50,17 @@ impl Bucket {
         }
     }
 
-    pub(crate) fn with_lister(self, lister: Lister) -> Self {
-        Self { lister: Some(lister), ..self }
+    pub(crate) fn with_signed(self, signed: Signed) -> Self {
+        Self { signed: Some(signed), ..self }
+    }
+
+    /// The same bucket, where what is written is locked: by `store`, whose requests say so.
+    pub(crate) fn with_lock<S>(self, lock: Lock, store: Arc<S>) -> Self
+    where
+        S: ObjectStore + MultipartStore,
+    {
+        let multipart = Arc::<S>::clone(&store);
+        Self { locking: Some(Locking { lock, store, multipart }), ..self }
     }
 
     pub(crate) fn store(&self) -> &dyn ObjectStore {
@@ -52,8 +71,17 @@ impl Bucket {
         self.multipart.as_ref()
     }
 
-    pub(crate) fn lister(&self) -> Option<&Lister> {
-        self.lister.as_ref()
+    pub(crate) fn signed(&self) -> Option<&Signed> {
+        self.signed.as_ref()
+    }
+
+    pub(crate) fn lock(&self) -> Option<&Lock> {
+        self.locking.as_ref().map(|locking| &locking.lock)
+    }
+
+    /// What begins an upload; the parts need no lock.
+    pub(crate) fn beginning(&self) -> &dyn MultipartStore {
+        self.locking.as_ref().map_or(self.multipart(), |locking| locking.multipart.as_ref())
     }
 
     pub(crate) fn prefix(&self) -> &Path {
@@ -85,7 +113,8 @@ impl Bucket {
         let path = self.path("write", name)?;
         let at = self.at("write", name);
         let bytes = payload.content_length() as u64;
-        self.persist(&at, bytes, || self.store().put(&path, payload.clone())).await?;
+        let store = self.locking.as_ref().map_or(self.store(), |locking| locking.store.as_ref());
+        self.persist(&at, bytes, || store.put(&path, payload.clone())).await?;
         Ok(())
     }
 

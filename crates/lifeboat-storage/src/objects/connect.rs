@@ -7,7 +7,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use object_store::aws::{AmazonS3, AmazonS3Builder, AmazonS3ConfigKey};
+use object_store::aws::{AmazonS3, AmazonS3Builder, AmazonS3ConfigKey, Checksum};
 use object_store::azure::{AzureConfigKey, MicrosoftAzureBuilder};
 use object_store::client::HttpConnector as _;
 use object_store::gcp::{GoogleCloudStorageBuilder, GoogleConfigKey};
@@ -15,7 +15,8 @@ use object_store::path::Path;
 use object_store::{ClientOptions, RetryConfig};
 
 use super::bucket::Bucket;
-use super::leftovers::Lister;
+use super::locks;
+use super::signed::Signed;
 use super::wire::{Wire, no_credentials};
 use crate::access::Access;
 use crate::error::{At, StorageError};
@@ -46,9 +47,20 @@ pub(crate) async fn connect(
     };
     Ok(match cloud {
         Cloud::S3 => {
-            let (store, lister) = s3(bucket, access).map_err(refused)?;
+            let options = client_options(access, "AWS_");
+            let store = s3(bucket, access, options.clone()).map_err(refused)?;
             check_credentials(&store, &at, access).await?;
-            Bucket::new(Arc::new(store), prefix, shown, patience).with_lister(lister)
+            let client = Wire.connect(&options).map_err(refused)?;
+            let signed = Signed::new(store.clone(), client);
+            let opened = Bucket::new(Arc::new(store), prefix, shown, patience).with_signed(signed);
+            match access.lock().and_then(|lock| Some((lock, locks::headers(lock)?))) {
+                None => opened,
+                Some((lock, headers)) => {
+                    let options = options.with_default_headers(headers);
+                    let store = s3(bucket, access, options).map_err(refused)?;
+                    opened.with_lock(lock.clone(), Arc::new(store))
+                }
+            }
         }
         Cloud::Google => {
             let store = google(bucket, access).build().map_err(refused)?;
@@ -61,21 +73,22 @@ pub(crate) async fn connect(
     })
 }
 
-fn s3(bucket: &str, access: &Access) -> object_store::Result<(AmazonS3, Lister)> {
-    let options = client_options(access, "AWS_");
+fn s3(bucket: &str, access: &Access, options: ClientOptions) -> object_store::Result<AmazonS3> {
     let mut builder = AmazonS3Builder::new()
-        .with_client_options(options.clone())
+        .with_client_options(options)
         .with_http_connector(Wire)
         .with_retry(no_retry())
         .with_disable_bulk_delete(true);
+    if access.lock().is_some() {
+        // S3 takes nothing into a lock without a sum.
+        builder = builder.with_checksum_algorithm(Checksum::SHA256);
+    }
     for (key, value) in access.lower_case("AWS_") {
         if let Ok(key) = key.parse::<AmazonS3ConfigKey>() {
             builder = builder.with_config(key, value);
         }
     }
-    let store = builder.with_bucket_name(bucket).build()?;
-    let lister = Lister::new(store.clone(), Wire.connect(&options)?);
-    Ok((store, lister))
+    builder.with_bucket_name(bucket).build()
 }
 
 fn google(bucket: &str, access: &Access) -> GoogleCloudStorageBuilder {

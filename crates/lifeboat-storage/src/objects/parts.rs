@@ -115,7 +115,7 @@ impl ObjectUpload {
 
     async fn begin(&self) -> Result<Multipart, StorageError> {
         let replaces = self.version().await?.map(|(version, _)| version);
-        let store = self.bucket.multipart();
+        let store = self.bucket.beginning();
         let id = self.bucket.persist(&self.at, 0, || store.create_multipart(&self.path)).await?;
         Ok(Multipart { id, replaces, next: 0, under_way: JoinSet::new(), done: Vec::new() })
     }

@@ -7,4 +7,6 @@ mod bucket_faults;
 mod conformance;
 mod directory_faults;
 mod fault_proxy;
+mod foreign;
+mod locks;
 mod places;

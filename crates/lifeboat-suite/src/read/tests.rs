@@ -51,6 +51,24 @@ fn bucket_stays_as_it_is() {
 }
 
 #[test]
+fn lock_is_read_and_needs_a_bucket_a_mode_and_days() {
+    let of = |lock: &str| {
+        format!("{HEAD}object_lock: {lock}\n{FILES}").replace("vault: vault", "vault: s3://bucket")
+    };
+    let found = good(&of("{mode: compliance, days: 30}")).object_lock.unwrap();
+    assert_eq!((found.mode, found.days), (lifeboat_storage::LockMode::Compliance, 30));
+    for (text, told) in [
+        (of("{mode: hard, days: 30}"), "write governance or compliance"),
+        (of("{days: 30}"), "`object_lock.mode` is missing"),
+        (of("{mode: governance}"), "`object_lock.days` is missing"),
+        (of("{mode: governance, days: 0}"), "not from 1 to 36500"),
+        (of("{mode: governance, days: 3}").replace("s3://bucket", "/srv"), "in an S3 bucket"),
+    ] {
+        assert!(refused(&text).contains(told), "{told}: {}", refused(&text));
+    }
+}
+
+#[test]
 fn mistakes_are_told_with_place_and_remedy() {
     let check = |text: String, expected: &[&str]| {
         let told = refused(&text);

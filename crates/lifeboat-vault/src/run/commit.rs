@@ -15,7 +15,7 @@ use lifeboat_package::manifest::{
 use lifeboat_package::seal::{FreshSeal, seal_bytes};
 use lifeboat_package::selection::Selection;
 
-use super::BackupRequest;
+use super::{BackupRequest, locking};
 use crate::forget::forget;
 use crate::layout::Folder;
 use crate::ledger::RunLedger;
@@ -82,6 +82,7 @@ pub async fn commit(
     let contents = sealing::contents(&manifest, &clear_files, &sealed)?;
     let cannot = || Failure::failed("cannot write into the vault", "");
     target.put(MANIFEST_NAME, sealed).await.map_err(|e| told(cannot(), e))?;
+    locking::hold(cx, (vault, folder), (&manifest, &clear_files)).await?;
     is_all_there(vault, folder, &manifest, &clear_files).await?;
     target.commit(contents).await.map_err(|e| told(cannot(), e))?;
     // A prune that took this run for cut short may have deleted between the last look and the seal:
@@ -90,6 +91,7 @@ pub async fn commit(
         forget(cx, vault, (&package, "its files were deleted while it was made")).await?;
         return Err(gone);
     }
+    locking::hold_seal(vault, folder).await?;
     ledger.journal.remove()?;
     Ok((manifest, signed_by))
 }

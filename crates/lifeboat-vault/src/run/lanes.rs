@@ -20,6 +20,7 @@ use super::database::{self, Ready};
 use super::groups::{self, CutDatabase, Work};
 use super::lines::Lines;
 use super::tree::{self, Tree};
+use super::union::{self, Union};
 use super::{BackupRequest, DatabaseAt, Poured, flow, media, sqlite};
 use crate::known::Known;
 use crate::ledger::State;
@@ -65,6 +66,8 @@ enum What {
         folder: PathBuf,
     },
     Tree(Tree),
+    /// A media store and its storage providers.
+    Union(Union),
     /// A database that could not be read.
     Unread(Gap),
     /// The rows of media against the files of the media store.
@@ -72,6 +75,7 @@ enum What {
         ready: Arc<Ready>,
         server: String,
         store: PathBuf,
+        union: Option<Union>,
     },
 }
 
@@ -193,7 +197,8 @@ fn units(
         let subject = &request.components[*component];
         if let Some(store) = &subject.media_store {
             let (server, store) = (request.server_name.clone(), store.clone());
-            let what = What::Media { ready: ready.clone(), server, store };
+            let union = subject.union.clone();
+            let what = What::Media { ready: ready.clone(), server, store, union };
             later.push(Unit { component: *component, database, what });
         }
         let shares = ready.shares(request.lanes);
@@ -222,6 +227,11 @@ fn units(
         let trees = subject.trees.iter().cloned();
         later.extend(trees.map(|tree| Unit { component, database: None, what: What::Tree(tree) }));
     }
+    // Before the rows of media are checked, which waits for them.
+    first.extend(request.components.iter().enumerate().filter_map(|(component, subject)| {
+        let what = What::Union(subject.union.clone()?);
+        Some(Unit { component, database: None, what })
+    }));
     first.extend(later);
     first
 }
@@ -285,8 +295,9 @@ async fn pour_unit(
             Ok(Poured::default())
         }
         What::Tree(tree) => tree::pour(tree, (known, *now), sink).await,
-        What::Media { ready, server, store } => {
-            media::check(ready, (server, store), report.as_ref(), sink).await
+        What::Union(media) => union::pour(media, (known, *now), sink).await,
+        What::Media { ready, server, store, union } => {
+            media::check(ready, (server, store, union.as_ref()), report.as_ref(), sink).await
         }
     }
 }

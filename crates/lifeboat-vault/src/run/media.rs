@@ -12,9 +12,11 @@ use lifeboat_engine::writer::sink::PartSink;
 use lifeboat_package::flow::{Batch, Gap, Sink};
 
 use super::database::Ready;
+use super::union::Union;
 use super::{Poured, flow};
 
 /// Looks for the file of every row: after the cut, so that it was there when the row was written.
+/// Where there are storage providers, what was taken from disk and providers counts.
 /// An upload without its file is a gap. Files of other servers are told and no gap: the homeserver
 /// fetches them again.
 ///
@@ -22,12 +24,21 @@ use super::{Poured, flow};
 /// [`Failure`] when the database or the package fails.
 pub async fn check(
     ready: &Ready,
-    (server, store): (&str, &Path),
+    (server, store, union): (&str, &Path, Option<&Union>),
     report: &(dyn Fn(Event) + Send + Sync),
     sink: &mut PartSink,
 ) -> Result<Poured, Failure> {
-    let lane = ready.cut.lane().await.map_err(database_fault)?;
-    let missing = media_rows::missing(&lane, server, store).await.map_err(database_fault)?;
+    let lane = ready.cut.lane();
+    let missing = if let Some(union) = union {
+        let is_taken = union.is_taken().await;
+        media_rows::missing(&lane.await.map_err(database_fault)?, server, is_taken).await
+    } else {
+        let is_there = |file: &MediaFile| {
+            std::fs::metadata(store.join(&file.path)).is_ok_and(|found| found.is_file())
+        };
+        media_rows::missing(&lane.await.map_err(database_fault)?, server, is_there).await
+    };
+    let missing = missing.map_err(database_fault)?;
     for file in &missing.local {
         sink.accept(Batch::Gap(gap(file, store))).await.map_err(flow)?;
     }

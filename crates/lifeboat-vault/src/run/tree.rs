@@ -3,7 +3,7 @@
 //! Content that the vault has is named, not sent. A file that changes while it is read is read
 //! again; one that keeps changing is a gap.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fs::{File, Metadata};
 use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt;
@@ -27,7 +27,7 @@ const SEGMENT_BYTES: usize = 4 << 20;
 /// How often a file that changes is read.
 const READS: u32 = 3;
 /// Files of whose state is written to the cache at a time.
-const REMEMBERED: usize = 2_000;
+pub(super) const REMEMBERED: usize = 2_000;
 /// A change this close to the reading could be followed by another of the same time stamp.
 const SETTLED_NANOS: i64 = 2_000_000_000;
 
@@ -58,27 +58,8 @@ pub async fn pour(
     (known, now): (&Known, i64),
     sink: &mut PartSink,
 ) -> Result<Poured, Failure> {
-    let mut pouring = Pouring {
-        tree,
-        known,
-        now: now.saturating_mul(1_000_000_000),
-        lines: Lines::of(FILES),
-        seen: Vec::new(),
-        poured: Poured::default(),
-    };
-    let mut waiting = vec![tree.root.clone()];
-    while let Some(path) = waiting.pop() {
-        if tree.without.contains(&path) {
-            continue;
-        }
-        // A root that is a link stands for what it leads to; below it links stay links.
-        let look = if path == tree.root { std::fs::metadata } else { std::fs::symlink_metadata };
-        match look(&path) {
-            Ok(metadata) => pouring.take(&path, &metadata, &mut waiting, sink).await?,
-            Err(e) if e.kind() == io::ErrorKind::NotFound && path != tree.root => {}
-            Err(e) => pouring.gap(sink, "file-unreadable", &path, &e.to_string()).await?,
-        }
-    }
+    let mut pouring = Pouring::of(tree, (known, now));
+    pouring.walk(sink).await?;
     pouring.finish(sink).await
 }
 
@@ -103,16 +84,76 @@ pub async fn file_segments(
     Ok((digests, poured))
 }
 
-struct Pouring<'a> {
-    tree: &'a Tree,
-    known: &'a Known,
-    now: i64,
-    lines: Lines,
-    seen: Vec<(Vec<u8>, Stamp, Content)>,
-    poured: Poured,
+/// Paths that were taken, each as a sum: there may be millions.
+#[derive(Default)]
+pub(super) struct Taken(HashSet<[u8; 16]>);
+
+impl Taken {
+    /// Adds a path; whether it is a new one.
+    pub(super) fn add(&mut self, path: &str) -> bool {
+        self.0.insert(short_sum(path))
+    }
+
+    pub(super) fn has(&self, path: &str) -> bool {
+        self.0.contains(&short_sum(path))
+    }
+
+    pub(super) fn count(&self) -> usize {
+        self.0.len()
+    }
 }
 
-impl Pouring<'_> {
+fn short_sum(path: &str) -> [u8; 16] {
+    let whole = Digest::of(path.as_bytes());
+    std::array::from_fn(|at| whole.as_bytes()[at])
+}
+
+/// A tree on its way into the package.
+pub(super) struct Pouring<'a> {
+    tree: &'a Tree,
+    pub(super) known: &'a Known,
+    /// Now, nanoseconds since 1970.
+    now: i64,
+    pub(super) lines: Lines,
+    seen: Vec<(Vec<u8>, Stamp, Content)>,
+    pub(super) poured: Poured,
+    /// What was taken, where somebody asks.
+    pub(super) taken: Option<Taken>,
+}
+
+impl<'a> Pouring<'a> {
+    pub(super) fn of(tree: &'a Tree, (known, now): (&'a Known, i64)) -> Self {
+        Self {
+            tree,
+            known,
+            now: now.saturating_mul(1_000_000_000),
+            lines: Lines::of(FILES),
+            seen: Vec::new(),
+            poured: Poured::default(),
+            taken: None,
+        }
+    }
+
+    /// Takes everything below the root.
+    pub(super) async fn walk(&mut self, sink: &mut PartSink) -> Result<(), Failure> {
+        let tree = self.tree;
+        let mut waiting = vec![tree.root.clone()];
+        while let Some(path) = waiting.pop() {
+            if tree.without.contains(&path) {
+                continue;
+            }
+            // A root that is a link stands for what it leads to; below it links stay links.
+            let is_root = path == tree.root;
+            let look = if is_root { std::fs::metadata } else { std::fs::symlink_metadata };
+            match look(&path) {
+                Ok(metadata) => self.take(&path, &metadata, &mut waiting, sink).await?,
+                Err(e) if e.kind() == io::ErrorKind::NotFound && !is_root => {}
+                Err(e) => self.gap(sink, "file-unreadable", &path, &e.to_string()).await?,
+            }
+        }
+        Ok(())
+    }
+
     async fn take(
         &mut self,
         path: &Path,
@@ -156,11 +197,14 @@ impl Pouring<'_> {
             return Ok(());
         }
         record.attributes = attributes(path);
+        if let Some(taken) = &mut self.taken {
+            taken.add(&record.path);
+        }
         self.lines.add(&record, sink).await
     }
 
     /// The content of a file, and its size; or why there is none.
-    async fn content(
+    pub(super) async fn content(
         &mut self,
         path: &Path,
         metadata: &Metadata,
@@ -301,7 +345,7 @@ impl Pouring<'_> {
         Ok(Ok(is_same.then_some((Content::Blob(digest), size))))
     }
 
-    async fn gap(
+    pub(super) async fn gap(
         &mut self,
         sink: &mut PartSink,
         kind: &str,
@@ -327,14 +371,14 @@ impl Pouring<'_> {
         self.known.remember(root, &std::mem::take(&mut self.seen))
     }
 
-    async fn finish(mut self, sink: &mut PartSink) -> Result<Poured, Failure> {
+    pub(super) async fn finish(mut self, sink: &mut PartSink) -> Result<Poured, Failure> {
         self.remember()?;
         self.lines.flush(sink).await?;
         Ok(self.poured)
     }
 }
 
-fn record(tree: &Tree, path: &Path, metadata: &Metadata) -> FileRecord {
+pub(super) fn record(tree: &Tree, path: &Path, metadata: &Metadata) -> FileRecord {
     let below = path.strip_prefix(&tree.root).unwrap_or(path);
     let text = below.to_str();
     FileRecord {
@@ -375,7 +419,7 @@ fn link_target(path: &Path) -> io::Result<String> {
 }
 
 /// What lies in a folder, in reverse order, so that the first is taken first.
-fn names_below(path: &Path) -> io::Result<Vec<PathBuf>> {
+pub(super) fn names_below(path: &Path) -> io::Result<Vec<PathBuf>> {
     let entries = std::fs::read_dir(path)?.map(|entry| entry.map(|entry| entry.path()));
     let mut paths = entries.collect::<io::Result<Vec<_>>>()?;
     paths.sort_unstable_by(|a, b| b.cmp(a));

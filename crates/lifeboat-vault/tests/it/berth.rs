@@ -104,6 +104,7 @@ impl Berth {
                 databases: Vec::new(),
                 trees: vec![tree],
                 media_store: None,
+                union: None,
             }],
             is_partial: false,
             environment: Vec::new(),
@@ -111,6 +112,7 @@ impl Berth {
             lanes: 1,
             level: 1,
             volume_bytes: 10_000,
+            object_lock: None,
             budget: Duration::from_secs(1),
             allow_skew: false,
         }

@@ -40,6 +40,7 @@ pub(crate) async fn run(session: &Session, flags: &DoctorFlags) -> Result<Ended,
     let patience = Patience { attempts: ATTEMPTS, ..Patience::USUAL };
     let with = Examination {
         access: Access::new(session.environment.clone()).with_patience(patience),
+        environment: session.environment.clone(),
         now: session.context.now,
         path: variable("PATH").map(|(_, path)| OsString::from(path)),
         probe: probe(session),

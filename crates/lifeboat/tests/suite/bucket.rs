@@ -13,23 +13,23 @@ use crate::fault_proxy::{Fault, FaultProxy, Rule};
 use crate::harbour::{Suite, suite, world};
 use crate::program::{Said, program};
 
-static STORE: LazyLock<Seaweed> = LazyLock::new(|| {
+pub(crate) static STORE: LazyLock<Seaweed> = LazyLock::new(|| {
     Seaweed::start(world().tools(), &lifeboat_testing::world::say_on_stderr).unwrap()
 });
 
-type Variables = Vec<(String, String)>;
+pub(crate) type Variables = Vec<(String, String)>;
 
 /// The parts of an installation that are small.
 const SMALL: [&str; 6] = ["--component", "accounts", "--component", "bot", "--component", "sydent"];
 
 /// An installation whose vault is in a bucket of its own.
-struct Afar {
-    suite: Suite,
-    bucket: String,
+pub(crate) struct Afar {
+    pub(crate) suite: Suite,
+    pub(crate) bucket: String,
 }
 
 impl Afar {
-    fn new(name: &str, make: impl FnOnce(&Seaweed, &str)) -> Self {
+    pub(crate) fn new(name: &str, make: impl FnOnce(&Seaweed, &str)) -> Self {
         let (suite, bucket) = (suite(name), format!("vault-{name}"));
         make(&STORE, &bucket);
         let text = fs::read_to_string(&suite.yaml).unwrap();
@@ -39,7 +39,7 @@ impl Afar {
         Self { suite, bucket }
     }
 
-    fn plain(name: &str) -> Self {
+    pub(crate) fn plain(name: &str) -> Self {
         Self::new(name, |store, bucket| store.make_bucket(bucket).unwrap())
     }
 
@@ -50,7 +50,7 @@ impl Afar {
         command
     }
 
-    fn ask(&self, variables: &Variables, words: &[&str]) -> Said {
+    pub(crate) fn ask(&self, variables: &Variables, words: &[&str]) -> Said {
         let output = self.command(variables, words).output().unwrap();
         Said {
             stdout: String::from_utf8(output.stdout).unwrap(),
@@ -59,12 +59,12 @@ impl Afar {
         }
     }
 
-    fn run(&self, variables: &Variables) -> Said {
+    pub(crate) fn run(&self, variables: &Variables) -> Said {
         let words: Vec<&str> = ["backup", "run", "--volume-size", "1MiB"].into();
         self.ask(variables, &[words.as_slice(), &SMALL].concat())
     }
 
-    fn verify_all(&self, variables: &Variables) -> Vec<Value> {
+    pub(crate) fn verify_all(&self, variables: &Variables) -> Vec<Value> {
         let identity = self.suite.identity.to_str().unwrap();
         let said = self.ask(variables, &["backup", "verify", "--all", "-i", identity]);
         match said.result(0) {
@@ -74,7 +74,7 @@ impl Afar {
     }
 
     /// New noise in the bot's folder, in so many MB.
-    fn noise(&self, seed: u64, megabytes: usize) {
+    pub(crate) fn noise(&self, seed: u64, megabytes: usize) {
         let mut state = seed * 2 + 1;
         let mut noise = vec![0_u8; megabytes << 20];
         for bytes in noise.chunks_mut(8) {

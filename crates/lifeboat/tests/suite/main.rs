@@ -15,10 +15,12 @@ mod harbour;
 mod identity;
 mod introspection;
 mod left_out;
+mod locked;
 mod long;
 #[path = "../e2e/program.rs"]
 #[expect(dead_code, reason = "the words of packages are not needed here")]
 mod program;
+mod providers;
 mod report;
 mod restored;
 mod told;

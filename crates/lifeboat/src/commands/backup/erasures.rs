@@ -27,7 +27,8 @@ pub(super) struct ErasureFlags {
 
 pub(super) async fn run(session: &Session, flags: ErasureFlags) -> Result<Ended, Failure> {
     let installation = flags.installation.read(session)?;
-    let databases = databases(&subjects(&installation, &[], &around(session))?);
+    let databases =
+        databases(&subjects(&installation, &[], (&around(session), &session.environment))?);
     if databases.is_empty() {
         let what = "there is no Synapse in the installation, on PostgreSQL";
         return Err(Failure::usage(what, "lifeboat config check shows what there is"));

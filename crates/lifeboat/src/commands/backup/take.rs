@@ -7,10 +7,8 @@ use lifeboat_engine::failure::Failure;
 use lifeboat_engine::keyring::Recipients;
 use lifeboat_package::backup::{Component, Group};
 use lifeboat_package::limits::VOLUME_TARGET_BYTES;
-use lifeboat_storage::Access;
 use lifeboat_suite::Installation;
 use lifeboat_suite::runs::{self, Task};
-use lifeboat_vault::place::Vault;
 use lifeboat_vault::run::tree::Tree;
 use lifeboat_vault::run::{BackupOutcome, BackupRequest, run as back_up};
 use lifeboat_vault::subjects::{OWN, signing_keys, subjects};
@@ -62,7 +60,8 @@ fn lanes(text: &str) -> Result<usize, String> {
 
 pub(super) async fn run(session: &Session, flags: RunFlags) -> Result<Ended, Failure> {
     let installation = flags.installation.read(session)?;
-    let mut components = subjects(&installation, &flags.component, &around(session))?;
+    let mut components =
+        subjects(&installation, &flags.component, (&around(session), &session.environment))?;
     let config = session.folder.join(&flags.installation.config);
     let plan = plan(session, (&installation, &config)).await?;
     if let Some(own) = components.iter_mut().find(|subject| subject.name == OWN) {
@@ -84,6 +83,7 @@ pub(super) async fn run(session: &Session, flags: RunFlags) -> Result<Ended, Fai
         lanes: flags.lanes,
         level: if flags.fast { 1 } else { 3 },
         volume_bytes: flags.volume_size.unwrap_or(VOLUME_TARGET_BYTES),
+        object_lock: installation.object_lock,
         budget: Duration::from_secs(flags.cut_budget),
         allow_skew: flags.allow_skew,
     };
@@ -100,9 +100,7 @@ pub(super) async fn run(session: &Session, flags: RunFlags) -> Result<Ended, Fai
 /// The plan for the worst day, as it is before this run: a copy of it goes into the backup, where
 /// it is found when nothing else is left.
 async fn plan(session: &Session, subject: (&Installation, &Path)) -> Result<PathBuf, Failure> {
-    let Installation { vault, state, .. } = subject.0;
-    let access = Access::new(session.environment.iter().cloned());
-    Vault::open(vault, &access, Some(&session.context)).await?;
+    let state = &subject.0.state;
     let text = report::text(session, subject).await?;
     std::fs::create_dir_all(state).map_err(|e| {
         let what = format!("cannot make the state folder {}", state.display());
