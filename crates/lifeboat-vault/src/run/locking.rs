@@ -15,7 +15,7 @@ use lifeboat_package::manifest::{Borrowed, MANIFEST_NAME, Manifest};
 use lifeboat_storage::{Access, Location, Lock, Place, StorageError};
 use lifeboat_suite::ObjectLock;
 
-use crate::layout::{Folder, VAULT, at};
+use crate::layout::{Folder, OWNER, VAULT, at};
 use crate::place::{Vault, told};
 
 const DAY: i64 = 86_400;
@@ -70,7 +70,8 @@ pub async fn hold(
         return Ok(());
     }
     let survey = vault.survey().await?;
-    let mut names = BTreeSet::from([VAULT.to_owned(), folder.file(MANIFEST_NAME)]);
+    let ours = [VAULT.to_owned(), OWNER.to_owned(), folder.file(MANIFEST_NAME)];
+    let mut names = BTreeSet::from(ours);
     names.extend(clear_files.iter().map(|file| folder.file(&file.name)));
     names.extend(manifest.volumes.iter().map(|volume| folder.file(&volume.name)));
     for Borrowed { package, volume } in &manifest.borrowed {
