@@ -8,3 +8,13 @@ fn errors_come_with_the_lines_that_say_what_is_wrong() {
                Traceback\nValueError: why\nt - a - 3 - WARNING - x - then\nand so on\n";
     assert_eq!(grave(log), ["t - a - 2 - ERROR - x - failed\nTraceback\nValueError: why"]);
 }
+
+#[test]
+fn only_a_metric_that_was_there_already_is_no_error() {
+    let line = |what: &str| format!("t - synapse.util.metrics - 338 - ERROR - reap-0 - {what}");
+    let twice = "Metric named cache_lru_cache_is_x_a.test already registered for server a.test";
+    assert!(is_metric_twice(&line(twice)));
+    assert!(!is_metric_twice(&line(&format!("{twice}\nTraceback"))));
+    assert!(!is_metric_twice(&line("Failed to count cache_lru_cache_")));
+    assert!(!is_metric_twice(&line(twice).replace("util.metrics", "handlers.message")));
+}

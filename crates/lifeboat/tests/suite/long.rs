@@ -387,8 +387,5 @@ fn lost_installation_is_put_back_and_each_of_its_servers_goes_on() {
         ..Request::get(town.world.server.port(), "/_matrix/client/v3/account/whoami")
     };
     assert_eq!(stranger.send().unwrap().status, 401);
-    let mut errors = town.world.server.errors_in_log().unwrap();
-    // Synapse says so itself when it has two application services.
-    errors.retain(|error| !error.contains("Metric named cache_lru_cache_is_interested_in_event"));
-    assert_eq!(errors, Vec::<String>::new());
+    assert_eq!(town.world.server.errors_in_log().unwrap(), Vec::<String>::new());
 }
