@@ -301,7 +301,7 @@ const INTRODUCTION: &str = "\
 `cargo xtask bench` does everything: it lets a real Synapse make its schema, fills it, makes a media
 store that fits, builds the program and measures it beside the usual tools, in turns. Rows and files
 are the same on every machine. They are kept in `target/bench`, or in the folder that
-`LIFEBOAT_BENCH` names.
+`LIFEBOAT_BENCH` names. From Debian it takes `age`, `zstd`, `restic`, `borgbackup` and `time`.
 
 ";
 

@@ -1,5 +1,6 @@
 //! What becomes of the barrier when the program that holds it is killed, stopped or kept waiting.
 
+use std::fs;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -91,6 +92,20 @@ fn barriers(count: u32, held: bool) -> String {
     )
 }
 
+/// Whether something was sent to a process by TCP that it has not read.
+fn is_asked(process: Pid) -> bool {
+    let folder = format!("/proc/{}", process.as_raw_nonzero());
+    let open = fs::read_dir(format!("{folder}/fd")).unwrap();
+    let links = open.filter_map(|entry| fs::read_link(entry.unwrap().path()).ok());
+    let links: Vec<String> = links.map(|link| link.display().to_string()).collect();
+    let sockets = fs::read_to_string(format!("{folder}/net/tcp")).unwrap();
+    sockets.lines().skip(1).any(|line| {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let is_own = links.contains(&format!("socket:[{}]", words[9]));
+        is_own && !words[4].ends_with(":00000000")
+    })
+}
+
 async fn until(client: &Client, question: &str) {
     let begun = Instant::now();
     while !client.query_one(question, &[]).await.unwrap().get::<_, bool>(0) {
@@ -134,6 +149,11 @@ async fn barrier_of_a_killed_program_is_gone_at_once() {
 async fn barrier_of_a_stopped_program_is_ended_by_the_server_and_proves_nothing() {
     let holding = holding().await;
     let program = Pid::from_child(&holding.program);
+    // The barrier is there before the program has heard of it, and then it asks for the snapshot.
+    let begun = Instant::now();
+    while !is_asked(holding.server_process) {
+        assert!(begun.elapsed() < PATIENCE, "the snapshot was never asked for");
+    }
     kill_process(program, Signal::STOP).unwrap();
     let took = holding.gone().await;
     assert!(took < WATCHDOG * 2, "{took:?}");
