@@ -1,5 +1,5 @@
 //! Backups into a vault, beside the backup programs that people use today: first, again with
-//! nothing changed, checked, and back.
+//! nothing changed, checked, and back. Without a Synapse nobody signs, which is a gap: exit code 3.
 
 use super::contest::Contender;
 
@@ -19,7 +19,7 @@ EOF";
 pub(super) const MEDIA: Contender = Contender {
     name: "lifeboat backup run",
     before: NO_VAULT,
-    script: "lifeboat backup run -c lifeboat.yaml --component media",
+    script: "lifeboat backup run -c lifeboat.yaml --component media || [ $? = 3 ]",
     outputs: &["vault"],
     restores: false,
 };
@@ -51,7 +51,7 @@ pub(super) const MEDIA_BORG: Contender = Contender {
 pub(super) const AGAIN: Contender = Contender {
     name: "lifeboat backup run",
     before: "",
-    script: "lifeboat backup run -c lifeboat.yaml --component media",
+    script: "lifeboat backup run -c lifeboat.yaml --component media || [ $? = 3 ]",
     outputs: &["vault"],
     restores: false,
 };
@@ -75,7 +75,7 @@ pub(super) const AGAIN_BORG: Contender = Contender {
 pub(super) const ROWS: Contender = Contender {
     name: "lifeboat backup run",
     before: "",
-    script: "lifeboat backup run -c lifeboat.yaml --component database",
+    script: "lifeboat backup run -c lifeboat.yaml --component database || [ $? = 3 ]",
     outputs: &["vault"],
     restores: false,
 };
@@ -110,7 +110,7 @@ pub(super) const BACK: Contender = Contender {
     name: "lifeboat restore run",
     before: "rm -rf back",
     script: "lifeboat restore run -c lifeboat.yaml -i identity.txt --component media \\
-    --root $PWD/back --beside _back --no-start",
+    --root $PWD/back --beside _back --no-start || [ $? = 3 ]",
     outputs: &[],
     restores: false,
 };
@@ -143,7 +143,7 @@ pub(super) const ROWS_BACK: Contender = Contender {
     name: "lifeboat restore run",
     before: "psql -q -d $DATABASE -c 'DROP DATABASE IF EXISTS bench_back'; rm -rf back",
     script: "lifeboat restore run -c lifeboat.yaml -i identity.txt --component database \\
-    --root $PWD/back --beside _back --no-start",
+    --root $PWD/back --beside _back --no-start || [ $? = 3 ]",
     outputs: &[],
     restores: false,
 };
