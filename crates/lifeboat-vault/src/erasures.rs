@@ -43,6 +43,9 @@ pub struct ErasureRequest<'a> {
     pub databases: Vec<Connector>,
     /// The state folder.
     pub state: PathBuf,
+    /// Whether a list is written that has nothing new: after a backup it says that nothing was
+    /// taken back.
+    pub always: bool,
 }
 
 /// What was listed.
@@ -58,7 +61,7 @@ pub struct ErasuresNoted {
     pub redacted: u64,
     /// Purges in the span.
     pub purged: u64,
-    /// Whether something is new: else nothing was written.
+    /// Whether something is new.
     pub is_news: bool,
 }
 
@@ -140,7 +143,7 @@ pub async fn note(
         purged: erasures.purged.len() as u64,
         is_news: cursor.people != people || !listed.is_subset(&cursor.listed),
     };
-    if noted.is_news {
+    if noted.is_news || request.always {
         let (kind, version) = (TYPE.to_owned(), VERSION.to_owned());
         let server = request.server_name.to_owned();
         write(cx, vault, &request, Listed { kind, version, server, from, until, erasures }).await?;
@@ -208,12 +211,16 @@ pub async fn after(
         match opened(&sealed, identities, (&manifest.metadata.server_id, &keys)) {
             Err(problem) => ledger.problems.push(format!("{name}: {problem}")),
             Ok(Listed { until, erasures, .. }) => {
-                // Who came back since is in older lists only.
-                let is_newer = until >= newest;
-                if is_newer {
+                // Who came back since is in older lists only; of two of one second nobody knows
+                // which is older.
+                if until > newest {
                     newest = until;
-                    (ledger.erasures.erased, ledger.erasures.deactivated) =
-                        (erasures.erased, erasures.deactivated);
+                    ledger.erasures.erased.clear();
+                    ledger.erasures.deactivated.clear();
+                }
+                if until == newest {
+                    ledger.erasures.erased.extend(erasures.erased);
+                    ledger.erasures.deactivated.extend(erasures.deactivated);
                 }
                 ledger.erasures.redacted.extend(erasures.redacted);
                 ledger.erasures.purged.extend(erasures.purged);

@@ -218,6 +218,7 @@ async fn note_erasures(
         recipients: &request.recipients,
         databases,
         state: request.state.clone(),
+        always: true,
     };
     let noted = async {
         let survey = vault.survey().await?;

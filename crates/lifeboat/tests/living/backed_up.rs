@@ -115,6 +115,11 @@ fn what_was_taken_back_after_a_backup_is_taken_back_again_by_its_restore() {
     let path = "/_matrix/client/v3/account/whoami";
     assert_eq!(call(server, ("GET", path), Some(port.token(3)), None).status, 401);
     assert_eq!(call(server, ("GET", path), Some(port.token(1)), None).status, 200);
+    note();
+    let count = || fs::read_dir(&lists).unwrap().count();
+    let before = count();
+    lifeboat(["backup", "run", "--json", "-c", yaml.to_str().unwrap()]).result(DONE);
+    assert_eq!(count(), before + 1, "each backup is followed by a list, of nothing new too");
     assert_eq!(server.errors_in_log().unwrap(), Vec::<String>::new());
 }
 

@@ -42,6 +42,7 @@ pub(super) async fn run(session: &Session, flags: ErasureFlags) -> Result<Ended,
         recipients: &Recipients::parse(&installation.recipients)?,
         databases,
         state: installation.state.clone(),
+        always: false,
     };
     let noted = note(&session.context, (&vault, &survey), request).await?;
     let written = if noted.is_news { "written" } else { "nothing new, nothing written" };
