@@ -94,6 +94,24 @@ pub fn compress(lines: &[u8], level: i32) -> Result<Vec<u8>, CompressError> {
     compressor(level)?.compress(lines).map_err(|source| CompressError::Zstd { level, source })
 }
 
+/// Whether content is dense already, as pictures and archives are: a compressor would only cost
+/// time. Looks at a few places of it; what is too short for that is not dense.
+pub fn is_dense(content: &[u8]) -> bool {
+    const SAMPLE: usize = 4 << 10;
+    /// Into so many parts content is divided; the middle of each is looked at.
+    const PARTS: usize = 4;
+    let part = content.len().div_ceil(PARTS);
+    if part < 2 * SAMPLE {
+        return false;
+    }
+    let middle =
+        |part: &[u8]| part.iter().skip(part.len() / 2).take(SAMPLE).copied().collect::<Vec<u8>>();
+    let some: Vec<u8> = content.chunks(part).flat_map(middle).collect();
+    // One part in 32 is what names and headers within a picture give.
+    let gain = |frame: Vec<u8>| some.len().saturating_sub(frame.len());
+    compress(&some, 1).is_ok_and(|frame| gain(frame) < some.len() / 32)
+}
+
 fn compressor(level: i32) -> Result<Compressor<'static>, CompressError> {
     let set_up = || {
         let mut compressor = Compressor::new(level)?;

@@ -1,13 +1,17 @@
 //! A database made again from what [`super::archive`] and [`super::schema_text`] kept.
 //!
 //! In this order: [`create_database`], [`run_schema`] with the text before the rows,
-//! [`load_segment`] for each segment on any number of [`lane`]s, [`set_sequences`], [`run_after`]
-//! with the text after the rows, [`apply_settings`], [`analyze`]. All of it works for a role that
-//! owns the database, for a superuser who is [acting](Connector::acting_as) as that role, and into
-//! a newer PostgreSQL. Nothing is one transaction: what breaks off is dropped and begun again.
+//! [`begin_table`] and [`Filling::load`] for each table on any number of [`lane`]s,
+//! [`set_sequences`], [`run_after`] with the text after the rows, [`analyze`],
+//! [`apply_settings`]. All of it works for a role that owns the database, for a superuser who is
+//! [acting](Connector::acting_as) as that role, and into a newer PostgreSQL. Not all is one
+//! transaction: what breaks off is dropped and begun again.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
 use futures_util::SinkExt;
+use futures_util::future::try_join_all;
 use tokio_postgres::Client;
 
 use super::PostgresError;
@@ -49,34 +53,83 @@ pub async fn lane(connector: &Connector) -> Result<Client, PostgresError> {
     Ok(client)
 }
 
-/// Loads one segment into its table, whole or not at all, on a [`lane`] of this segment alone.
-/// Returns how many rows the server took.
-///
-/// Rows lie in a table as they came. Where one lane brings all segments of a table, in order, the
-/// next backup of the new database finds the segments of this one again.
+/// A table that is filled on one session.
+pub struct Filling<'a> {
+    lane: &'a Client,
+    /// Whether the table was emptied in the transaction that fills it.
+    in_transaction: bool,
+}
+
+/// Begins a table, on a [`lane`] of this table alone. One of our own is emptied in the transaction
+/// that fills it: then the server can write rows that need no second look, as whoever sees the
+/// table sees them. An extension has put rows of its own into its tables.
 ///
 /// # Errors
-/// [`PostgresError`] when the rows do not fit the table, or the server is lost.
-pub async fn load_segment(
-    lane: &Client,
+/// [`PostgresError`] when the table is missing, or the server is lost.
+pub async fn begin_table<'a>(
+    lane: &'a Client,
     shape: &TableShape,
-    copy: Bytes,
-) -> Result<u64, PostgresError> {
-    if !shape.columns.iter().any(|column| column.as_text) {
-        return fill(lane, shape, &shape.qualified(), copy).await;
+) -> Result<Filling<'a>, PostgresError> {
+    const IS_OURS: &str = "SELECT pg_has_role(relowner, 'USAGE') AND NOT EXISTS (
+            SELECT FROM pg_depend WHERE classid = 'pg_class'::regclass
+            AND objid = pg_class.oid AND deptype = 'e')
+        FROM pg_class WHERE oid = $1::text::regclass";
+    let table = shape.qualified();
+    let doing = |e| PostgresError::sorted(format!("emptied {}", shape.label()), e);
+    let row = lane.query_one(IS_OURS, &[&table]).await.map_err(doing)?;
+    let in_transaction: bool = row.get(0);
+    if in_transaction {
+        let begin = format!("BEGIN; TRUNCATE ONLY {table}");
+        lane.batch_execute(&begin).await.map_err(doing)?;
     }
-    let doing = |e| PostgresError::sorted(format!("filled {}", shape.label()), e);
-    lane.batch_execute("BEGIN").await.map_err(doing)?;
-    match load_by_text(lane, shape, copy).await {
-        Ok(rows) => {
-            lane.batch_execute("COMMIT").await.map_err(doing)?;
-            Ok(rows)
+    Ok(Filling { lane, in_transaction })
+}
+
+impl<'a> Filling<'a> {
+    /// A table that has rows already, or is looked at by others: each segment stands for itself.
+    pub fn of(lane: &'a Client) -> Self {
+        Self { lane, in_transaction: false }
+    }
+
+    /// Loads one segment, whole or not at all; returns how many rows the server took.
+    ///
+    /// Rows lie in a table as they came. Where all segments of a table are brought in order, the
+    /// next backup of the new database finds the segments of this one again.
+    ///
+    /// # Errors
+    /// [`PostgresError`] when the rows do not fit the table, or the server is lost.
+    pub async fn load(&self, shape: &TableShape, copy: Bytes) -> Result<u64, PostgresError> {
+        let Self { lane, in_transaction } = *self;
+        if !shape.columns.iter().any(|column| column.as_text) {
+            let how = if in_transaction { ", FREEZE" } else { "" };
+            return fill(lane, shape, (&shape.qualified(), how), copy).await;
         }
-        Err(error) => {
-            // A lost session has nothing to roll back; the first error tells.
-            lane.batch_execute("ROLLBACK").await.ok();
-            Err(error)
+        if in_transaction {
+            return load_by_text(lane, shape, copy).await;
         }
+        let doing = |e| PostgresError::sorted(format!("filled {}", shape.label()), e);
+        lane.batch_execute("BEGIN").await.map_err(doing)?;
+        match load_by_text(lane, shape, copy).await {
+            Ok(rows) => {
+                lane.batch_execute("COMMIT").await.map_err(doing)?;
+                Ok(rows)
+            }
+            Err(error) => {
+                // A lost session has nothing to roll back; the first error tells.
+                lane.batch_execute("ROLLBACK").await.ok();
+                Err(error)
+            }
+        }
+    }
+
+    /// Ends the transaction.
+    ///
+    /// # Errors
+    /// [`PostgresError`] when the server is lost.
+    pub async fn finish(self) -> Result<(), PostgresError> {
+        let doing = |e| PostgresError::sorted("filled the tables", e);
+        let end = if self.in_transaction { "COMMIT" } else { "" };
+        self.lane.batch_execute(end).await.map_err(doing)
     }
 }
 
@@ -119,22 +172,24 @@ async fn load_by_text(
         staged.join(", ")
     );
     lane.batch_execute(&make).await.map_err(doing)?;
-    fill(lane, shape, STAGE, copy).await?;
+    fill(lane, shape, (STAGE, ""), copy).await?;
     let (columns, taken) = (shape.column_list(), taken.join(", "));
     let bring =
         format!("INSERT INTO {table}{columns} OVERRIDING SYSTEM VALUE SELECT {taken} FROM {STAGE}");
-    lane.execute(bring.as_str(), &[]).await.map_err(doing)
+    let rows = lane.execute(bring.as_str(), &[]).await.map_err(doing)?;
+    lane.batch_execute(&format!("DROP TABLE {STAGE}")).await.map_err(doing)?;
+    Ok(rows)
 }
 
 async fn fill(
     lane: &Client,
     shape: &TableShape,
-    table: &str,
+    (table, how): (&str, &str),
     mut copy: Bytes,
 ) -> Result<u64, PostgresError> {
     let doing = |e| PostgresError::sorted(format!("filled {}", shape.label()), e);
     let columns = shape.column_list();
-    let statement = format!("COPY {table}{columns} FROM STDIN (FORMAT binary)");
+    let statement = format!("COPY {table}{columns} FROM STDIN (FORMAT binary{how})");
     let sink = lane.copy_in::<_, Bytes>(statement.as_str()).await.map_err(doing)?;
     let mut sink = std::pin::pin!(sink);
     while !copy.is_empty() {
@@ -166,11 +221,24 @@ pub async fn set_sequences(
     Ok(())
 }
 
-/// Lets the server look at what was loaded, so that its first queries are planned well.
+/// Lets the server look at the tables that were loaded, on `lanes` sessions of their own, so that
+/// its first queries are planned well.
 ///
 /// # Errors
 /// [`PostgresError`] when the server is lost.
-pub async fn analyze(client: &Client) -> Result<(), PostgresError> {
-    let doing = |e| PostgresError::sorted("analysed the tables", e);
-    client.batch_execute("ANALYZE").await.map_err(doing)
+pub async fn analyze(
+    connector: &Connector,
+    tables: &[&TableShape],
+    lanes: usize,
+) -> Result<(), PostgresError> {
+    let queue = AtomicUsize::new(0);
+    let work = (0..lanes.max(1)).map(|_| async {
+        let lane = lane(connector).await?;
+        while let Some(shape) = tables.get(queue.fetch_add(1, Ordering::Relaxed)) {
+            let doing = |e| PostgresError::sorted(format!("analysed {}", shape.label()), e);
+            lane.batch_execute(&format!("ANALYZE {}", shape.qualified())).await.map_err(doing)?;
+        }
+        Ok::<_, PostgresError>(())
+    });
+    try_join_all(work).await.map(drop)
 }

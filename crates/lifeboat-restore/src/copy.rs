@@ -124,8 +124,8 @@ impl<'a> SynapseCopy<'a> {
         let stamp = stamp((cx.now)());
         let place = (self.restore.state.as_path(), Purpose::Export.suffix());
         let asides = Asides::of(place, "media", cx.timestamp());
-        let targets = &self.restore.targets;
-        let placing = Placing { targets, replace: false, stamp, asides };
+        let (targets, lanes) = (&self.restore.targets, self.restore.lanes);
+        let placing = Placing { targets, replace: false, stamp, asides, lanes };
         gather(cx, self.open, (component, &placing), (wanted, &into)).await?;
         Ok(())
     }

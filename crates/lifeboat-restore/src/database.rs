@@ -2,9 +2,11 @@
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, VecDeque};
+use std::pin::pin;
 use std::sync::Mutex;
 
 use bytes::Bytes;
+use futures_util::{StreamExt, TryStreamExt, stream};
 use lifeboat_components::synapse::write::target::LAST_TABLE;
 use lifeboat_engine::context::{Context, Unit};
 use lifeboat_engine::failure::Failure;
@@ -15,7 +17,8 @@ use lifeboat_package::backup::{
 use lifeboat_postgres::archive::{DatabaseFacts, SequenceValue, TableShape};
 use lifeboat_postgres::connect::Connector;
 use lifeboat_postgres::restore::{
-    self, RestoreError, Skipped, create_database, name_before, rename_database, standing, things_in,
+    self, Filling, RestoreError, Skipped, create_database, name_before, rename_database, standing,
+    things_in,
 };
 use lifeboat_vault::backup::OpenBackup;
 
@@ -28,6 +31,8 @@ use crate::targets::TargetDatabase;
 const TEXT_BYTES: usize = 256 << 20;
 /// Bytes of a stretch of rows that is held in memory.
 const SEGMENT_BYTES: usize = (1 << 30) + (16 << 20);
+/// Stretches of a table that are read while one is loaded.
+const READ_AHEAD: usize = 2;
 /// Where one asks to make databases: there on every server.
 const MAINTENANCE: [&str; 2] = ["postgres", "template1"];
 
@@ -179,7 +184,9 @@ async fn postgres(
     cx.stage("indexes and constraints", 0, Unit::Items);
     let skipped = restore::run_after(connector, &after, loading.lanes).await;
     tell(&mut done, skipped.map_err(restore_fault)?);
-    restore::analyze(&session).await.map_err(database_fault)?;
+    let filled = tables.iter().filter(|(table, _)| table.rows > 0);
+    let shapes: Vec<&TableShape> = filled.map(|(_, shape)| shape).collect();
+    restore::analyze(connector, &shapes, loading.lanes).await.map_err(database_fault)?;
     tell(&mut done, restore::apply_settings(&session, &facts).await.map_err(database_fault)?);
     if kept.component.kind != "synapse" {
         restore::unmark(&session).await.map_err(database_fault)?;
@@ -290,6 +297,7 @@ struct Stretch {
     number: u64,
     content: Content,
     rows: u64,
+    bytes: u64,
 }
 
 /// Loads all rows but those of the table that Synapse looks at first.
@@ -311,11 +319,12 @@ async fn load(
         let next = || queue.lock().ok().and_then(|mut queue| queue.pop_front());
         let mut rows = 0;
         while let Some(table) = next() {
-            for stretch in table {
-                cx.go_on()?;
-                let shape = &tables[stretch.table].1;
-                rows += load_stretch(cx, kept.open, (&lane, shape), stretch).await?;
-            }
+            let Some(shape) = table.first().map(|stretch| &tables[stretch.table].1) else {
+                continue;
+            };
+            let filling = restore::begin_table(&lane, shape).await.map_err(database_fault)?;
+            rows += load_table(cx, kept.open, (&filling, shape), table).await?;
+            filling.finish().await.map_err(database_fault)?;
         }
         Ok::<u64, Failure>(rows)
     });
@@ -324,7 +333,7 @@ async fn load(
     Ok(loaded.iter().sum::<u64>() + held)
 }
 
-/// The stretches of each table, those of the table with the most rows first.
+/// The stretches of each table, those of the largest table first.
 fn by_table(stretches: VecDeque<Stretch>) -> VecDeque<Vec<Stretch>> {
     let mut tables: BTreeMap<usize, Vec<Stretch>> = BTreeMap::new();
     for stretch in stretches {
@@ -334,7 +343,7 @@ fn by_table(stretches: VecDeque<Stretch>) -> VecDeque<Vec<Stretch>> {
     for table in &mut tables {
         table.sort_by_key(|stretch| stretch.number);
     }
-    tables.sort_by_key(|table| Reverse(table.iter().map(|stretch| stretch.rows).sum::<u64>()));
+    tables.sort_by_key(|table| Reverse(table.iter().map(|stretch| stretch.bytes).sum::<u64>()));
     tables.into()
 }
 
@@ -350,8 +359,9 @@ pub async fn load_last(
     let tables = kept.tables().await?;
     let mut rows = 0;
     let last = stretches(kept, &tables, |table| is_last(kept.component, table)).await?;
-    for stretch in by_table(last).into_iter().flatten() {
-        rows += load_stretch(cx, kept.open, (lane, &tables[stretch.table].1), stretch).await?;
+    for table in by_table(last) {
+        let Some(shape) = table.first().map(|stretch| &tables[stretch.table].1) else { continue };
+        rows += load_table(cx, kept.open, (&Filling::of(lane), shape), table).await?;
     }
     Ok(rows)
 }
@@ -383,31 +393,41 @@ async fn stretches(
                 ));
             };
             if wanted(&tables[*table].1) {
-                let (number, content, rows) = (record.number, record.content, record.rows);
-                queue.push_back(Stretch { table: *table, number, content, rows });
+                let SegmentRecord { number, content, rows, bytes, .. } = record;
+                queue.push_back(Stretch { table: *table, number, content, rows, bytes });
             }
         }
     }
     Ok(queue)
 }
 
-async fn load_stretch(
+/// Loads the stretches of a table in order; the next are read while one is loaded.
+async fn load_table(
     cx: &Context,
     open: &OpenBackup,
-    (lane, shape): (&lifeboat_postgres::Client, &TableShape),
-    stretch: Stretch,
+    (filling, shape): (&Filling<'_>, &TableShape),
+    table: Vec<Stretch>,
 ) -> Result<u64, Failure> {
-    let bytes = open.whole(&stretch.content, SEGMENT_BYTES).await?;
-    cx.advance(bytes.len() as u64);
-    let rows = restore::load_segment(lane, shape, Bytes::from(bytes)).await;
-    let rows = rows.map_err(database_fault)?;
-    if rows != stretch.rows {
-        return Err(Failure::not_valid(
-            format!("{}: {rows} rows were taken, the backup says {}", shape.label(), stretch.rows),
-            "look for another copy of the backup",
-        ));
+    let reading = table.into_iter().map(|stretch| async move {
+        let bytes = open.whole(&stretch.content, SEGMENT_BYTES).await?;
+        Ok::<_, Failure>((stretch, Bytes::from(bytes)))
+    });
+    let mut reading = pin!(stream::iter(reading).buffered(READ_AHEAD));
+    let mut all = 0;
+    while let Some((stretch, bytes)) = reading.try_next().await? {
+        cx.go_on()?;
+        cx.advance(bytes.len() as u64);
+        let rows = filling.load(shape, bytes).await.map_err(database_fault)?;
+        if rows != stretch.rows {
+            let (table, kept) = (shape.label(), stretch.rows);
+            return Err(Failure::not_valid(
+                format!("{table}: {rows} rows were taken, the backup says {kept}"),
+                "look for another copy of the backup",
+            ));
+        }
+        all += rows;
     }
-    Ok(rows)
+    Ok(all)
 }
 
 fn restore_fault(error: RestoreError) -> Failure {

@@ -1,31 +1,30 @@
 //! File trees, put back: content, owner, mode, times, links, extended attributes, holes.
 
 use std::collections::BTreeSet;
-use std::fs::{self, File};
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::fs;
+use std::io::{self, Write};
 use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::pin::pin;
+use std::sync::Arc;
 
+use futures_util::{StreamExt, TryStreamExt, stream};
 use lifeboat_engine::context::Context;
 use lifeboat_engine::failure::Failure;
+use lifeboat_engine::reader::apart;
 use lifeboat_package::backup::{Component, Content, FILES, FileKind, FileRecord};
-use lifeboat_package::digest::{Digest, Hasher};
 use lifeboat_vault::backup::OpenBackup;
-use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, XattrFlags};
 
+use self::making::{Job, Placed, Step, dress, give, is_equal};
 use crate::aside::{Asides, KeptPath, Thing};
 use crate::journal::StepDone;
 use crate::targets::Targets;
 
-/// Bytes that are looked at for being zeros, in files that had holes.
-const HOLE_BYTES: usize = 4096;
+mod making;
 
-/// Bytes of a file up to which its content says whether it is the one of the backup; above, its
-/// size and time do.
-const COMPARED_BYTES: u64 = 16 << 20;
-/// Bytes of a file that are read at once.
-const READ_BYTES: usize = 1 << 20;
+pub(crate) use making::digest_of;
+
 /// What SQLite has beside the file of a database.
 const SQLITE_ENDS: [&str; 3] = ["-wal", "-shm", "-journal"];
 /// What of a file's mode is its permissions.
@@ -46,6 +45,8 @@ pub struct Placing<'a> {
     pub stamp: String,
     /// Where it is noted that one is.
     pub asides: Asides,
+    /// How many files are made side by side.
+    pub lanes: usize,
 }
 
 /// Puts the files of a component back whose role `wanted` asks for.
@@ -62,26 +63,20 @@ pub async fn place(
     let mut placed = Placed::default();
     let mut folders = Vec::new();
     for entry in open.record_entries(component, FILES) {
-        for record in open.package().records::<FileRecord>(&entry).await? {
-            if !wanted(&record.role) {
-                continue;
-            }
-            cx.go_on()?;
-            let path = placing.targets.place(&path_of(&record));
-            match record.kind {
-                FileKind::Folder => {
-                    fs::create_dir_all(&path).map_err(|e| cannot("make", &path, e))?;
-                    folders.push((path, record));
-                }
-                FileKind::Link => link(&path, &record, placing, &mut placed)?,
-                FileKind::File => file(cx, open, (&path, &record), placing, &mut placed).await?,
-            }
+        let records = open.package().records::<FileRecord>(&entry).await?;
+        let records = records.into_iter().filter(|record| wanted(&record.role));
+        let work = records.map(|record| one(cx, open, record, placing));
+        let mut work = pin!(stream::iter(work).buffered(placing.lanes.max(1)));
+        while let Some((more, folder)) = work.try_next().await? {
+            placed.add(more);
+            folders.extend(folder);
         }
     }
     // Times of a folder change with what is put into it.
     for (path, record) in folders.iter().rev() {
         dress(path, record, &mut placed)?;
     }
+    placed.settle().await?;
     Ok(placed.told())
 }
 
@@ -108,9 +103,14 @@ pub(crate) async fn gather(
         ));
     }
     demand_room(records.iter().map(|record| record.size).sum(), into)?;
-    for record in &records {
+    let work = records.into_iter().map(|record| {
+        let path = into.join(&record.path);
+        file(cx, open, (path, record), placing)
+    });
+    let mut work = pin!(stream::iter(work).buffered(placing.lanes.max(1)));
+    while let Some(more) = work.try_next().await? {
         cx.go_on()?;
-        file(cx, open, (&into.join(&record.path), record), placing, &mut placed).await?;
+        placed.add(more);
     }
     Ok(placed.told())
 }
@@ -132,41 +132,6 @@ pub(crate) fn demand_room(bytes: u64, folder: &Path) -> Result<(), Failure> {
     ))
 }
 
-#[derive(Default)]
-struct Placed {
-    written: u64,
-    bytes: u64,
-    equal: u64,
-    aside: Vec<String>,
-    owners: u64,
-    attributes: u64,
-}
-
-impl Placed {
-    fn told(self) -> StepDone {
-        let mut lines = vec![format!(
-            "{} files written, {} bytes; {} there",
-            self.written, self.bytes, self.equal
-        )];
-        lines.extend(self.aside.into_iter().map(|path| format!("moved aside: {path}")));
-        let mut gaps = Vec::new();
-        if self.owners > 0 {
-            gaps.push(format!(
-                "{} files could not be given to their owner: run as root, or chown them by hand",
-                self.owners
-            ));
-        }
-        if self.attributes > 0 {
-            gaps.push(format!(
-                "{} extended attributes (access lists, capabilities) could not be set: run as \
-                 root, on a file system that has them",
-                self.attributes
-            ));
-        }
-        StepDone { lines, gaps, seconds: 0 }
-    }
-}
-
 /// Where a file was.
 pub fn path_of(record: &FileRecord) -> PathBuf {
     let root = PathBuf::from(&record.root);
@@ -177,69 +142,62 @@ pub fn path_of(record: &FileRecord) -> PathBuf {
     if below.as_os_str().is_empty() { root } else { root.join(below) }
 }
 
+/// Puts one entry back; a folder is handed on, to be dressed when all is in it.
+async fn one(
+    cx: &Context,
+    open: &OpenBackup,
+    record: FileRecord,
+    placing: &Placing<'_>,
+) -> Result<(Placed, Option<(PathBuf, FileRecord)>), Failure> {
+    cx.go_on()?;
+    let path = placing.targets.place(&path_of(&record));
+    match record.kind {
+        FileKind::Folder => {
+            fs::create_dir_all(&path).map_err(|e| cannot("make", &path, e))?;
+            Ok((Placed::default(), Some((path, record))))
+        }
+        FileKind::Link => Ok((link(&path, &record, placing)?, None)),
+        FileKind::File => Ok((file(cx, open, (path, record), placing).await?, None)),
+    }
+}
+
 async fn file(
     cx: &Context,
     open: &OpenBackup,
-    (path, record): (&Path, &FileRecord),
+    (path, record): (PathBuf, FileRecord),
     placing: &Placing<'_>,
-    placed: &mut Placed,
-) -> Result<(), Failure> {
-    let Some(content) = &record.content else { return Ok(()) };
-    let pieces = open.pieces(content)?;
-    if is_equal(path, record, content.digests()) {
-        placed.equal += 1;
-        return dress(path, record, placed);
-    }
-    make_way(path, placing, placed)?;
-    let folder = path.parent().unwrap_or(Path::new("/"));
-    fs::create_dir_all(folder).map_err(|e| cannot("make", folder, e))?;
-    let mut file =
-        tempfile::NamedTempFile::new_in(folder).map_err(|e| cannot("write into", folder, e))?;
-    let mut size = 0_u64;
-    for piece in pieces {
-        let bytes = piece.read().await?;
-        cx.advance(bytes.len() as u64);
-        size += bytes.len() as u64;
-        write(file.as_file_mut(), &bytes, record.sparse).map_err(|e| cannot("write", path, e))?;
-    }
-    if size != record.size {
-        return Err(Failure::not_valid(
-            format!("{} has {size} bytes in the backup, not {}", path.display(), record.size),
-            "look for another copy of the backup",
-        ));
-    }
-    file.as_file().set_len(size).map_err(|e| cannot("write", path, e))?;
-    dress(file.path(), record, placed)?;
-    file.as_file().sync_data().map_err(|e| cannot("write", path, e))?;
-    file.persist(path).map_err(|e| cannot("write", path, e.error))?;
-    placed.written += 1;
-    placed.bytes += size;
-    Ok(())
-}
-
-/// Whether the file is there already, as the backup has it: an earlier try has put it there.
-fn is_equal(path: &Path, record: &FileRecord, digests: &[Digest]) -> bool {
-    let Ok(metadata) = fs::symlink_metadata(path) else { return false };
-    if !metadata.is_file() || metadata.len() != record.size {
-        return false;
-    }
-    // A disk that fails keeps size and time, so what is in it decides where that is quick.
-    match digests {
-        [digest] if record.size <= COMPARED_BYTES => {
-            digest_of(path).is_ok_and(|found| found == *digest)
+) -> Result<Placed, Failure> {
+    let Some(content) = record.content.clone() else { return Ok(Placed::default()) };
+    let job = Arc::new(Job { path, record });
+    let mut before = Placed::default();
+    if fs::symlink_metadata(&job.path).is_ok() {
+        let (looked_at, digests) = (job.clone(), content.digests().to_vec());
+        let found = apart(move || {
+            let is_there = is_equal(&looked_at.path, &looked_at.record, &digests);
+            is_there.then(|| looked_at.found()).transpose()
+        });
+        if let Some(placed) = found.await?? {
+            return Ok(placed);
         }
-        _ => nanos(&metadata) == record.modified,
+        make_way(&job.path, placing, &mut before)?;
     }
-}
-
-/// The digest of a file of any size.
-pub(crate) fn digest_of(path: &Path) -> io::Result<Digest> {
-    let (mut file, mut hasher) = (File::open(path)?, Hasher::new());
-    let mut buffer = vec![0; READ_BYTES];
+    let pieces = open.pieces(&content)?;
+    let mut pieces = pieces.iter().peekable();
+    let mut making = None;
     loop {
-        match file.read(&mut buffer)? {
-            0 => return Ok(hasher.finish()),
-            read => hasher.update(buffer.get(..read).unwrap_or_default()),
+        // A file without bytes has no piece.
+        let bytes = match pieces.next() {
+            Some(piece) => piece.read().await?,
+            None => Vec::new(),
+        };
+        cx.advance(bytes.len() as u64);
+        let (job, is_last) = (job.clone(), pieces.peek().is_none());
+        match apart(move || job.go_on(making, &bytes, is_last)).await?? {
+            Step::Begun(begun) => making = Some(begun),
+            Step::Done(placed) => {
+                before.add(placed);
+                return Ok(before);
+            }
         }
     }
 }
@@ -269,72 +227,19 @@ fn move_aside(path: &Path, placing: &Placing<'_>, placed: &mut Placed) -> Result
     Ok(())
 }
 
-fn link(
-    path: &Path,
-    record: &FileRecord,
-    placing: &Placing<'_>,
-    placed: &mut Placed,
-) -> Result<(), Failure> {
-    let Some(target) = &record.target else { return Ok(()) };
+fn link(path: &Path, record: &FileRecord, placing: &Placing<'_>) -> Result<Placed, Failure> {
+    let mut placed = Placed::default();
+    let Some(target) = &record.target else { return Ok(placed) };
     if fs::read_link(path).is_ok_and(|found| found == Path::new(target)) {
         placed.equal += 1;
-        return Ok(());
+        return Ok(placed);
     }
-    make_way(path, placing, placed)?;
+    make_way(path, placing, &mut placed)?;
     let folder = path.parent().unwrap_or(Path::new("/"));
     fs::create_dir_all(folder).map_err(|e| cannot("make", folder, e))?;
     std::os::unix::fs::symlink(target, path).map_err(|e| cannot("make the link", path, e))?;
     placed.written += 1;
-    Ok(())
-}
-
-/// Writes; leaves runs of zeros out of a file that had holes.
-fn write(file: &mut File, bytes: &[u8], sparse: bool) -> io::Result<()> {
-    if !sparse {
-        return file.write_all(bytes);
-    }
-    for piece in bytes.chunks(HOLE_BYTES) {
-        if piece.iter().all(|byte| *byte == 0) {
-            file.seek(SeekFrom::Current(i64::try_from(piece.len()).unwrap_or_default()))?;
-        } else {
-            file.write_all(piece)?;
-        }
-    }
-    Ok(())
-}
-
-/// Owner, mode, attributes and times. The owner first: changing it takes rights away.
-fn dress(path: &Path, record: &FileRecord, placed: &mut Placed) -> Result<(), Failure> {
-    give(path, (record.uid, record.gid), placed).map_err(|e| cannot("look at", path, e))?;
-    let mode = fs::Permissions::from_mode(record.mode);
-    fs::set_permissions(path, mode).map_err(|e| cannot("set the mode of", path, e))?;
-    for (name, value) in &record.attributes {
-        let set = unhex(value).is_some_and(|value| {
-            rustix::fs::lsetxattr(path, name.as_str(), &value, XattrFlags::empty()).is_ok()
-        });
-        // A file system without attributes of this kind keeps the file all the same.
-        placed.attributes += u64::from(!set);
-    }
-    let seconds = record.modified.div_euclid(1_000_000_000);
-    let rest = record.modified.rem_euclid(1_000_000_000);
-    let time = Timespec { tv_sec: seconds, tv_nsec: rest };
-    let times = Timestamps { last_access: time, last_modification: time };
-    rustix::fs::utimensat(CWD, path, &times, AtFlags::SYMLINK_NOFOLLOW)
-        .map_err(|e| cannot("set the time of", path, e.into()))
-}
-
-fn give(path: &Path, (uid, gid): (u32, u32), placed: &mut Placed) -> io::Result<()> {
-    let found = fs::symlink_metadata(path)?;
-    if (found.uid(), found.gid()) != (uid, gid)
-        && std::os::unix::fs::chown(path, Some(uid), Some(gid)).is_err()
-    {
-        placed.owners += 1;
-    }
-    Ok(())
-}
-
-fn nanos(metadata: &fs::Metadata) -> i64 {
-    metadata.mtime().saturating_mul(1_000_000_000).saturating_add(metadata.mtime_nsec())
+    Ok(placed)
 }
 
 pub(crate) fn unhex(text: &str) -> Option<Vec<u8>> {

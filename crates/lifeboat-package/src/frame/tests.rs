@@ -19,6 +19,22 @@ fn a_frame_declares_size_and_checksum() {
 }
 
 #[test]
+fn what_a_compressor_does_not_make_smaller_is_dense() {
+    // A hash of the place is as good as chance.
+    let dense: Vec<u8> = (0..2_000_u32)
+        .flat_map(|at| *crate::digest::Digest::of(&at.to_le_bytes()).as_bytes())
+        .collect();
+    assert!(is_dense(&dense));
+    let text: Vec<u8> = (0..20_000_u32).flat_map(|at| at.to_string().into_bytes()).collect();
+    assert!(!is_dense(&text));
+    let framed = [dense.as_slice(), &vec![0; dense.len()]].concat();
+    assert!(!is_dense(&framed), "half of it is zeros");
+    for short in [0, 1, 4096, 32_000] {
+        assert!(!is_dense(&dense[..short]), "{short}: no gain in looking");
+    }
+}
+
+#[test]
 fn a_window_that_is_too_large_is_refused() {
     let mut compressor = Compressor::new(3).unwrap();
     compressor.set_parameter(CParameter::ChecksumFlag(true)).unwrap();

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use lifeboat_postgres::archive::{TableShape, facts};
 use lifeboat_postgres::cut::Cut;
-use lifeboat_postgres::restore::{self, RestoreError};
+use lifeboat_postgres::restore::{self, Filling, RestoreError};
 
 use crate::standing::{newer, one};
 
@@ -138,8 +138,8 @@ async fn damaged_segment_is_refused_whole() {
     let mut whole = copy.clone();
     whole.extend(b"\xff\xff");
     copy.extend(b"\0\x02\0\0");
-    assert!(restore::load_segment(&client, &shape, Bytes::from(copy)).await.is_err());
-    assert_eq!(restore::load_segment(&client, &shape, Bytes::from(whole)).await.unwrap(), 1);
+    assert!(Filling::of(&client).load(&shape, Bytes::from(copy)).await.is_err());
+    assert_eq!(Filling::of(&client).load(&shape, Bytes::from(whole)).await.unwrap(), 1);
     let row = client.query_one("SELECT array_agg(x) FROM public.a", &[]).await.unwrap();
     assert_eq!(row.get::<_, Vec<i32>>(0), [7]);
 }

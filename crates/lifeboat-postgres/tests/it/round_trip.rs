@@ -7,7 +7,7 @@ use lifeboat_postgres::archive::{
 };
 use lifeboat_postgres::connect::Connector;
 use lifeboat_postgres::cut::Cut;
-use lifeboat_postgres::restore;
+use lifeboat_postgres::restore::{self, Filling};
 use lifeboat_postgres::schema_text::{PgDump, SchemaText, SearchPlaces, schema_text};
 
 use crate::standing::{Standing, newer, one};
@@ -52,14 +52,17 @@ async fn bring(kept: &Kept, standing: &Standing, name: &str) -> Connector {
     assert_eq!(skipped, []);
     assert!(!restore::is_empty(&lane).await.unwrap());
     for (shape, copies) in &kept.tables {
+        let filling = restore::begin_table(&lane, shape).await.unwrap();
         for copy in copies {
-            restore::load_segment(&lane, shape, copy.clone()).await.unwrap();
+            filling.load(shape, copy.clone()).await.unwrap();
         }
+        filling.finish().await.unwrap();
     }
     restore::set_sequences(&lane, &kept.sequences).await.unwrap();
     let skipped = restore::run_after(&connector, &kept.schema.after, 2).await.unwrap();
     assert_eq!(skipped, []);
-    restore::analyze(&lane).await.unwrap();
+    let shapes: Vec<&TableShape> = kept.tables.iter().map(|(shape, _)| shape).collect();
+    restore::analyze(&connector, &shapes, 2).await.unwrap();
     connector
 }
 
@@ -170,10 +173,12 @@ async fn tables_of_an_extension_are_left_to_it_and_rows_of_ours_in_them_are_kept
     restore::run_schema(&owner, &kept.schema.before).await.unwrap();
     let (shape, copies) = &kept.tables[0];
     // The extension's things belong to a superuser, who alone could let others write there.
-    let refused = restore::load_segment(&owner, shape, copies[0].clone()).await.unwrap_err();
+    let refused = Filling::of(&owner).load(shape, copies[0].clone()).await.unwrap_err();
     assert_eq!(refused.code(), Some("42501"));
     let client = newer().beside_as("postgres", &restored.database()).connect().await.unwrap();
-    restore::load_segment(&client, shape, copies[0].clone()).await.unwrap();
+    let filling = restore::begin_table(&client, shape).await.unwrap();
+    filling.load(shape, copies[0].clone()).await.unwrap();
+    filling.finish().await.unwrap();
     restore::set_sequences(&client, &kept.sequences).await.unwrap();
     let rows = client.query("SELECT name FROM ports ORDER BY name", &[]).await.unwrap();
     let names: Vec<&str> = rows.iter().map(|row| row.get(0)).collect();

@@ -43,7 +43,8 @@ impl<'a> Restoring<'a> {
         let (replace, stamp) = (self.request.replace, self.stamp.clone());
         let place = (self.request.state.as_path(), self.name());
         let asides = Asides::of((place.0, &place.1), &self.doing, self.cx.timestamp());
-        Placing { targets: &self.request.targets, replace, stamp, asides }
+        let (targets, lanes) = (&self.request.targets, self.request.lanes);
+        Placing { targets, replace, stamp, asides, lanes }
     }
 
     async fn fence(&self) -> Result<StepDone, Failure> {

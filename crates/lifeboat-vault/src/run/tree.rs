@@ -15,6 +15,7 @@ use lifeboat_engine::writer::sink::PartSink;
 use lifeboat_package::backup::{Content, FILES, FileKind, FileRecord};
 use lifeboat_package::digest::{Digest, Hasher};
 use lifeboat_package::flow::{Batch, BlobPiece, Gap, Sink};
+use lifeboat_package::frame::is_dense;
 use lifeboat_package::limits::ENTRY_BYTES;
 
 use super::lines::Lines;
@@ -252,14 +253,12 @@ impl<'a> Pouring<'a> {
         size: u64,
         sink: &mut PartSink,
     ) -> Result<io::Result<Option<(Content, u64)>>, Failure> {
-        let done = if !self.tree.is_media() {
-            self.segments(path, sink).await?
-        } else if size <= ENTRY_BYTES as u64 {
-            self.small(path, sink).await?
-        } else {
-            self.large(path, sink).await?
-        };
-        Ok(done)
+        let is_media = self.tree.is_media();
+        let limit = if is_media { ENTRY_BYTES } else { SEGMENT_BYTES };
+        if size <= limit as u64 {
+            return self.small(path, (size, limit), sink).await;
+        }
+        if is_media { self.large(path, sink).await } else { self.segments(path, sink).await }
     }
 
     async fn segments(
@@ -276,18 +275,33 @@ impl<'a> Pouring<'a> {
         Ok(sent.map(|(digests, bytes)| Some((Content::Segments(digests), bytes))))
     }
 
+    /// A file of one piece. What does not compress is stored as it is, as media are.
     async fn small(
         &mut self,
         path: &Path,
+        (size, limit): (u64, usize),
         sink: &mut PartSink,
     ) -> Result<io::Result<Option<(Content, u64)>>, Failure> {
-        let bytes = match open(path).and_then(|mut file| read_piece(&mut file, ENTRY_BYTES + 1)) {
-            Ok(bytes) => bytes,
-            Err(e) => return Ok(Err(e)),
-        };
+        // Room for one byte more, so that the end is seen without growing.
+        let mut bytes = Vec::with_capacity(usize::try_from(size).map_or(limit, |size| size + 1));
+        let read = open(path).and_then(|file| {
+            file.take(limit as u64 + 1).read_to_end(&mut bytes)?;
+            Ok(())
+        });
+        if let Err(e) = read {
+            return Ok(Err(e));
+        }
         let size = bytes.len() as u64;
-        if bytes.len() > ENTRY_BYTES {
+        if bytes.len() > limit {
             return Ok(Ok(None));
+        }
+        if !self.tree.is_media() && !is_dense(&bytes) {
+            let mut digests = Vec::new();
+            if !bytes.is_empty() {
+                let to = (&mut self.poured, sink);
+                digests.push(send::segment(bytes, self.known, to).await?);
+            }
+            return Ok(Ok(Some((Content::Segments(digests), size))));
         }
         let digest = Digest::of(&bytes);
         if self.known.is_wanted(digest.as_bytes(), 1) {

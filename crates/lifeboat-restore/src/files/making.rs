@@ -1,0 +1,241 @@
+//! One file, made again: beside its place first, and under its name when it is whole.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use lifeboat_engine::failure::Failure;
+use lifeboat_engine::reader::apart;
+use lifeboat_package::backup::FileRecord;
+use lifeboat_package::digest::{Digest, Hasher};
+use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, XattrFlags};
+use tempfile::NamedTempFile;
+
+use super::{cannot, unhex};
+use crate::journal::StepDone;
+
+/// Bytes that are looked at for being zeros, in files that had holes.
+const HOLE_BYTES: usize = 4096;
+/// Bytes of a file up to which its content says whether it is the one of the backup; above, its
+/// size and time do.
+const COMPARED_BYTES: u64 = 16 << 20;
+/// Bytes of a file that are read at once.
+const READ_BYTES: usize = 1 << 20;
+
+/// A file to make.
+pub(super) struct Job {
+    /// Where.
+    pub(super) path: PathBuf,
+    /// What it is.
+    pub(super) record: FileRecord,
+}
+
+/// A file in the making.
+pub(super) struct Making {
+    file: NamedTempFile,
+    size: u64,
+}
+
+/// What came of some bytes.
+pub(super) enum Step {
+    /// There are more to come.
+    Begun(Making),
+    /// It is there.
+    Done(Placed),
+}
+
+impl Job {
+    /// Takes the next bytes of the file; the first time there is no `making`.
+    pub(super) fn go_on(
+        &self,
+        making: Option<Making>,
+        bytes: &[u8],
+        is_last: bool,
+    ) -> Result<Step, Failure> {
+        let mut making = match making {
+            Some(making) => making,
+            None => self.begin()?,
+        };
+        making.size += bytes.len() as u64;
+        write(making.file.as_file_mut(), bytes, self.record.sparse)
+            .map_err(|e| cannot("write", &self.path, e))?;
+        if is_last { self.finish(making).map(Step::Done) } else { Ok(Step::Begun(making)) }
+    }
+
+    /// The file that is there already, with the owner, mode and time of the backup.
+    pub(super) fn found(&self) -> Result<Placed, Failure> {
+        let mut placed = Placed { equal: 1, ..Placed::default() };
+        dress(&self.path, &self.record, &mut placed)?;
+        Ok(placed)
+    }
+
+    fn begin(&self) -> Result<Making, Failure> {
+        let folder = self.path.parent().unwrap_or(Path::new("/"));
+        fs::create_dir_all(folder).map_err(|e| cannot("make", folder, e))?;
+        let file = NamedTempFile::new_in(folder).map_err(|e| cannot("write into", folder, e))?;
+        Ok(Making { file, size: 0 })
+    }
+
+    fn finish(&self, Making { file, size }: Making) -> Result<Placed, Failure> {
+        let (path, record) = (&self.path, &self.record);
+        if size != record.size {
+            return Err(Failure::not_valid(
+                format!("{} has {size} bytes in the backup, not {}", path.display(), record.size),
+                "look for another copy of the backup",
+            ));
+        }
+        let failed = |e| cannot("write", path, e);
+        if record.sparse {
+            file.as_file().set_len(size).map_err(failed)?;
+        }
+        let mut placed = Placed { written: 1, bytes: size, ..Placed::default() };
+        dress(file.path(), record, &mut placed)?;
+        // What is not compared by its content, should the power fail before the end.
+        if size > COMPARED_BYTES {
+            file.as_file().sync_data().map_err(failed)?;
+        }
+        let disk = file.as_file().metadata().map_err(failed)?.dev();
+        file.persist(path).map_err(|e| cannot("write", path, e.error))?;
+        placed.disks.insert(disk, path.clone());
+        Ok(placed)
+    }
+}
+
+/// What was put back.
+#[derive(Default)]
+pub(super) struct Placed {
+    pub(super) written: u64,
+    pub(super) bytes: u64,
+    pub(super) equal: u64,
+    pub(super) aside: Vec<String>,
+    pub(super) owners: u64,
+    pub(super) attributes: u64,
+    /// A file on each disk that was written to.
+    disks: BTreeMap<u64, PathBuf>,
+}
+
+impl Placed {
+    pub(super) fn add(&mut self, more: Self) {
+        let Self { written, bytes, equal, aside, owners, attributes, disks } = more;
+        self.written += written;
+        self.bytes += bytes;
+        self.equal += equal;
+        self.aside.extend(aside);
+        self.owners += owners;
+        self.attributes += attributes;
+        self.disks.extend(disks);
+    }
+
+    /// Waits until what was written is on the disk: file by file would take many times as long.
+    pub(super) async fn settle(&mut self) -> Result<(), Failure> {
+        for path in std::mem::take(&mut self.disks).into_values() {
+            apart(move || {
+                let synced = File::open(&path).and_then(|file| Ok(rustix::fs::syncfs(file)?));
+                synced.map_err(|e| cannot("write to the disk of", &path, e))
+            })
+            .await??;
+        }
+        Ok(())
+    }
+
+    pub(super) fn told(self) -> StepDone {
+        let mut lines = vec![format!(
+            "{} files written, {} bytes; {} there",
+            self.written, self.bytes, self.equal
+        )];
+        lines.extend(self.aside.into_iter().map(|path| format!("moved aside: {path}")));
+        let mut gaps = Vec::new();
+        if self.owners > 0 {
+            gaps.push(format!(
+                "{} files could not be given to their owner: run as root, or chown them by hand",
+                self.owners
+            ));
+        }
+        if self.attributes > 0 {
+            gaps.push(format!(
+                "{} extended attributes (access lists, capabilities) could not be set: run as \
+                 root, on a file system that has them",
+                self.attributes
+            ));
+        }
+        StepDone { lines, gaps, seconds: 0 }
+    }
+}
+
+/// Whether the file is there already, as the backup has it: an earlier try has put it there.
+pub(super) fn is_equal(path: &Path, record: &FileRecord, digests: &[Digest]) -> bool {
+    let Ok(metadata) = fs::symlink_metadata(path) else { return false };
+    if !metadata.is_file() || metadata.len() != record.size {
+        return false;
+    }
+    // A disk that fails keeps size and time, so what is in it decides where that is quick.
+    match digests {
+        [digest] if record.size <= COMPARED_BYTES => {
+            digest_of(path).is_ok_and(|found| found == *digest)
+        }
+        _ => nanos(&metadata) == record.modified,
+    }
+}
+
+/// The digest of a file of any size.
+pub(crate) fn digest_of(path: &Path) -> io::Result<Digest> {
+    let (mut file, mut hasher) = (File::open(path)?, Hasher::new());
+    let mut buffer = vec![0; READ_BYTES];
+    loop {
+        match file.read(&mut buffer)? {
+            0 => return Ok(hasher.finish()),
+            read => hasher.update(buffer.get(..read).unwrap_or_default()),
+        }
+    }
+}
+
+/// Writes; leaves runs of zeros out of a file that had holes.
+fn write(file: &mut File, bytes: &[u8], sparse: bool) -> io::Result<()> {
+    if !sparse {
+        return file.write_all(bytes);
+    }
+    for piece in bytes.chunks(HOLE_BYTES) {
+        if piece.iter().all(|byte| *byte == 0) {
+            file.seek(SeekFrom::Current(i64::try_from(piece.len()).unwrap_or_default()))?;
+        } else {
+            file.write_all(piece)?;
+        }
+    }
+    Ok(())
+}
+
+/// Owner, mode, attributes and times. The owner first: changing it takes rights away.
+pub(super) fn dress(path: &Path, record: &FileRecord, placed: &mut Placed) -> Result<(), Failure> {
+    give(path, (record.uid, record.gid), placed).map_err(|e| cannot("look at", path, e))?;
+    let mode = fs::Permissions::from_mode(record.mode);
+    fs::set_permissions(path, mode).map_err(|e| cannot("set the mode of", path, e))?;
+    for (name, value) in &record.attributes {
+        let set = unhex(value).is_some_and(|value| {
+            rustix::fs::lsetxattr(path, name.as_str(), &value, XattrFlags::empty()).is_ok()
+        });
+        // A file system without attributes of this kind keeps the file all the same.
+        placed.attributes += u64::from(!set);
+    }
+    let seconds = record.modified.div_euclid(1_000_000_000);
+    let rest = record.modified.rem_euclid(1_000_000_000);
+    let time = Timespec { tv_sec: seconds, tv_nsec: rest };
+    let times = Timestamps { last_access: time, last_modification: time };
+    rustix::fs::utimensat(CWD, path, &times, AtFlags::SYMLINK_NOFOLLOW)
+        .map_err(|e| cannot("set the time of", path, e.into()))
+}
+
+pub(super) fn give(path: &Path, (uid, gid): (u32, u32), placed: &mut Placed) -> io::Result<()> {
+    let found = fs::symlink_metadata(path)?;
+    if (found.uid(), found.gid()) != (uid, gid)
+        && std::os::unix::fs::chown(path, Some(uid), Some(gid)).is_err()
+    {
+        placed.owners += 1;
+    }
+    Ok(())
+}
+
+fn nanos(metadata: &fs::Metadata) -> i64 {
+    metadata.mtime().saturating_mul(1_000_000_000).saturating_add(metadata.mtime_nsec())
+}
