@@ -207,15 +207,28 @@ pub async fn clear(client: &Client) -> Result<(), PostgresError> {
     let doing = |e| PostgresError::sorted("cleared what an earlier restore had begun", e);
     let query =
         format!("SELECT quote_ident(n.nspname) FROM pg_namespace n WHERE {FOREIGN_SCHEMAS}");
+    let version = server_version(client).await?;
     let schemas = client.query(&query, &[]).await.map_err(doing)?;
     for schema in schemas.iter().map(|row| row.get::<_, String>(0)) {
         let mut statement = format!("DROP SCHEMA {schema} CASCADE");
         if schema == "public" {
-            statement.push_str("; CREATE SCHEMA public");
+            statement.push_str("; ");
+            statement.push_str(public_schema(version));
         }
         client.batch_execute(&statement).await.map_err(doing)?;
     }
     Ok(())
+}
+
+/// Makes `public` as a new database has it (PostgreSQL documentation, "The Public Schema"): what a
+/// backup says of its rights is what differs from that.
+fn public_schema(version: u32) -> &'static str {
+    if version >= 150_000 {
+        "CREATE SCHEMA public; ALTER SCHEMA public OWNER TO pg_database_owner;
+         GRANT USAGE ON SCHEMA public TO PUBLIC"
+    } else {
+        "CREATE SCHEMA public; GRANT ALL ON SCHEMA public TO PUBLIC"
+    }
 }
 
 /// The name a database gets when another takes its place: `name_before_STAMP`, shortened to what
