@@ -105,7 +105,11 @@ impl<'a> Kept<'a> {
         })
     }
 
-    async fn text(&self, content: Option<&Content>) -> Result<String, Failure> {
+    /// One of its texts; nothing where there is none.
+    ///
+    /// # Errors
+    /// [`Failure`] when the backup is damaged.
+    pub async fn text(&self, content: Option<&Content>) -> Result<String, Failure> {
         let Some(content) = content else { return Ok(String::new()) };
         let bytes = self.open.whole(content, TEXT_BYTES).await?;
         String::from_utf8(bytes).map_err(|e| {
@@ -178,7 +182,12 @@ async fn postgres(
     let after = kept.text(kept.record.post_data.as_ref()).await?;
     cx.stage("indexes and constraints", 0, Unit::Items);
     let skipped = restore::run_after(connector, &after, loading.lanes).await;
-    tell(&mut done, skipped.map_err(restore_fault)?);
+    let mut skipped = skipped.map_err(restore_fault)?;
+    if kept.record.rights.is_some() {
+        // Rights tell of them, where others get any.
+        skipped.retain(|skipped| !is_policy(&skipped.statement));
+    }
+    tell(&mut done, skipped);
     restore::analyze(&session).await.map_err(database_fault)?;
     tell(&mut done, restore::apply_settings(&session, &facts).await.map_err(database_fault)?);
     if kept.component.kind != "synapse" {
@@ -186,6 +195,10 @@ async fn postgres(
     }
     done.lines.push(format!("{} tables, {rows} rows", tables.len()));
     Ok(done)
+}
+
+fn is_policy(statement: &str) -> bool {
+    statement.starts_with("CREATE POLICY ") || statement.starts_with("COMMENT ON POLICY ")
 }
 
 fn tell(done: &mut StepDone, skipped: Vec<Skipped>) {

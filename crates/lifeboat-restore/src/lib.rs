@@ -14,6 +14,7 @@ pub mod journal;
 pub mod database;
 pub mod files;
 pub mod gate;
+pub mod rights;
 pub mod rules;
 pub mod secrets;
 

@@ -63,6 +63,9 @@ impl Erasures {
 /// # Errors
 /// [`PostgresError`] when the server refuses or is lost.
 pub async fn since(client: &Client, from: i64) -> Result<Erasures, PostgresError> {
+    // A list without what policies hide would say that nothing was taken back.
+    let doing = |e| PostgresError::sorted("prepared a session", e);
+    client.batch_execute("SET row_security = off").await.map_err(doing)?;
     let redactions = format!(
         "SELECT e.event_id FROM events e
          WHERE e.event_id IN (SELECT redacts FROM redactions WHERE received_ts >= {from})

@@ -40,3 +40,4 @@ COMMENT ON FUNCTION deep.f IS 'it''s one';
 REVOKE USAGE ON SCHEMA public FROM PUBLIC;
 GRANT USAGE, CREATE ON SCHEMA public TO metrics;
 GRANT EXECUTE ON FUNCTION pg_catalog.pg_ls_dir(text) TO metrics;
+GRANT SELECT ON pg_catalog.pg_locks TO metrics;

@@ -14,7 +14,7 @@ use crate::files::{Placing, place};
 use crate::journal::StepDone;
 use crate::plan::{self, What};
 use crate::targets::TargetDatabase;
-use crate::{fence, gate, rules, secrets};
+use crate::{fence, gate, rights, rules, secrets};
 
 impl<'a> Restoring<'a> {
     /// Does a step.
@@ -25,6 +25,7 @@ impl<'a> Restoring<'a> {
             What::Secrets => self.secrets(),
             What::Database { component, database } => self.database((component, database)).await,
             What::Rules { component } => self.rules(component).await,
+            What::Rights { component } => self.rights(component).await,
             What::Files { component } => {
                 let placing = self.placing();
                 let subject = (self.component(component)?, &placing);
@@ -138,6 +139,18 @@ impl<'a> Restoring<'a> {
             } else {
                 rules::mas(&connector).await?
             };
+            all.lines.extend(done.lines);
+            all.gaps.extend(done.gaps);
+        }
+        Ok(all)
+    }
+
+    async fn rights(&mut self, name: &str) -> Result<StepDone, Failure> {
+        let component = self.component(name)?;
+        let mut all = StepDone::default();
+        for (database, connector) in self.connectors(component)? {
+            let kept = Kept::find(self.open, component, &database).await?;
+            let done = rights::give_again(&kept, &connector).await?;
             all.lines.extend(done.lines);
             all.gaps.extend(done.gaps);
         }

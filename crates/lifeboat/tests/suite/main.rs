@@ -23,5 +23,6 @@ mod program;
 mod providers;
 mod report;
 mod restored;
+mod rights;
 mod told;
 mod whole;
