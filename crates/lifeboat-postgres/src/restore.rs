@@ -21,8 +21,9 @@ mod schema;
 pub(crate) mod statements;
 
 pub use database::{
-    Standing, apply_settings, clear, create_database, drop_database, drop_unused_database,
-    is_empty, is_marked, mark, name_before, rename_database, standing, things_in, unmark,
+    Standing, apply_settings, clear, create_database, creation, drop_database,
+    drop_unused_database, is_empty, is_marked, mark, name_before, rename_database, standing,
+    things_in, unmark,
 };
 pub use schema::{RestoreError, Skipped, run_after, run_schema};
 

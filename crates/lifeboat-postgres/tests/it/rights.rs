@@ -136,7 +136,7 @@ async fn what_names_a_role_that_is_not_there_is_told_and_can_be_given_later() {
     assert_eq!(missing, [ODD, "keeper", "metrics"]);
     let metrics = merged(&came.missing["metrics"]).join("\n");
     for telling in [
-        "deep.\"Odd; name\", deep.counted, deep.seen, public.b TO metrics;",
+        "deep.\"Odd; name\", deep.counted, deep.seen, pg_catalog.pg_locks, public.b TO metrics;",
         "GRANT SELECT ON TABLE public.a TO metrics WITH GRANT OPTION;",
         "ALTER DEFAULT PRIVILEGES FOR ROLE harbour IN SCHEMA deep GRANT SELECT ON TABLES  TO",
     ] {
