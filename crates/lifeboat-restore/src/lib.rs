@@ -23,6 +23,7 @@ pub mod unpack;
 
 pub mod accept;
 pub mod copy;
+pub mod redo;
 
 pub mod drill;
 pub mod report;

@@ -14,7 +14,7 @@ use crate::files::{Placing, place};
 use crate::journal::StepDone;
 use crate::plan::{self, What};
 use crate::targets::TargetDatabase;
-use crate::{fence, gate, rights, rules, secrets};
+use crate::{fence, gate, redo, rights, rules, secrets};
 
 impl<'a> Restoring<'a> {
     /// Does a step.
@@ -161,7 +161,10 @@ impl<'a> Restoring<'a> {
         let component = self.component(name)?;
         let main = self.connectors(component)?.into_iter().find(|(name, _)| name == "main");
         match (&self.request.erasures, main) {
-            (Some(ledger), Some((_, connector))) => rules::erasures(&connector, ledger).await,
+            (Some(ledger), Some((_, connector))) => {
+                let backup = self.open.manifest().package.to_string();
+                rules::erasures(&connector, (ledger, &backup)).await
+            }
             _ => Ok(StepDone::default()),
         }
     }
@@ -245,6 +248,14 @@ impl<'a> Restoring<'a> {
             next.extend(steps.iter().map(|step| format!("{}: {step}", component.name)));
         }
         if self.components.iter().any(|component| component.kind == "synapse") {
+            let erasures = self.request.erasures.as_ref().map(|ledger| &ledger.erasures);
+            if erasures.is_some_and(|e| !e.purged.is_empty() || !e.deactivated.is_empty()) {
+                let command = redo::command(&self.open.manifest().package.to_string());
+                next.push(format!(
+                    "when Synapse runs: {command} (rooms that were purged since, accounts that \
+                     were closed)"
+                ));
+            }
             next.push("open it to clients, then to federation".to_owned());
         }
         next
