@@ -101,13 +101,11 @@ impl PostgresError {
             return Self::Lost { doing, source };
         };
         let code = db.code().code();
-        // The server's words are in the language of its operator; the name of its routine is not.
-        let is_filtered = code == "42501" && db.routine() == Some(ROW_SECURITY_ROUTINE);
         if matches!(code, "57P01" | "57P02" | "57P03" | "57P05" | "08006" | "08003") {
             return Self::Lost { doing, source };
         }
-        let remedy = if is_filtered { Some(ROW_SECURITY_REMEDY) } else { hint_for(code) };
-        let hint = remedy.map_or_else(String::new, |hint| format!("; {hint}"));
+        let hint =
+            hint_for(code, db.routine()).map_or_else(String::new, |hint| format!("; {hint}"));
         Self::Refused { doing, message: db.message().to_owned(), code: code.to_owned(), hint }
     }
 
@@ -133,16 +131,14 @@ impl PostgresError {
     }
 }
 
-/// What in PostgreSQL refuses to read a table of which policies would hide rows, because sessions
-/// that read have `row_security = off` (PostgreSQL documentation, "Row Security Policies").
-const ROW_SECURITY_ROUTINE: &str = "check_enable_rls";
-const ROW_SECURITY_REMEDY: &str = "policies of row-level security would hide rows from this role: \
-    connect as a role that has BYPASSRLS or owns the table (unless that has FORCE ROW LEVEL \
-    SECURITY)";
-
 /// Remedies for the refusals an operator can act on (PostgreSQL documentation, appendix A).
-fn hint_for(code: &str) -> Option<&'static str> {
+/// `routine` is where in the server: its words are in the language of its operator.
+fn hint_for(code: &str, routine: Option<&str>) -> Option<&'static str> {
     Some(match code {
+        "42501" if routine == Some("check_enable_rls") => {
+            "policies of row-level security would hide rows from this role: connect as one that \
+             has BYPASSRLS or owns the table (unless that has FORCE ROW LEVEL SECURITY)"
+        }
         "42501" => {
             "grant the role SELECT on all tables and sequences (see the guide, least privilege)"
         }

@@ -9,7 +9,8 @@ fn statements_about_rights_are_taken_and_lines_for_psql_are_not() {
         \\restrict aB3\n\nGRANT SELECT ON TABLE public.a TO metrics;\n\
         CREATE FUNCTION f() RETURNS int LANGUAGE sql AS $$GRANT x TO y;$$;\n\
         ALTER TABLE ONLY public.a FORCE ROW LEVEL SECURITY;\n\
-        ALTER TABLE public.a OWNER TO \"odd role\";\nALTER TABLE public.a ENABLE ROW LEVEL SECURITY;\n\
+        ALTER TABLE public.a OWNER TO \"odd role\";\n\
+        ALTER TABLE public.a ENABLE ROW LEVEL SECURITY;\n\
         CREATE POLICY open ON public.a USING (true);\n";
     let taken = "GRANT SELECT ON TABLE public.a TO metrics;\n\
         ALTER TABLE public.a OWNER TO \"odd role\";\n";
