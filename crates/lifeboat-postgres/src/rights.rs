@@ -176,6 +176,8 @@ pub async fn give(
     let (client, warnings) = connector.connect_warned().await?;
     let doing = |e| PostgresError::sorted("gave rights again", e);
     client.batch_execute(super::restore::SESSION).await.map_err(doing)?;
+    // What uses the database by now must not be held up behind us.
+    client.batch_execute("SET lock_timeout = '5s'").await.map_err(doing)?;
     let rows = client.query("SELECT rolname::text FROM pg_roles", &[]).await.map_err(doing)?;
     let roles: BTreeSet<String> = rows.iter().map(|row| row.get(0)).collect();
     let us = "SELECT current_user::text, current_database()::text";

@@ -365,7 +365,8 @@ impl<'a> Restoring<'a> {
             }
         }
         let whole = self.steps()?.iter().all(|step| journal.done.contains_key(&step.name));
-        if whole && request.only.is_empty() {
+        // Rights are given again also after a restore is over: that begins no other.
+        if journal.is_of_rights() || (whole && request.only.is_empty()) {
             journal.remove()?;
         }
         outcome.next = self.next();

@@ -168,3 +168,6 @@ fn unreachable(error: reqwest::Error) -> AdminError {
 fn cut(words: &str) -> String {
     words.trim().chars().filter(|c| !c.is_control()).take(WORDS).collect()
 }
+
+#[cfg(test)]
+mod tests;

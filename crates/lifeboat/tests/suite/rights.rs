@@ -74,6 +74,9 @@ fn role_that_is_not_there_is_a_gap_and_gets_its_rights_when_it_is() {
     world.cluster.psql("postgres", &format!("CREATE ROLE {role} LOGIN")).unwrap();
     let outcome = restore(&suite, "_away", &["--only", "rights/accounts"], 0);
     assert!(gaps(&outcome).is_empty(), "{outcome}");
+    let left = std::fs::read_dir(suite.folder.join("state")).unwrap();
+    let mut left = left.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    assert!(left.all(|name| !name.starts_with("restore-")), "no restore is under way");
     let see = format!("SET ROLE {role}; SELECT count(*) FROM sessions");
     let beside = format!("{}_away", suite.accounts);
     assert_eq!(world.cluster.psql(&beside, &see).unwrap(), "10");
