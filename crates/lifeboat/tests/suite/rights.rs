@@ -84,7 +84,7 @@ fn role_that_is_not_there_is_a_gap_and_gets_its_rights_when_it_is() {
 
 #[test]
 fn drill_lets_nobody_in_and_has_no_gap_for_that() {
-    let (world, suite) = (world(), suite("shut"));
+    let (world, suite) = (world(), suite("unlit"));
     let role = let_in(&suite);
     suite.lifeboat(&["backup", "run", "--component", "accounts"]).result(0);
     suite.lifeboat_opened(&["drill", "--keep"]).result(0);
