@@ -1,6 +1,7 @@
 //! Synapse: its configuration, its database, its media store.
 
 pub mod accounts;
+pub mod admin;
 pub mod archive;
 pub mod ask;
 pub mod catalogue;

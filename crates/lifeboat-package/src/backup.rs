@@ -99,6 +99,10 @@ pub struct DatabaseRecord {
     pub pre_data: Option<Content>,
     /// The SQL after the rows.
     pub post_data: Option<Content>,
+    /// The SQL that says who owns what and who may do what; absent in backups made before it was
+    /// kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rights: Option<Content>,
     /// Sequences, read after the snapshot.
     pub sequences: serde_json::Value,
     /// The whole database, for SQLite.

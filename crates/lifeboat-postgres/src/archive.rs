@@ -17,7 +17,9 @@ mod segments;
 mod sequences;
 mod types;
 
-pub use facts::{DatabaseFacts, Extension, LocaleProvider, facts, server_version};
+pub use facts::{
+    DatabaseFacts, Extension, LocaleProvider, TextOrder, facts, server_version, text_order,
+};
 pub use segments::{ROW_LIMIT_BYTES, SEGMENT_LEAST_BYTES, SEGMENT_MOST_BYTES, Segment, Segments};
 pub use sequences::{SequenceValue, sequences};
 

@@ -1,6 +1,7 @@
 //! Connections: plain or TLS, over TCP or a Unix socket.
 
-use std::sync::Arc;
+use std::future::poll_fn;
+use std::sync::{Arc, Mutex};
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{WantsClientCert, WebPkiServerVerifier};
@@ -12,9 +13,9 @@ use rustls::{
     ClientConfig, ConfigBuilder, DigitallySignedStruct, InconsistentKeys, RootCertStore,
     SignatureScheme,
 };
-use tokio_postgres::Client;
 pub use tokio_postgres::Config;
 use tokio_postgres::config::Host;
+use tokio_postgres::{AsyncMessage, Client};
 use tokio_postgres_rustls::MakeRustlsConnect;
 use zeroize::{Zeroize, Zeroizing};
 
@@ -94,6 +95,26 @@ impl Connector {
         Ok(client)
     }
 
+    /// Opens a session that keeps what the server warns of, by SQLSTATE: each is there when the
+    /// statement that it is about has ended.
+    pub(crate) async fn connect_warned(&self) -> Result<(Client, Warnings), PostgresError> {
+        let (client, mut connection) =
+            self.config.connect(self.tls.clone()).await.map_err(|source| {
+                PostgresError::Connect { database: self.database(), place: self.place(), source }
+            })?;
+        let warnings = Warnings::default();
+        let noted = warnings.clone();
+        tokio::spawn(async move {
+            // An error of the connection reaches the user through the client's next call.
+            while let Some(Ok(message)) = poll_fn(|cx| connection.poll_message(cx)).await {
+                if let AsyncMessage::Notice(notice) = message {
+                    noted.note((notice.code().code().to_owned(), notice.message().to_owned()));
+                }
+            }
+        });
+        Ok((client, warnings))
+    }
+
     /// The same server, another database.
     #[must_use]
     pub fn to_database(&self, name: &str) -> Self {
@@ -144,6 +165,28 @@ impl Connector {
         );
         let port = self.config.get_ports().first().copied().unwrap_or(5432);
         format!("{host}:{port}")
+    }
+}
+
+/// What a server warned of: SQLSTATE and its words.
+#[derive(Clone, Default)]
+pub(crate) struct Warnings(Arc<Mutex<Vec<(String, String)>>>);
+
+/// More than this are not kept.
+const WARNINGS: usize = 1000;
+
+impl Warnings {
+    fn note(&self, warning: (String, String)) {
+        if let Ok(mut noted) = self.0.lock()
+            && noted.len() < WARNINGS
+        {
+            noted.push(warning);
+        }
+    }
+
+    /// Those since the last time.
+    pub(crate) fn take(&self) -> Vec<(String, String)> {
+        self.0.lock().map(|mut noted| std::mem::take(&mut *noted)).unwrap_or_default()
     }
 }
 

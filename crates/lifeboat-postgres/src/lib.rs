@@ -13,6 +13,7 @@ pub mod group;
 pub mod members;
 pub mod record;
 pub mod restore;
+pub mod rights;
 pub mod schema_text;
 
 use thiserror::Error;
@@ -103,7 +104,8 @@ impl PostgresError {
         if matches!(code, "57P01" | "57P02" | "57P03" | "57P05" | "08006" | "08003") {
             return Self::Lost { doing, source };
         }
-        let hint = hint_for(code).map_or_else(String::new, |hint| format!("; {hint}"));
+        let hint =
+            hint_for(code, db.routine()).map_or_else(String::new, |hint| format!("; {hint}"));
         Self::Refused { doing, message: db.message().to_owned(), code: code.to_owned(), hint }
     }
 
@@ -130,8 +132,13 @@ impl PostgresError {
 }
 
 /// Remedies for the refusals an operator can act on (PostgreSQL documentation, appendix A).
-fn hint_for(code: &str) -> Option<&'static str> {
+/// `routine` is where in the server: its words are in the language of its operator.
+fn hint_for(code: &str, routine: Option<&str>) -> Option<&'static str> {
     Some(match code {
+        "42501" if routine == Some("check_enable_rls") => {
+            "policies of row-level security would hide rows from this role: connect as one that \
+             has BYPASSRLS or owns the table (unless that has FORCE ROW LEVEL SECURITY)"
+        }
         "42501" => {
             "grant the role SELECT on all tables and sequences (see the guide, least privilege)"
         }

@@ -3,9 +3,9 @@
 //! In this order: [`create_database`], [`run_schema`] with the text before the rows,
 //! [`begin_table`] and [`Filling::load`] for each table on any number of [`lane`]s,
 //! [`set_sequences`], [`run_after`] with the text after the rows, [`analyze`],
-//! [`apply_settings`]. All of it works for a role that owns the database, for a superuser who is
-//! [acting](Connector::acting_as) as that role, and into a newer PostgreSQL. Not all is one
-//! transaction: what breaks off is dropped and begun again.
+//! [`apply_settings`]; in the end what [`super::rights`] kept. All of it works for a role that owns
+//! the database, for a superuser who is [acting](Connector::acting_as) as that role, and into a
+//! newer PostgreSQL. Not all is one transaction: what breaks off is dropped and begun again.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -21,21 +21,22 @@ use super::connect::Connector;
 
 mod database;
 mod schema;
-mod statements;
+pub(crate) mod statements;
 
 pub use database::{
-    Standing, apply_settings, clear, create_database, drop_database, drop_unused_database,
-    is_empty, is_marked, mark, name_before, rename_database, standing, things_in, unmark,
+    Standing, apply_settings, clear, create_database, creation, drop_database,
+    drop_unused_database, is_empty, is_marked, mark, name_before, rename_database, standing,
+    things_in, unmark,
 };
 pub use schema::{RestoreError, Skipped, run_after, run_schema};
 
 /// What a session that writes is told. Text forms are read as they were written; whoever loses
 /// power before the end begins again anyway.
-const SESSION: &str = "SET standard_conforming_strings = on; SET bytea_output = 'hex';
+pub(crate) const SESSION: &str = "SET standard_conforming_strings = on; SET bytea_output = 'hex';
     SET datestyle = 'ISO, YMD'; SET xmloption = 'content'; SET intervalstyle = 'postgres';
     SET timezone = 'UTC'; SET client_encoding = 'UTF8'; SET search_path = '';
     SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0; SET lock_timeout = 0;
-    SET synchronous_commit = off; SET check_function_bodies = off;
+    SET synchronous_commit = off; SET check_function_bodies = off; SET row_security = off;
     SET maintenance_work_mem = '256MB';";
 /// Bytes that go to the server in one message, at most.
 const MESSAGE_BYTES: usize = 256 << 10;

@@ -2,8 +2,9 @@
 //! kind of object of every version.
 //!
 //! It reads under the snapshot of the [`Cut`] and writes what comes before the rows and what comes
-//! after them. Owners, grants and tablespaces are left out, because they belong to the
-//! installation; so do publications and subscriptions.
+//! after them, without owners and grants; and these for themselves, because they name roles, which
+//! belong to the installation ([`super::rights`]). Tablespaces, publications and subscriptions are
+//! left out for that reason.
 
 use std::ffi::OsString;
 use std::io::Read;
@@ -14,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::cut::Cut;
+use super::rights;
 
 mod access;
 mod programs;
@@ -97,6 +99,8 @@ pub struct SchemaText {
     pub before: String,
     /// What is made after them: indexes, constraints, triggers.
     pub after: String,
+    /// Who owns what and who may do what: what runs in the end.
+    pub rights: String,
     /// The version of the program that wrote it.
     pub written_by: String,
 }
@@ -109,19 +113,23 @@ pub struct SchemaText {
 /// # Errors
 /// [`SchemaTextError`].
 pub async fn schema_text(cut: &Cut, program: &PgDump) -> Result<SchemaText, SchemaTextError> {
-    let before = section(cut, program, "pre-data").await?;
-    let after = section(cut, program, "post-data").await?;
-    Ok(SchemaText { before, after, written_by: program.version_text().to_owned() })
+    let plain = async {
+        let before = dump(cut, program, &["--section=pre-data", "--no-owner", "--no-acl"]).await?;
+        let after = dump(cut, program, &["--section=post-data", "--no-owner", "--no-acl"]).await?;
+        Ok((before, after))
+    };
+    // Two at once wait for the server no longer than one did.
+    let whole = dump(cut, program, &["--section=pre-data", "--section=post-data", "--create"]);
+    let ((before, after), all) = tokio::try_join!(plain, whole)?;
+    let written_by = program.version_text().to_owned();
+    Ok(SchemaText { before, after, rights: rights::among(&all), written_by })
 }
 
-async fn section(cut: &Cut, program: &PgDump, name: &str) -> Result<String, SchemaTextError> {
+async fn dump(cut: &Cut, program: &PgDump, what: &[&str]) -> Result<String, SchemaTextError> {
     let access = access::Access::to(&cut.connector)?;
-    let arguments: [OsString; 10] = [
-        format!("--section={name}").into(),
+    let arguments: [OsString; 7] = [
         format!("--snapshot={}", cut.snapshot).into(),
         format!("--lock-wait-timeout={LOCK_WAIT_MILLIS}").into(),
-        "--no-owner".into(),
-        "--no-acl".into(),
         "--no-tablespaces".into(),
         "--no-publications".into(),
         "--no-subscriptions".into(),
@@ -129,7 +137,7 @@ async fn section(cut: &Cut, program: &PgDump, name: &str) -> Result<String, Sche
         "--encoding=UTF8".into(),
     ];
     let mut command = Command::new(program.path());
-    command.args(arguments).env_clear().envs(access.environment()).stdin(access.input());
+    command.args(what).args(arguments).env_clear().envs(access.environment()).stdin(access.input());
     let written = run(command, program.path()).await?;
     let text =
         String::from_utf8(written).map_err(|_| SchemaTextError::Text { detail: "not UTF-8" })?;

@@ -74,7 +74,7 @@ fn phase(what: &What) -> &'static str {
     match what {
         What::Fence => "stop",
         What::Configuration { .. } | What::Secrets => "configuration",
-        What::Database { .. } | What::Rules { .. } => "databases",
+        What::Database { .. } | What::Rules { .. } | What::Rights { .. } => "databases",
         What::Files { .. } => "files",
         What::Compare | What::Check | What::Erasures { .. } | What::Gate => "check",
         What::Start { .. } => "start",

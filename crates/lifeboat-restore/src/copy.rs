@@ -170,6 +170,7 @@ fn beside(component: &str, request: CopyRequest, folder: &Path) -> RestoreReques
             around: request.around,
         },
         replace: false,
+        rights: false,
         erasures: Some(request.erasures),
         no_commands: true,
         passed: Vec::new(),

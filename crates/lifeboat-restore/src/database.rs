@@ -14,11 +14,13 @@ use lifeboat_engine::import::check::database_fault;
 use lifeboat_package::backup::{
     Component, Content, DATABASES, DatabaseRecord, SEGMENTS, SegmentRecord, TABLES, TableRecord,
 };
-use lifeboat_postgres::archive::{DatabaseFacts, SequenceValue, TableShape};
+use lifeboat_postgres::archive::{
+    DatabaseFacts, SequenceValue, TableShape, TextOrder, server_version, text_order,
+};
 use lifeboat_postgres::connect::Connector;
 use lifeboat_postgres::restore::{
-    self, Filling, RestoreError, Skipped, create_database, name_before, rename_database, standing,
-    things_in,
+    self, Filling, RestoreError, Skipped, create_database, creation, name_before, rename_database,
+    standing, things_in,
 };
 use lifeboat_vault::backup::OpenBackup;
 
@@ -110,7 +112,11 @@ impl<'a> Kept<'a> {
         })
     }
 
-    async fn text(&self, content: Option<&Content>) -> Result<String, Failure> {
+    /// One of its texts; nothing where there is none.
+    ///
+    /// # Errors
+    /// [`Failure`] when the backup is damaged.
+    pub async fn text(&self, content: Option<&Content>) -> Result<String, Failure> {
         let Some(content) = content else { return Ok(String::new()) };
         let bytes = self.open.whole(content, TEXT_BYTES).await?;
         String::from_utf8(bytes).map_err(|e| {
@@ -173,6 +179,8 @@ async fn postgres(
     let mut done = StepDone::default();
     make_empty((kept, &facts), connector, loading, &mut done).await?;
     let session = restore::lane(connector).await.map_err(database_fault)?;
+    let order = text_order(&session).await.map_err(database_fault)?;
+    tell_order((&facts, &order), connector, &mut done).await?;
     let package = kept.open.manifest().package.to_string();
     restore::mark(&session, &package).await.map_err(database_fault)?;
     let before = kept.text(kept.record.pre_data.as_ref()).await?;
@@ -183,7 +191,12 @@ async fn postgres(
     let after = kept.text(kept.record.post_data.as_ref()).await?;
     cx.stage("indexes and constraints", 0, Unit::Items);
     let skipped = restore::run_after(connector, &after, loading.lanes).await;
-    tell(&mut done, skipped.map_err(restore_fault)?);
+    let mut skipped = skipped.map_err(restore_fault)?;
+    if kept.record.rights.is_some() {
+        // Rights tell of them, where others get any.
+        skipped.retain(|skipped| !is_policy(&skipped.statement));
+    }
+    tell(&mut done, skipped);
     let filled = tables.iter().filter(|(table, _)| table.rows > 0);
     let shapes: Vec<&TableShape> = filled.map(|(_, shape)| shape).collect();
     restore::analyze(connector, &shapes, loading.lanes).await.map_err(database_fault)?;
@@ -193,6 +206,49 @@ async fn postgres(
     }
     done.lines.push(format!("{} tables, {rows} rows", tables.len()));
     Ok(done)
+}
+
+/// Says where text is ordered otherwise than it was.
+async fn tell_order(
+    (facts, is): (&DatabaseFacts, &TextOrder),
+    connector: &Connector,
+    done: &mut StepDone,
+) -> Result<(), Failure> {
+    let (was, name) = (facts.text_order(), connector.database());
+    if !was.is_as(is) {
+        let (was_words, is_words) = (was.words(), is.words());
+        let how = how_to_make(connector, facts).await;
+        done.gaps.push(format!(
+            "database {name} was there, and is {is_words}; the lost one was {was_words}: text is \
+             ordered otherwise. To have it as it was, drop it and {how}, then restore again"
+        ));
+    } else if let (Some(was), Some(is)) = (was.version, &is.version)
+        && was != *is
+    {
+        done.lines.push(format!(
+            "text was ordered by version {was} of the rules and is by {is} here: indexes are made \
+             anew, so there is nothing to REINDEX; sorted lists may differ"
+        ));
+    }
+    Ok(())
+}
+
+/// How an administrator makes the database, on the server where it is to be.
+async fn how_to_make(connector: &Connector, facts: &DatabaseFacts) -> String {
+    let version = async {
+        let session = administration(connector).await.ok()?.connect().await.ok()?;
+        server_version(&session).await.ok()
+    };
+    let version = version.await.unwrap_or(facts.server_version);
+    let owner = connector.role();
+    match creation(&connector.database(), (facts, owner), version) {
+        Ok(statement) => format!("as an administrator: {statement}"),
+        Err(refused) => format!("look for another server: {refused}"),
+    }
+}
+
+fn is_policy(statement: &str) -> bool {
+    statement.starts_with("CREATE POLICY ") || statement.starts_with("COMMENT ON POLICY ")
 }
 
 fn tell(done: &mut StepDone, skipped: Vec<Skipped>) {
@@ -255,20 +311,15 @@ async fn make_empty(
 pub(crate) async fn make(connector: &Connector, facts: &DatabaseFacts) -> Result<(), Failure> {
     let name = connector.database();
     let administration = administration(connector).await?;
-    create_database(&administration, &name, facts, None).await.map_err(|e| {
-        let (encoding, order) = (&facts.encoding, &facts.collate);
-        let role = connector.role().unwrap_or("the role");
-        Failure::failed(
-            format!("there is no database {name}, and it cannot be made"),
-            format!(
-                "as an administrator: CREATE DATABASE \"{name}\" OWNER \"{role}\" TEMPLATE \
-                 template0 ENCODING '{encoding}' LC_COLLATE '{order}' LC_CTYPE '{}'; then run the \
-                 same command again",
-                facts.ctype
-            ),
-        )
-        .because(e)
-    })
+    let Err(refused) = create_database(&administration, &name, facts, None).await else {
+        return Ok(());
+    };
+    let how = how_to_make(connector, facts).await;
+    Err(Failure::failed(
+        format!("there is no database {name}, and it cannot be made"),
+        format!("{how}; then run the same command again"),
+    )
+    .because(refused))
 }
 
 pub(crate) async fn administration(connector: &Connector) -> Result<Connector, Failure> {

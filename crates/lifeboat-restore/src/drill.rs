@@ -162,6 +162,7 @@ fn rehearsal(request: &DrillRequest, folder: &Path) -> RestoreRequest {
             around: request.around.clone(),
         },
         replace: false,
+        rights: false,
         erasures: None,
         no_commands: true,
         passed: Vec::new(),

@@ -85,6 +85,11 @@ impl Journal {
         steps.iter().any(|step| writes(&step.what) && !self.done.contains_key(&step.name))
     }
 
+    /// Whether nothing was done but what is done each time.
+    pub fn is_of_rights(&self) -> bool {
+        !self.done.is_empty() && self.done.keys().all(|name| name.starts_with("rights/"))
+    }
+
     /// Removes it: the restore is over.
     ///
     /// # Errors

@@ -14,6 +14,7 @@ pub mod journal;
 pub mod database;
 pub mod files;
 pub mod gate;
+pub mod rights;
 pub mod rules;
 pub mod secrets;
 
@@ -22,6 +23,7 @@ pub mod unpack;
 
 pub mod accept;
 pub mod copy;
+pub mod redo;
 
 pub mod drill;
 pub mod report;

@@ -29,6 +29,11 @@ pub enum What {
         /// To which component.
         component: String,
     },
+    /// Gives the rights in its databases again.
+    Rights {
+        /// Whose.
+        component: String,
+    },
     /// Puts the other files back.
     Files {
         /// Whose.
@@ -97,6 +102,9 @@ pub fn steps(components: &[&Component]) -> Vec<Step> {
         if is_core(&component) {
             steps.push(What::Rules { component: name(component) });
         }
+        if component.databases.iter().any(|database| database.engine == "postgresql") {
+            steps.push(What::Rights { component: name(component) });
+        }
     }
     steps.extend(components.iter().map(|c| What::Files { component: name(c) }));
     if components.iter().filter(is_core).count() > 1 {
@@ -147,6 +155,7 @@ impl What {
             Self::Secrets => "secrets".to_owned(),
             Self::Database { component, database } => format!("database/{component}/{database}"),
             Self::Rules { component } => format!("rules/{component}"),
+            Self::Rights { component } => format!("rights/{component}"),
             Self::Files { component } => format!("files/{component}"),
             Self::Compare => "compare".to_owned(),
             Self::Check => "check".to_owned(),
@@ -168,6 +177,9 @@ impl What {
                 format!("make database {database} of {component} again")
             }
             Self::Rules { component } => format!("make the database of {component} safe to start"),
+            Self::Rights { component } => {
+                format!("give the rights in the databases of {component} again")
+            }
             Self::Files { component } => format!("put the files of {component} back"),
             Self::Compare => "compare the accounts of MAS with the users of Synapse".to_owned(),
             Self::Check => "check what was put back".to_owned(),
@@ -185,6 +197,7 @@ impl What {
             Self::Configuration { component }
             | Self::Database { component, .. }
             | Self::Rules { component }
+            | Self::Rights { component }
             | Self::Files { component }
             | Self::Erasures { component }
             | Self::Start { component } => Some(component),

@@ -14,6 +14,7 @@ use lifeboat_vault::erasures::ErasureLedger;
 
 use crate::database::{Kept, load_last};
 use crate::journal::StepDone;
+use crate::redo;
 
 /// Makes a database of Synapse safe to start, all or nothing; `margin` is what sequences that leave
 /// the server are raised by. The last thing is the table without which Synapse does not start.
@@ -89,7 +90,10 @@ pub async fn mas(connector: &Connector) -> Result<StepDone, Failure> {
 ///
 /// # Errors
 /// [`Failure`] when the database refuses; nothing is changed then.
-pub async fn erasures(connector: &Connector, ledger: &ErasureLedger) -> Result<StepDone, Failure> {
+pub async fn erasures(
+    connector: &Connector,
+    (ledger, backup): (&ErasureLedger, &str),
+) -> Result<StepDone, Failure> {
     let mut done = StepDone::default();
     let problems = ledger.problems.iter();
     done.gaps.extend(problems.map(|problem| format!("a list of what was taken back: {problem}")));
@@ -113,17 +117,25 @@ pub async fn erasures(connector: &Connector, ledger: &ErasureLedger) -> Result<S
     if !applied.deactivated.is_empty() {
         let first: Vec<&str> = applied.deactivated.iter().take(10).map(String::as_str).collect();
         done.gaps.push(format!(
-            "{} accounts cannot sign in again; deactivate them once more when Synapse runs (and in \
-             MAS, where there is one), which removes the rest of what is theirs: {} …",
+            "{} accounts cannot sign in again; when Synapse runs, {} deactivates them once more, \
+             which removes the rest of what is theirs (in MAS, where there is one, do it there): \
+             {} …",
             applied.deactivated.len(),
+            redo::command(backup),
             first.join(", ")
         ));
     }
     done.gaps.extend(applied.to_purge.iter().map(|purge| match purge.what {
-        Purged::Room => format!("room {} was purged and is there again: purge it", purge.room),
-        Purged::History => {
-            format!("history of room {} was purged and is there again: purge it", purge.room)
-        }
+        Purged::Room => format!(
+            "room {} was purged and is there again: when Synapse runs, {} purges it",
+            purge.room,
+            redo::command(backup)
+        ),
+        Purged::History => format!(
+            "history of room {} was purged and is there again: purge it by hand, up to when is not \
+             known (POST /_synapse/admin/v1/purge_history)",
+            purge.room
+        ),
     }));
     Ok(done)
 }

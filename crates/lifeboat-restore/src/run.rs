@@ -38,6 +38,8 @@ pub struct RestoreRequest {
     pub replace: bool,
     /// What was taken back after the backup was made; `None` when that is not to be looked at.
     pub erasures: Option<ErasureLedger>,
+    /// Whether others get the rights they had; nobody does in what is only for us.
+    pub rights: bool,
     /// Whether nothing is stopped and started.
     pub no_commands: bool,
     /// Variables that commands of the operator get.
@@ -342,7 +344,10 @@ impl<'a> Restoring<'a> {
         let mut steps = self.steps()?.into_iter();
         let fences = journal.lacks_data(steps.as_slice());
         while let Some(step) = steps.next() {
-            let is_asked = !request.only.is_empty() || (fences && step.what == What::Fence);
+            // Roles may have been made since, and to give rights again does no harm.
+            let is_rights = matches!(step.what, What::Rights { .. });
+            let is_due = is_rights || (fences && step.what == What::Fence);
+            let is_asked = is_due || !request.only.is_empty();
             if let Some(done) = journal.done.get(&step.name).filter(|_| !is_asked) {
                 outcome.done_before += 1;
                 outcome.gaps += done.gaps.len() as u64;
@@ -360,7 +365,8 @@ impl<'a> Restoring<'a> {
             }
         }
         let whole = self.steps()?.iter().all(|step| journal.done.contains_key(&step.name));
-        if whole && request.only.is_empty() {
+        // Rights are given again also after a restore is over: that begins no other.
+        if journal.is_of_rights() || (whole && request.only.is_empty()) {
             journal.remove()?;
         }
         outcome.next = self.next();
@@ -397,6 +403,9 @@ impl<'a> Restoring<'a> {
         if self.request.no_commands {
             let starts = |what: &What| matches!(what, What::Start { .. } | What::Gate);
             steps.retain(|step| !starts(&step.what));
+        }
+        if !self.request.rights {
+            steps.retain(|step| !matches!(step.what, What::Rights { .. }));
         }
         if self.request.erasures.is_none() {
             steps.retain(|step| !matches!(step.what, What::Erasures { .. }));

@@ -113,7 +113,11 @@ async fn databases(
     }
     for record in open.records::<DatabaseRecord>(component, DATABASES).await? {
         let folder = into.join("databases").join(&record.database);
-        let texts = [("pre-data.sql", &record.pre_data), ("post-data.sql", &record.post_data)];
+        let texts = [
+            ("pre-data.sql", &record.pre_data),
+            ("post-data.sql", &record.post_data),
+            ("rights.sql", &record.rights),
+        ];
         for (name, content) in texts {
             if let Some(content) = content {
                 write(open, &folder.join(name), content, outcome).await?;

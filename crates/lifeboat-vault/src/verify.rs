@@ -226,7 +226,7 @@ async fn named_by(open: &OpenBackup, component: &Component) -> Result<HashSet<Di
     let wrong = |what: String| Failure::not_valid(what, "look for another copy of the backup");
     let mut named = HashSet::new();
     for record in open.records::<DatabaseRecord>(component, DATABASES).await? {
-        let contents = [&record.pre_data, &record.post_data, &record.file];
+        let contents = [&record.pre_data, &record.post_data, &record.rights, &record.file];
         named.extend(contents.into_iter().flatten().flat_map(Content::digests));
     }
     let mut rows: BTreeMap<(String, String, String), (u64, u64)> = BTreeMap::new();

@@ -2,7 +2,7 @@
 //! redacted events, purged rooms. A backup from before brings it back, so it is read from a server
 //! that runs, kept apart from backups, and applied again to a database that was put back.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use tokio_postgres::Client;
@@ -63,6 +63,9 @@ impl Erasures {
 /// # Errors
 /// [`PostgresError`] when the server refuses or is lost.
 pub async fn since(client: &Client, from: i64) -> Result<Erasures, PostgresError> {
+    // A list without what policies hide would say that nothing was taken back.
+    let doing = |e| PostgresError::sorted("prepared a session", e);
+    client.batch_execute("SET row_security = off").await.map_err(doing)?;
     let redactions = format!(
         "SELECT e.event_id FROM events e
          WHERE e.event_id IN (SELECT redacts FROM redactions WHERE received_ts >= {from})
@@ -170,6 +173,68 @@ async fn apply_all(client: &Client, erasures: &Erasures) -> Result<Applied, Post
     let to_purge = erasures.purged.iter().filter(|purge| there.contains(&purge.room));
     applied.to_purge = to_purge.cloned().collect();
     Ok(applied)
+}
+
+/// What of a list is not erased in a database, and what only the server itself can erase.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Remaining {
+    /// Purged rooms that are there.
+    pub rooms: BTreeSet<String>,
+    /// Rooms that are there and of which history was purged.
+    pub histories: BTreeSet<String>,
+    /// Closed accounts that are open or have something left, and whether their owners asked to be
+    /// forgotten.
+    pub accounts: BTreeMap<String, bool>,
+}
+
+/// Looks for what remains of what was erased. Afterwards the same question says what was done.
+///
+/// # Errors
+/// [`PostgresError`] when the server refuses or is lost.
+pub async fn remaining(client: &Client, erasures: &Erasures) -> Result<Remaining, PostgresError> {
+    let doing = |e| PostgresError::sorted("looked for what was erased", e);
+    client.batch_execute("SET row_security = off").await.map_err(doing)?;
+    let mut remaining = Remaining::default();
+    let rooms: Vec<&String> = erasures.purged.iter().map(|purge| &purge.room).collect();
+    let there = "SELECT room_id FROM rooms WHERE room_id = ANY($1)";
+    let rows = client.query(there, &[&rooms]).await.map_err(doing)?;
+    let there: BTreeSet<String> = rows.iter().map(|row| row.get(0)).collect();
+    for purge in erasures.purged.iter().filter(|purge| there.contains(&purge.room)) {
+        let of = match purge.what {
+            Purged::Room => &mut remaining.rooms,
+            Purged::History => &mut remaining.histories,
+        };
+        of.insert(purge.room.clone());
+    }
+    // A room that is purged whole has no history.
+    remaining.histories.retain(|room| !remaining.rooms.contains(room));
+    let closed: Vec<&String> = erasures.deactivated.iter().collect();
+    let forgotten: Vec<&String> = erasures.erased.iter().collect();
+    let left = "SELECT name, name = ANY($2) FROM users u
+         WHERE name = ANY($1) AND (
+             deactivated = 0
+             OR (name = ANY($2) AND NOT EXISTS
+                 (SELECT FROM erased_users e WHERE e.user_id = u.name))
+             OR EXISTS (SELECT FROM devices d WHERE d.user_id = u.name
+                        AND NOT coalesce(d.hidden, false))
+             OR EXISTS (SELECT FROM user_threepids t WHERE t.user_id = u.name)
+             OR EXISTS (SELECT FROM account_data a WHERE a.user_id = u.name)
+             OR EXISTS (SELECT FROM room_account_data a WHERE a.user_id = u.name))";
+    let rows = client.query(left, &[&closed, &forgotten]).await.map_err(doing)?;
+    remaining.accounts = rows.iter().map(|row| (row.get(0), row.get(1))).collect();
+    Ok(remaining)
+}
+
+/// Of how many closed accounts the server has yet to take the memberships away, which it does in
+/// its own time, one room after the other.
+///
+/// # Errors
+/// [`PostgresError`] when the server refuses or is lost.
+pub async fn leaving(client: &Client, erasures: &Erasures) -> Result<i64, PostgresError> {
+    let doing = |e| PostgresError::sorted("looked who is leaving rooms", e);
+    let closed: Vec<&String> = erasures.deactivated.iter().collect();
+    let query = "SELECT count(*) FROM users_pending_deactivation WHERE user_id = ANY($1)";
+    Ok(client.query_one(query, &[&closed]).await.map_err(doing)?.get(0))
 }
 
 /// Takes the content of events away, as their room's version does; what Synapse knows to be

@@ -29,6 +29,9 @@ pub struct DatabaseFacts {
     /// Additional rules of an ICU collation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub icu_rules: Option<String>,
+    /// The version of the rules of order that its indexes were made by, where they have one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub collation_version: Option<String>,
     /// Bytes on the server's disk, indexes included.
     pub size_bytes: u64,
     /// Who owns the database.
@@ -70,6 +73,98 @@ pub enum LocaleProvider {
     Builtin,
 }
 
+/// How a database writes and orders text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TextOrder {
+    /// [`DatabaseFacts::encoding`].
+    pub encoding: String,
+    /// [`DatabaseFacts::locale_provider`].
+    pub provider: LocaleProvider,
+    /// [`DatabaseFacts::collate`].
+    pub collate: String,
+    /// [`DatabaseFacts::ctype`].
+    pub ctype: String,
+    /// [`DatabaseFacts::locale`].
+    pub locale: Option<String>,
+    /// [`DatabaseFacts::icu_rules`].
+    pub icu_rules: Option<String>,
+    /// [`DatabaseFacts::collation_version`].
+    pub version: Option<String>,
+}
+
+impl TextOrder {
+    /// Whether another is the same, by whatever version of its rules.
+    pub fn is_as(&self, other: &Self) -> bool {
+        // Newer servers write names of ICU's locales in another way.
+        let plain = |order: &Self| Self {
+            locale: order.locale.as_deref().map(|name| name.to_lowercase().replace('_', "-")),
+            version: None,
+            ..order.clone()
+        };
+        plain(self) == plain(other)
+    }
+
+    /// In words, for people.
+    pub fn words(&self) -> String {
+        let Self { encoding, provider, collate, ctype, .. } = self;
+        let by = match provider {
+            LocaleProvider::Libc => String::new(),
+            other => format!(", by {other:?} {}", self.locale.as_deref().unwrap_or_default()),
+        };
+        let rules = self.icu_rules.as_deref().unwrap_or_default();
+        let rules = if rules.is_empty() { String::new() } else { format!(", rules {rules}") };
+        format!("{encoding}, LC_COLLATE {collate}, LC_CTYPE {ctype}{by}{rules}")
+    }
+}
+
+impl DatabaseFacts {
+    /// How the database wrote and ordered text.
+    pub fn text_order(&self) -> TextOrder {
+        TextOrder {
+            encoding: self.encoding.clone(),
+            provider: self.locale_provider,
+            collate: self.collate.clone(),
+            ctype: self.ctype.clone(),
+            locale: self.locale.clone(),
+            icu_rules: self.icu_rules.clone(),
+            version: self.collation_version.clone(),
+        }
+    }
+}
+
+/// How the database that `client` is in writes and orders text.
+///
+/// # Errors
+/// [`PostgresError`] when the server refuses or is lost.
+pub async fn text_order(client: &tokio_postgres::Client) -> Result<TextOrder, PostgresError> {
+    let (provider, locale, rules, number) = match server_version(client).await? {
+        170_000.. => ("datlocprovider", "datlocale", "daticurules", "datcollversion"),
+        160_000.. => ("datlocprovider", "daticulocale", "daticurules", "datcollversion"),
+        150_000.. => ("datlocprovider", "daticulocale", "NULL", "datcollversion"),
+        _ => ("'c'", "NULL", "NULL", "NULL"),
+    };
+    let statement = format!(
+        "SELECT pg_encoding_to_char(encoding)::text, {provider}::text, datcollate::text,
+                datctype::text, ({locale})::text, ({rules})::text, ({number})::text
+         FROM pg_database WHERE datname = current_database()"
+    );
+    let doing = |e| PostgresError::sorted("asked how text is ordered", e);
+    let row = client.query_one(statement.as_str(), &[]).await.map_err(doing)?;
+    Ok(TextOrder {
+        encoding: row.get(0),
+        provider: match row.get(1) {
+            "i" => LocaleProvider::Icu,
+            "b" => LocaleProvider::Builtin,
+            _ => LocaleProvider::Libc,
+        },
+        collate: row.get(2),
+        ctype: row.get(3),
+        locale: row.get(4),
+        icu_rules: row.get(5),
+        version: row.get(6),
+    })
+}
+
 /// What the cut's database is.
 ///
 /// # Errors
@@ -78,16 +173,10 @@ pub async fn facts(cut: &Cut) -> Result<DatabaseFacts, PostgresError> {
     let doing = |e| PostgresError::sorted("read what the database is", e);
     let client = cut.anchor();
     let version = server_version(client).await?;
-    let (provider, locale, rules) = match version {
-        170_000.. => ("datlocprovider", "datlocale", "daticurules"),
-        160_000.. => ("datlocprovider", "daticulocale", "daticurules"),
-        150_000.. => ("datlocprovider", "daticulocale", "NULL"),
-        _ => ("'c'", "NULL", "NULL"),
-    };
-    let statement = format!(
-        "SELECT d.datname::text, version(), pg_encoding_to_char(d.encoding)::text,
-                {provider}::text, d.datcollate::text, d.datctype::text,
-                ({locale})::text, ({rules})::text,
+    let order = text_order(client).await?;
+    let row = client
+        .query_one(
+            "SELECT d.datname::text, version(),
                 pg_database_size(d.oid), pg_get_userbyid(d.datdba)::text,
                 ARRAY(SELECT DISTINCT r.rolname::text FROM pg_shdepend s
                       JOIN pg_roles r ON r.oid = s.refobjid
@@ -101,9 +190,11 @@ pub async fn facts(cut: &Cut) -> Result<DatabaseFacts, PostgresError> {
                       UNION ALL
                       SELECT 'subscription ' || subname FROM pg_subscription
                       WHERE subdbid = d.oid)
-         FROM pg_database d WHERE d.datname = current_database()"
-    );
-    let row = client.query_one(statement.as_str(), &[]).await.map_err(doing)?;
+             FROM pg_database d WHERE d.datname = current_database()",
+            &[],
+        )
+        .await
+        .map_err(doing)?;
     let extensions = client
         .query(
             "SELECT e.extname::text, e.extversion, n.nspname::text
@@ -122,23 +213,20 @@ pub async fn facts(cut: &Cut) -> Result<DatabaseFacts, PostgresError> {
         name: row.get(0),
         server_version: version,
         server_text: row.get(1),
-        encoding: row.get(2),
-        locale_provider: match row.get(3) {
-            "i" => LocaleProvider::Icu,
-            "b" => LocaleProvider::Builtin,
-            _ => LocaleProvider::Libc,
-        },
-        collate: row.get(4),
-        ctype: row.get(5),
-        locale: row.get(6),
-        icu_rules: row.get(7),
-        size_bytes: row.get::<_, i64>(8).unsigned_abs(),
-        owner: row.get(9),
-        roles: row.get(10),
+        encoding: order.encoding,
+        locale_provider: order.provider,
+        collate: order.collate,
+        ctype: order.ctype,
+        locale: order.locale,
+        icu_rules: order.icu_rules,
+        collation_version: order.version,
+        size_bytes: row.get::<_, i64>(2).unsigned_abs(),
+        owner: row.get(3),
+        roles: row.get(4),
         extensions: extensions.iter().map(extension).collect(),
-        settings: row.get(11),
-        large_objects: row.get::<_, i64>(12).unsigned_abs(),
-        replication: row.get(13),
+        settings: row.get(5),
+        large_objects: row.get::<_, i64>(6).unsigned_abs(),
+        replication: row.get(7),
     })
 }
 

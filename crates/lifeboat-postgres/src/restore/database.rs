@@ -14,6 +14,8 @@ const NAME_BYTES: usize = 63;
 const RENAME_TRIES: u32 = 20;
 /// SQLSTATE of a database that is being used.
 const OBJECT_IN_USE: &str = "55006";
+/// SQLSTATE of what a server cannot do, as ICU without its library.
+const UNSUPPORTED: &str = "0A000";
 
 /// Makes an empty database with the encoding and order of text that `facts` tell.
 ///
@@ -31,6 +33,28 @@ pub async fn create_database(
 ) -> Result<(), PostgresError> {
     let client = administration.connect().await?;
     let version = server_version(&client).await?;
+    let statement = creation(name, (facts, owner), version)?;
+    let doing = |e| PostgresError::sorted(format!("made the database {name}"), e);
+    let refused = client.batch_execute(&statement).await.map_err(doing);
+    let is_other = facts.locale_provider != LocaleProvider::Libc;
+    refused.map_err(|e| match e {
+        PostgresError::Refused { doing, message, code, .. } if is_other && code == UNSUPPORTED => {
+            let hint = "; restore into a PostgreSQL that was built with it".to_owned();
+            PostgresError::Refused { doing, message, code, hint }
+        }
+        other => other,
+    })
+}
+
+/// The statement that makes such a database on a server of a version (150018 is 15.18).
+///
+/// # Errors
+/// [`PostgresError::Refused`] when that server is too old for it.
+pub fn creation(
+    name: &str,
+    (facts, owner): (&DatabaseFacts, Option<&str>),
+    version: u32,
+) -> Result<String, PostgresError> {
     let mut statement = format!(
         "CREATE DATABASE {} TEMPLATE template0 ENCODING {} LC_COLLATE {} LC_CTYPE {}",
         quoted(name),
@@ -43,8 +67,7 @@ pub async fn create_database(
         statement.push_str(" OWNER ");
         statement.push_str(&quoted(owner));
     }
-    let doing = |e| PostgresError::sorted(format!("made the database {name}"), e);
-    client.batch_execute(&statement).await.map_err(doing)
+    Ok(statement)
 }
 
 fn provider_clause(facts: &DatabaseFacts, version: u32) -> Result<String, PostgresError> {
@@ -207,15 +230,28 @@ pub async fn clear(client: &Client) -> Result<(), PostgresError> {
     let doing = |e| PostgresError::sorted("cleared what an earlier restore had begun", e);
     let query =
         format!("SELECT quote_ident(n.nspname) FROM pg_namespace n WHERE {FOREIGN_SCHEMAS}");
+    let version = server_version(client).await?;
     let schemas = client.query(&query, &[]).await.map_err(doing)?;
     for schema in schemas.iter().map(|row| row.get::<_, String>(0)) {
         let mut statement = format!("DROP SCHEMA {schema} CASCADE");
         if schema == "public" {
-            statement.push_str("; CREATE SCHEMA public");
+            statement.push_str("; ");
+            statement.push_str(public_schema(version));
         }
         client.batch_execute(&statement).await.map_err(doing)?;
     }
     Ok(())
+}
+
+/// Makes `public` as a new database has it (PostgreSQL documentation, "The Public Schema"): what a
+/// backup says of its rights is what differs from that.
+fn public_schema(version: u32) -> &'static str {
+    if version >= 150_000 {
+        "CREATE SCHEMA public; ALTER SCHEMA public OWNER TO pg_database_owner;
+         GRANT USAGE ON SCHEMA public TO PUBLIC"
+    } else {
+        "CREATE SCHEMA public; GRANT ALL ON SCHEMA public TO PUBLIC"
+    }
 }
 
 /// The name a database gets when another takes its place: `name_before_STAMP`, shortened to what

@@ -60,7 +60,8 @@ pub struct Skipped {
 /// Runs the statements of a text one after the other.
 ///
 /// Settings that a server of another version does not know are left out in silence; what else was
-/// left out is returned: comments on things that belong to a superuser.
+/// left out is returned: comments on things that belong to a superuser, policies for roles that
+/// are not there, labels of modules that are not there.
 ///
 /// # Errors
 /// [`RestoreError`]; what ran before stays.
@@ -186,7 +187,12 @@ async fn run(client: &Client, statement: &str) -> Result<Option<Skipped>, Restor
     if is_idle_setting || is_there {
         return Ok(None);
     }
-    if is_not_ours {
+    // A policy for a role that is not there, which `rights` tell of, or a label of a module that
+    // is not there.
+    let is_of_others = (code == UNDEFINED_OBJECT
+        && (begins("CREATE POLICY ") || begins("COMMENT ON POLICY ")))
+        || begins("SECURITY LABEL ");
+    if is_not_ours || is_of_others {
         return Ok(Some(Skipped { statement: label, reason: message.clone() }));
     }
     Err(RestoreError::Statement { statement: label, source })

@@ -1,7 +1,7 @@
 //! SQL as `pg_dump` writes it, split into statements and sorted by when they may run. Pure.
 
 /// The statements of a text, without comments before them, each with its semicolon.
-pub(super) fn split(sql: &str) -> Vec<&str> {
+pub(crate) fn split(sql: &str) -> Vec<&str> {
     let mut statements = Vec::new();
     let mut scan = Scan { rest: sql, depth: 0, words: 0, is_routine: false, blocks: 0 };
     let mut begin = None;
@@ -21,6 +21,32 @@ pub(super) fn split(sql: &str) -> Vec<&str> {
     }
     statements.extend(begin.and_then(|begin| sql.get(begin..)).map(str::trim_end));
     statements
+}
+
+/// The words, quoted pieces and signs of a statement, in order, each with where it begins.
+pub(crate) fn tokens(statement: &str) -> Vec<(usize, &str)> {
+    let mut tokens: Vec<(usize, &str)> = Vec::new();
+    let mut scan = Scan { rest: statement, depth: 0, words: 0, is_routine: false, blocks: 0 };
+    while !scan.rest.is_empty() {
+        let at = statement.len() - scan.rest.len();
+        if matches!(scan.step(), Piece::Nothing) {
+            continue;
+        }
+        let end = statement.len() - scan.rest.len();
+        // A doubled mark goes on with the piece before.
+        let begin = match tokens.last() {
+            Some((before, token))
+                if before + token.len() == at
+                    && token.starts_with(['"', '\''])
+                    && statement[at..].starts_with(&token[..1]) =>
+            {
+                tokens.pop().map_or(at, |(before, _)| before)
+            }
+            _ => at,
+        };
+        tokens.extend(statement.get(begin..end).map(|token| (begin, token)));
+    }
+    tokens
 }
 
 enum Piece {

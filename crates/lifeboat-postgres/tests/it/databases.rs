@@ -1,7 +1,7 @@
 //! Databases made, filled, and put aside.
 
 use bytes::Bytes;
-use lifeboat_postgres::archive::{TableShape, facts};
+use lifeboat_postgres::archive::{DatabaseFacts, LocaleProvider, TableShape, facts, text_order};
 use lifeboat_postgres::cut::Cut;
 use lifeboat_postgres::restore::{self, Filling, RestoreError};
 
@@ -41,6 +41,39 @@ async fn database_is_made_with_the_order_of_text_of_the_one_it_comes_from() {
     let older = one().connector("postgres");
     let refused = restore::create_database(&older, "sorted_old", &known, None).await.unwrap_err();
     assert!(refused.to_string().contains("restore into PostgreSQL 17 or newer"), "{refused}");
+}
+
+#[tokio::test]
+async fn database_ordered_by_icu_is_made_again_and_a_server_that_cannot_is_refused() {
+    let administration = one().connector("postgres");
+    for (number, clause) in ["'de-x-icu'", "'und' LC_CTYPE 'C.UTF-8'"].iter().enumerate() {
+        let (name, too) = (format!("sorted_icu_{number}"), format!("sorted_icu_{number}_too"));
+        let make = format!(
+            "CREATE DATABASE {name} TEMPLATE template0 LC_COLLATE 'C' LOCALE_PROVIDER icu
+             ICU_LOCALE {clause} OWNER harbour"
+        );
+        one().cluster.psql("postgres", &make).unwrap();
+        let known = facts(&Cut::open(&one().connector(&name)).await.unwrap()).await.unwrap();
+        assert_eq!(known.locale_provider, LocaleProvider::Icu);
+        assert!(known.collation_version.is_some(), "{known:?}");
+        restore::create_database(&administration, &too, &known, None).await.unwrap();
+        let session = one().connector(&too).connect().await.unwrap();
+        assert_eq!(text_order(&session).await.unwrap(), known.text_order());
+        let sorted = "SELECT string_agg(x, '' ORDER BY x) FROM unnest('{b,B,a,A}'::text[]) x";
+        let row = session.query_one(sorted, &[]).await.unwrap();
+        assert_eq!(row.get::<_, &str>(0), "aAbB", "as ICU has it");
+        // This build of PostgreSQL has no ICU.
+        let without = newer().connector("postgres");
+        let refused = restore::create_database(&without, &too, &known, None).await.unwrap_err();
+        assert!(refused.to_string().contains("PostgreSQL that was built with it"), "{refused}");
+        let older = restore::creation(&too, (&known, None), 140_000).unwrap_err().to_string();
+        assert!(older.contains("restore into PostgreSQL 15 or newer"), "{older}");
+        let ruled = DatabaseFacts { icu_rules: Some("&a < b".to_owned()), ..known };
+        let older = restore::creation(&too, (&ruled, None), 150_000).unwrap_err().to_string();
+        assert!(older.contains("restore into PostgreSQL 16 or newer"), "{older}");
+        let statement = restore::creation(&too, (&ruled, Some("it")), 160_000).unwrap();
+        assert!(statement.ends_with("ICU_RULES '&a < b' OWNER \"it\""), "{statement}");
+    }
 }
 
 #[tokio::test]

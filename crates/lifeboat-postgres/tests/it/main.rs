@@ -8,5 +8,6 @@ mod barrier;
 mod databases;
 mod group;
 mod password;
+mod rights;
 mod round_trip;
 mod standing;

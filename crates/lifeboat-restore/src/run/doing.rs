@@ -14,7 +14,7 @@ use crate::files::{Placing, place};
 use crate::journal::StepDone;
 use crate::plan::{self, What};
 use crate::targets::TargetDatabase;
-use crate::{fence, gate, rules, secrets};
+use crate::{fence, gate, redo, rights, rules, secrets};
 
 impl<'a> Restoring<'a> {
     /// Does a step.
@@ -25,6 +25,7 @@ impl<'a> Restoring<'a> {
             What::Secrets => self.secrets(),
             What::Database { component, database } => self.database((component, database)).await,
             What::Rules { component } => self.rules(component).await,
+            What::Rights { component } => self.rights(component).await,
             What::Files { component } => {
                 let placing = self.placing();
                 let subject = (self.component(component)?, &placing);
@@ -145,11 +146,26 @@ impl<'a> Restoring<'a> {
         Ok(all)
     }
 
+    async fn rights(&mut self, name: &str) -> Result<StepDone, Failure> {
+        let component = self.component(name)?;
+        let mut all = StepDone::default();
+        for (database, connector) in self.connectors(component)? {
+            let kept = Kept::find(self.open, component, &database).await?;
+            let done = rights::give_again(&kept, &connector).await?;
+            all.lines.extend(done.lines);
+            all.gaps.extend(done.gaps);
+        }
+        Ok(all)
+    }
+
     async fn erasures(&mut self, name: &str) -> Result<StepDone, Failure> {
         let component = self.component(name)?;
         let main = self.connectors(component)?.into_iter().find(|(name, _)| name == "main");
         match (&self.request.erasures, main) {
-            (Some(ledger), Some((_, connector))) => rules::erasures(&connector, ledger).await,
+            (Some(ledger), Some((_, connector))) => {
+                let backup = self.open.manifest().package.to_string();
+                rules::erasures(&connector, (ledger, &backup)).await
+            }
             _ => Ok(StepDone::default()),
         }
     }
@@ -233,6 +249,14 @@ impl<'a> Restoring<'a> {
             next.extend(steps.iter().map(|step| format!("{}: {step}", component.name)));
         }
         if self.components.iter().any(|component| component.kind == "synapse") {
+            let erasures = self.request.erasures.as_ref().map(|ledger| &ledger.erasures);
+            if erasures.is_some_and(|e| !e.purged.is_empty() || !e.deactivated.is_empty()) {
+                let command = redo::command(&self.open.manifest().package.to_string());
+                next.push(format!(
+                    "when Synapse runs: {command} (rooms that were purged since, accounts that \
+                     were closed)"
+                ));
+            }
             next.push("open it to clients, then to federation".to_owned());
         }
         next

@@ -89,6 +89,7 @@ pub async fn pour_schema(
         facts: serde_json::to_value(&ready.facts).unwrap_or_default(),
         pre_data: Some(text_content(&text.before, known, (&mut poured, sink)).await?),
         post_data: Some(text_content(&text.after, known, (&mut poured, sink)).await?),
+        rights: Some(text_content(&text.rights, known, (&mut poured, sink)).await?),
         sequences: serde_json::to_value(&sequences).unwrap_or_default(),
         file: None,
     };

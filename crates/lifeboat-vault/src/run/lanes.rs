@@ -282,6 +282,7 @@ async fn pour_unit(
                 facts: serde_json::json!({ "path": path.display().to_string() }),
                 pre_data: None,
                 post_data: None,
+                rights: None,
                 sequences: serde_json::Value::Null,
                 file: Some(Content::Segments(content)),
             };

@@ -1,5 +1,7 @@
 //! `lifeboat restore`: a backup, back to where it came from.
 
+mod redo;
+
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -36,6 +38,7 @@ Examples:
   lifeboat restore run -c lifeboat.yaml -i identity.txt
   lifeboat restore run --vault s3://bucket/vault -i identity.txt    (the machine is new)
   lifeboat restore run -i identity.txt --component synapse --root /srv/copy --beside _copy
+  lifeboat restore erasures -i identity.txt         (lists what was purged since; --yes purges it)
   lifeboat restore accept -c lifeboat.yaml          (lists what --replace kept; --yes removes it)")]
 pub(crate) struct RestoreFlags {
     #[command(subcommand)]
@@ -48,6 +51,7 @@ enum Verb {
     Plan(Box<StepFlags>),
     /// Put the components back
     Run(Box<StepFlags>),
+    Erasures(Box<redo::RedoFlags>),
     /// List what `--replace` kept under other names; drop and delete it with --yes
     ///
     /// Only what a restore noted that it renamed, as long as it is still the same database or
@@ -127,6 +131,7 @@ pub(crate) async fn run(session: &Session, flags: RestoreFlags) -> Result<Ended,
         Verb::Plan(flags) => (*flags, true),
         Verb::Run(flags) => (*flags, false),
         Verb::Accept(flags) => return accepted(session, flags).await,
+        Verb::Erasures(flags) => return Box::pin(redo::run(session, *flags)).await,
     };
     let identities = flags.identities.demand()?;
     let (location, state) = places(session, &flags)?;
@@ -147,6 +152,7 @@ pub(crate) async fn run(session: &Session, flags: RestoreFlags) -> Result<Ended,
         state,
         targets: Targets { root: flags.root, suffix: flags.beside, around: around(session) },
         replace: flags.replace,
+        rights: true,
         no_commands: flags.no_start,
         passed: restart::passed(&session.environment),
         lanes: usize::from(flags.lanes),

@@ -115,12 +115,75 @@ fn what_was_taken_back_after_a_backup_is_taken_back_again_by_its_restore() {
     let path = "/_matrix/client/v3/account/whoami";
     assert_eq!(call(server, ("GET", path), Some(port.token(3)), None).status, 401);
     assert_eq!(call(server, ("GET", path), Some(port.token(1)), None).status, 200);
+    done_again(&port, &yaml, (&purged, &person));
     note();
     let count = || fs::read_dir(&lists).unwrap().count();
     let before = count();
     lifeboat(["backup", "run", "--json", "-c", yaml.to_str().unwrap()]).result(DONE);
     assert_eq!(count(), before + 1, "each backup is followed by a list, of nothing new too");
     assert_eq!(server.errors_in_log().unwrap(), Vec::<String>::new());
+}
+
+/// Has a room purged and an account closed again by the Synapse that was restored.
+fn done_again(port: &Port, yaml: &Path, (room, person): (&str, &str)) {
+    let server = &port.world.server;
+    let rows = |table: &str, column: &str, id: &str| {
+        port.sql(server, &format!("SELECT count(*) FROM {table} WHERE {column} = '{id}'"))
+    };
+    assert_ne!(rows("events", "room_id", room), "0", "the backup brought it back");
+    let token = port.world.directory().join("token.txt");
+    let said = |who: Option<usize>| {
+        let mut words = vec!["restore", "erasures", "--json", "-c", yaml.to_str().unwrap()];
+        words.extend(["-i", port.identity.to_str().unwrap()]);
+        if let Some(who) = who {
+            fs::write(&token, format!("{}\n", port.token(who))).unwrap();
+            words.extend(["--yes", "--admin-token-file", token.to_str().unwrap()]);
+        }
+        lifeboat(words)
+    };
+    let redo = |who: Option<usize>, exit: i32| said(who).result(exit);
+    let listed = redo(None, GAPS);
+    let open = |outcome: &Value, what: &str, id: &str, done: bool| {
+        let things = outcome["things"].as_array().unwrap().clone();
+        let is_it = |thing: &&Value| thing["what"] == what && thing["id"] == id;
+        let thing = things.iter().find(is_it).unwrap_or_else(|| panic!("{outcome}"));
+        assert_eq!(thing["done"], done, "{outcome}");
+    };
+    open(&listed, "purge-room", room, false);
+    open(&listed, "erase", person, false);
+    assert_eq!(listed["acted"], false);
+    let refused = said(Some(1));
+    assert!(refused.exit == 1 && refused.stdout.contains("users.admin = 1"), "{refused:?}");
+    assert_ne!(rows("events", "room_id", room), "0", "nothing was done by somebody else");
+    assert_ne!(rows("devices", "user_id", person), "0", "what a restore alone leaves");
+
+    let outcome = redo(Some(0), DONE);
+    open(&outcome, "purge-room", room, true);
+    open(&outcome, "erase", person, true);
+    for (table, column, id) in [
+        ("events", "room_id", room),
+        ("rooms", "room_id", room),
+        ("event_json", "room_id", room),
+        ("account_data", "user_id", person),
+        ("user_threepids", "user_id", person),
+        ("access_tokens", "user_id", person),
+    ] {
+        assert_eq!(rows(table, column, id), "0", "{table}");
+    }
+    let admin = |path: &str| call(server, ("GET", path), Some(port.token(0)), None);
+    assert_eq!(admin(&format!("/_synapse/admin/v1/rooms/{room}")).status, 404);
+    let account = port.ask(server, ("GET", &format!("/_synapse/admin/v2/users/{person}")), None);
+    let is = (account["deactivated"].clone(), account["erased"].clone());
+    assert_eq!(is, (true.into(), true.into()), "{account}");
+    let name = account["displayname"].as_str().unwrap_or_default();
+    assert_eq!(name, "", "who is erased has no name: {account}");
+    let again = redo(Some(0), DONE);
+    assert_eq!(
+        (again["things"].clone(), again["acted"].clone()),
+        (Value::Array(vec![]), false.into())
+    );
+    let closed = |outcome: &Value| outcome["accounts_closed"].as_u64().unwrap();
+    assert_eq!((&again["rooms_gone"], closed(&again)), (&1.into(), closed(&listed) + 1), "{again}");
 }
 
 #[test]

@@ -3,7 +3,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::LazyLock;
+use std::sync::{LazyLock, Mutex, PoisonError};
 
 use lifeboat_testing::World;
 use rusqlite::Connection;
@@ -12,6 +12,9 @@ use serde_json::Value;
 use crate::program::{Said, lifeboat};
 
 static SHARED: LazyLock<World> = LazyLock::new(|| World::small().unwrap());
+
+/// Held while a role is altered.
+static ALONE: Mutex<()> = Mutex::new(());
 
 /// An installation and its vault.
 pub(crate) struct Suite {
@@ -60,7 +63,11 @@ impl Suite {
         world.cluster.psql(&accounts, ACCOUNTS).unwrap();
         let owner =
             format!("ALTER TABLE sessions OWNER TO {0}; ALTER ROLE {0} CREATEDB", role.name);
-        world.cluster.psql(&accounts, &owner).unwrap();
+        {
+            // The server refuses to alter a role twice at once.
+            let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+            world.cluster.psql(&accounts, &owner).unwrap();
+        }
         let address = folder.join("accounts.url");
         fs::write(&address, world.cluster.url(&accounts, role)).unwrap();
         let (sydent, bot) = (folder.join("sydent.db"), folder.join("bot"));

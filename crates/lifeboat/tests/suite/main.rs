@@ -17,11 +17,13 @@ mod introspection;
 mod left_out;
 mod locked;
 mod long;
+mod ordered;
 #[path = "../e2e/program.rs"]
 #[expect(dead_code, reason = "the words of packages are not needed here")]
 mod program;
 mod providers;
 mod report;
 mod restored;
+mod rights;
 mod told;
 mod whole;

@@ -90,12 +90,12 @@ fn plan_tells_the_time_by_the_last_drill_and_asks_for_one_when_there_is_none() {
     let plan = suite.lifeboat_opened(&["restore", "plan"]).result(0);
     assert_eq!(plan["time"]["drilled_at"], drill["drilled_at"], "{plan}");
     let not_drilled = plan["time"]["not_drilled"].as_array().unwrap();
-    assert_eq!(not_drilled, &["start/accounts", "start/bot"], "{plan}");
+    assert_eq!(not_drilled, &["rights/accounts", "start/accounts", "start/bot"], "{plan}");
     let steps = plan["steps"].as_array().unwrap();
     let step = steps.iter().find(|step| step["name"] == "database/accounts/main").unwrap();
     let steps = drill["steps"].as_array().unwrap();
     let drilled = steps.iter().find(|step| step["step"] == "database/accounts/main").unwrap();
     assert_eq!(step["drilled_seconds"], drilled["seconds"]);
-    let line = format!("by the drill of {}, without start", drill["drilled_at"].as_str().unwrap());
+    let line = format!("by the drill of {}, without rights", drill["drilled_at"].as_str().unwrap());
     assert!(shown().contains(&line), "{}", shown());
 }
