@@ -14,6 +14,7 @@ pub mod members;
 pub mod record;
 pub mod restore;
 pub mod schema_text;
+pub mod sieve;
 
 use thiserror::Error;
 
