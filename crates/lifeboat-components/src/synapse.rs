@@ -16,6 +16,7 @@ pub mod media_rows;
 pub mod merge;
 pub mod pick;
 pub mod plan;
+pub mod portion;
 pub mod read;
 pub mod schema;
 pub mod sequences;

@@ -72,9 +72,8 @@ impl Sieve<'_> {
     }
 
     fn keeps(&self, row: &Row<'_>) -> bool {
-        let fits = |(at, keys): &(usize, &Keys)| {
-            row.field(*at).is_some_and(|value| keys.contains(value))
-        };
+        let fits =
+            |(at, keys): &(usize, &Keys)| row.field(*at).is_some_and(|value| keys.contains(value));
         self.tests.iter().any(fits)
     }
 }

@@ -9,12 +9,14 @@ use std::path::{Path, PathBuf};
 use lifeboat_engine::context::Context;
 use lifeboat_engine::failure::Failure;
 use lifeboat_engine::server::ServerRequest;
+use lifeboat_package::selection::Selection;
 use lifeboat_suite::{Installation, Surroundings};
 use lifeboat_vault::backup::OpenBackup;
 use lifeboat_vault::erasures::ErasureLedger;
 use lifeboat_vault::layout::stamp;
 
 use crate::aside::Asides;
+use crate::database::part;
 use crate::files::{Placing, gather};
 use crate::plan::What;
 use crate::run::{self, RestoreOutcome, RestoreRequest};
@@ -35,6 +37,8 @@ pub struct CopyRequest {
     pub environment: Vec<(String, String)>,
     /// Sessions that load in parallel.
     pub lanes: usize,
+    /// What will be exported: no more is put back, where that can be told.
+    pub selection: Selection,
 }
 
 /// A Synapse beside the one in use.
@@ -67,6 +71,9 @@ impl<'a> SynapseCopy<'a> {
                 "name it in lifeboat.yaml as it was when the backup was made",
             )
         })?;
+        let kept = open.component(&component).ok_or_else(|| Failure::failed("lost", ""))?;
+        let wanted = (&request.selection, request.lanes);
+        let portion = part::find(cx, (open, kept), wanted).await?;
         let purpose = (Purpose::Export, installation.state.as_path());
         let setting = (installation, &request.around);
         let scratch = Scratch::make(cx, purpose, setting).await?;
@@ -78,7 +85,7 @@ impl<'a> SynapseCopy<'a> {
             workdir: installed.workdir.clone(),
             environment: request.environment.clone(),
         };
-        let restore = beside(&component, request, scratch.folder());
+        let restore = RestoreRequest { portion, ..beside(&component, request, scratch.folder()) };
         let mut copy = Self { open, component, scratch, restore, gaps: Vec::new(), server };
         match Box::pin(copy.fill(cx)).await {
             Ok(outcome) => {
@@ -174,5 +181,6 @@ fn beside(component: &str, request: CopyRequest, folder: &Path) -> RestoreReques
         no_commands: true,
         passed: Vec::new(),
         lanes: request.lanes,
+        portion: None,
     }
 }

@@ -95,6 +95,7 @@ pub(super) async fn run(session: &Session, flags: ExportFlags) -> Result<Ended, 
         around: around(session),
         environment: session.environment.clone(),
         lanes: flags.lanes.count(),
+        selection: selection.clone(),
     };
     let copy = Box::pin(SynapseCopy::make(cx, &open, (&installation, wanted))).await?;
     let request = ExportRequest {
