@@ -6,8 +6,11 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use lifeboat_components::synapse::choose::choose;
+use lifeboat_components::synapse::portion::Portion;
 use lifeboat_engine::context::Context;
 use lifeboat_engine::failure::Failure;
+use lifeboat_engine::import::check::database_fault;
 use lifeboat_engine::server::ServerRequest;
 use lifeboat_package::selection::Selection;
 use lifeboat_suite::{Installation, Surroundings};
@@ -47,6 +50,7 @@ pub struct SynapseCopy<'a> {
     component: String,
     scratch: Scratch,
     restore: RestoreRequest,
+    selection: Selection,
     /// What putting it back could not do.
     pub gaps: Vec<String>,
     /// How to read it.
@@ -85,8 +89,10 @@ impl<'a> SynapseCopy<'a> {
             workdir: installed.workdir.clone(),
             environment: request.environment.clone(),
         };
+        let selection = request.selection.clone();
         let restore = RestoreRequest { portion, ..beside(&component, request, scratch.folder()) };
-        let mut copy = Self { open, component, scratch, restore, gaps: Vec::new(), server };
+        let gaps = Vec::new();
+        let mut copy = Self { open, component, scratch, restore, selection, gaps, server };
         match Box::pin(copy.fill(cx)).await {
             Ok(outcome) => {
                 // What the rules leave to be decided is about starting it, and nobody does.
@@ -115,7 +121,25 @@ impl<'a> SynapseCopy<'a> {
         for place in run::databases(cx, self.open, &self.restore)? {
             self.scratch.database(self.open, place).await?;
         }
-        run::run(cx, self.open, &self.restore).await
+        let outcome = run::run(cx, self.open, &self.restore).await?;
+        if let Some(portion) = &self.restore.portion {
+            self.demand_rooms(portion).await?;
+        }
+        Ok(outcome)
+    }
+
+    /// Whatever the export will choose was put back: a room that was not would leave empty.
+    async fn demand_rooms(&self, portion: &Portion) -> Result<(), Failure> {
+        let main = self.server.open()?.main.connect().await.map_err(database_fault)?;
+        // What fits nothing, the export says.
+        let Ok(chosen) = choose(&main, &self.selection).await else { return Ok(()) };
+        match chosen.rooms.iter().find(|room| !portion.rooms.contains(&room.room_id)) {
+            None => Ok(()),
+            Some(room) => Err(Failure::failed(
+                format!("room {} was not put back", room.room_id),
+                "this is a fault of ours; please report it",
+            )),
+        }
     }
 
     /// Puts files of the media store back, by their paths below it.

@@ -40,8 +40,8 @@ struct Sifting<'a> {
     rules: &'a [Rule],
 }
 
-/// Finds the rooms and accounts of a selection in a backup of a component; nothing where the
-/// backup's rows do not tell it by themselves.
+/// Finds the rooms and accounts of a selection in a backup of a component; nothing where all rooms
+/// are wanted, or the tables are not as they are known.
 ///
 /// # Errors
 /// [`Failure`] when the backup is damaged.
@@ -51,27 +51,43 @@ pub(crate) async fn find(
     (selection, lanes): (&Selection, usize),
 ) -> Result<Option<Portion>, Failure> {
     let Some(search) = Search::of(selection) else { return Ok(None) };
-    let asked = search.asks();
     let search = Arc::new(Mutex::new(search));
-    for database in component.databases.iter().filter(|_| !asked.is_empty()) {
-        let kept = Kept::find(open, component, &database.name).await?;
-        let tables = kept.tables().await?;
-        let wanted: Option<Vec<_>> = tables.iter().map(|(_, shape)| look(shape, &asked)).collect();
-        let Some(wanted) = wanted else { return Ok(None) };
-        let is_asked = |shape: &TableShape| asked.iter().any(|asked| asked.table == shape.name);
-        let queue = Mutex::new(stretches(&kept, &tables, is_asked).await?);
-        let work = (0..lanes.max(1)).map(|_| async {
-            while let Some(stretch) = next(&queue) {
-                cx.go_on()?;
-                let (shape, wanted) = (&tables[stretch.table].1, &wanted[stretch.table]);
-                search_one(&kept, (shape, wanted), (stretch, &search)).await?;
+    let broken = || Failure::failed("the search broke off", "run the same command again");
+    for asks in [Search::asks, Search::asks_then] {
+        let asked = asks(&*search.lock().map_err(|_| broken())?);
+        for database in component.databases.iter().filter(|_| !asked.is_empty()) {
+            let kept = Kept::find(open, component, &database.name).await?;
+            let tables = kept.tables().await?;
+            if !search_all(cx, (&kept, &tables), (&asked, lanes), &search).await? {
+                return Ok(None);
             }
-            Ok::<_, Failure>(())
-        });
-        futures_util::future::try_join_all(work).await?;
+        }
     }
-    let search = search.lock().map_err(|_| Failure::failed("the search broke off", ""))?;
+    let search = search.lock().map_err(|_| broken())?;
     Ok(Some(search.clone().finish()))
+}
+
+/// Shows a search what it asks for of a database; whether that is there as it is known.
+async fn search_all(
+    cx: &Context,
+    (kept, tables): (&Kept<'_>, &Tables),
+    (asked, lanes): (&[Asked], usize),
+    search: &Arc<Mutex<Search>>,
+) -> Result<bool, Failure> {
+    let wanted: Option<Vec<_>> = tables.iter().map(|(_, shape)| look(shape, asked)).collect();
+    let Some(wanted) = wanted else { return Ok(false) };
+    let is_asked = |shape: &TableShape| asked.iter().any(|asked| asked.table == shape.name);
+    let queue = Mutex::new(stretches(kept, tables, is_asked).await?);
+    let work = (0..lanes.max(1)).map(|_| async {
+        while let Some(stretch) = next(&queue) {
+            cx.go_on()?;
+            let (shape, wanted) = (&tables[stretch.table].1, &wanted[stretch.table]);
+            search_one(kept, (shape, wanted), (stretch, search)).await?;
+        }
+        Ok::<_, Failure>(())
+    });
+    futures_util::future::try_join_all(work).await?;
+    Ok(true)
 }
 
 /// Where the columns are that a search asks for; nothing where they are no text.
@@ -100,7 +116,8 @@ async fn search_one(
             search.see(&table, &values);
         }))
     });
-    let seen = seen.await?.ok_or_else(|| Failure::failed("the search broke off", ""))?;
+    let broken = || Failure::failed("the search broke off", "run the same command again");
+    let seen = seen.await?.ok_or_else(broken)?;
     demand(shape, seen.map_err(unreadable)?, stretch.rows)
 }
 

@@ -112,7 +112,7 @@ fn part_out_of_a_backup_is_the_part_that_leaves_the_server() {
     let lobby = rooms(&port, &["lobby"]);
     let with = |more: &[&str]| [lobby.clone(), strings(more)].concat();
     let user = "@alice:lifeboat.test";
-    let parts: [(&str, Vec<String>); 9] = [
+    let parts: [(&str, Vec<String>); 10] = [
         ("one", lobby.clone()),
         ("two", rooms(&port, &["twelve", "chat-1"])),
         ("encrypted", [rooms(&port, &["encrypted"]), strings(&["--user", user])].concat()),
@@ -122,6 +122,7 @@ fn part_out_of_a_backup_is_the_part_that_leaves_the_server() {
             "members",
             strings(&["--room", "#old-pier:lifeboat.test", "--room", "@dave:lifeboat.test"]),
         ),
+        ("name", strings(&["--room", "name:Lob*"])),
         ("space", strings(&["--room", "space:#fleet:lifeboat.test"])),
         (
             "words",
@@ -136,8 +137,8 @@ fn part_out_of_a_backup_is_the_part_that_leaves_the_server() {
         assert!(*name == "account" || has("rooms/events.jsonl"), "{name}: {:?}", found.keys());
         assert!(!port.world.directory().join("state/export").exists());
     }
-    // What only the contents of events tell is looked for in a whole copy.
-    let (_, said) = is_the_same(&port, &yaml, ("name", &strings(&["--room", "name:Lob*"])));
+    // Of all rooms nothing can be left out.
+    let (_, said) = is_the_same(&port, &yaml, ("all", &strings(&["--until", "2026-01-02"])));
     assert!(!said.stderr.contains(SOME) && !said.stdout.contains(SOME), "{said:?}");
     let said = lifeboat(words(
         &["backup", "export", "-c", yaml.to_str().unwrap(), "-i", port.identity.to_str().unwrap()],

@@ -5,7 +5,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use lifeboat_package::selection::{RoomPick, Scope, Selection};
+use lifeboat_package::selection::{Pattern, RoomPick, Scope, Selection};
+use serde::Deserialize;
 
 use super::{Portion, STATS};
 use crate::synapse::pick::{ALIASES, CURRENT_STATE, MEMBERSHIPS};
@@ -30,12 +31,17 @@ pub struct Search {
     children: BTreeMap<String, BTreeSet<String>>,
     roots: BTreeSet<String>,
     root_aliases: BTreeSet<String>,
+    names: Vec<Pattern>,
+    /// The rooms' names: the events that tell them, each with its room.
+    naming: BTreeMap<String, String>,
     users: Option<BTreeSet<String>>,
 }
 
+/// The table of what events say.
+const CONTENTS: &str = "event_json";
+
 impl Search {
-    /// A search; nothing where all rooms are wanted, or rooms by their names, which only the
-    /// contents of events tell.
+    /// A search; nothing where all rooms are wanted.
     pub fn of(selection: &Selection) -> Option<Self> {
         let mut search = Self {
             aliases: BTreeSet::new(),
@@ -45,6 +51,8 @@ impl Search {
             children: BTreeMap::new(),
             roots: BTreeSet::new(),
             root_aliases: BTreeSet::new(),
+            names: Vec::new(),
+            naming: BTreeMap::new(),
             users: Portion::users(selection),
         };
         if selection.rooms == Scope::All {
@@ -64,7 +72,7 @@ impl Search {
                     };
                     roots.insert(space.clone());
                 }
-                RoomPick::Name(_) => return None,
+                RoomPick::Name(pattern) => search.names.push(pattern.clone()),
             }
         }
         Some(search)
@@ -81,11 +89,17 @@ impl Search {
             let of = |table| Asked { table, columns: &["user_id", "room_id"] };
             asked.extend(MEMBERSHIPS.map(of));
         }
-        if self.spaces {
-            let columns = &["type", "room_id", "state_key"];
+        if self.spaces || !self.names.is_empty() {
+            let columns = &["type", "room_id", "state_key", "event_id"];
             asked.push(Asked { table: CURRENT_STATE, columns });
         }
         asked
+    }
+
+    /// What has to be seen when all that was seen.
+    pub fn asks_then(&self) -> Vec<Asked> {
+        let asked = Asked { table: CONTENTS, columns: &["event_id", "json"] };
+        if self.naming.is_empty() { Vec::new() } else { vec![asked] }
     }
 
     /// Looks at a row: the values of the columns that were asked for, as text.
@@ -104,17 +118,31 @@ impl Search {
                     self.roots.insert(room.to_owned());
                 }
             }
-            CURRENT_STATE => {
-                if let ("m.space.child", Some(child)) = (first, text(2)) {
+            CURRENT_STATE => match (first, text(2), text(3)) {
+                ("m.space.child", Some(child), _) => {
                     let children = self.children.entry(room.to_owned()).or_default();
                     children.insert(child.to_owned());
                 }
-            }
+                ("m.room.name", Some(""), Some(event)) if !self.names.is_empty() => {
+                    self.naming.insert(event.to_owned(), room.to_owned());
+                }
+                _ => {}
+            },
+            CONTENTS => self.read(first, room),
             _ => {
                 if self.members.contains(first) {
                     self.found.insert(room.to_owned());
                 }
             }
+        }
+    }
+
+    /// Reads what an event says, if it tells the name of a room.
+    fn read(&mut self, event: &str, json: &str) {
+        let Some(room) = self.naming.get(event) else { return };
+        let Ok(Named { content: Content { name } }) = serde_json::from_str(json) else { return };
+        if self.names.iter().any(|pattern| pattern.fits(&name)) {
+            self.found.insert(room.clone());
         }
     }
 
@@ -133,4 +161,15 @@ impl Search {
         rooms.extend(of_spaces);
         Portion { rooms, users }
     }
+}
+
+/// An event that names a room.
+#[derive(Deserialize)]
+struct Named {
+    content: Content,
+}
+
+#[derive(Deserialize)]
+struct Content {
+    name: String,
 }

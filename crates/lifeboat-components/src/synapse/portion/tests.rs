@@ -149,14 +149,16 @@ fn selection(rooms: &[&str], users: &[&str]) -> Selection {
 }
 
 /// The rooms that are found in these rows.
-fn found(rooms: &[&str], rows: &[(&str, [&str; 3])]) -> Vec<String> {
+fn found(rooms: &[&str], rows: &[(&str, [&str; 4])]) -> Vec<String> {
     let mut search = Search::of(&selection(rooms, &[])).unwrap();
-    let asked = search.asks();
-    for (table, values) in rows {
-        let Some(asked) = asked.iter().find(|asked| asked.table == *table) else { continue };
-        let values: Vec<_> =
-            asked.columns.iter().zip(values).map(|(_, value)| Some(value.as_bytes())).collect();
-        search.see(table, &values);
+    for asks in [Search::asks, Search::asks_then] {
+        let asked = asks(&search);
+        for (table, values) in rows {
+            let Some(asked) = asked.iter().find(|asked| asked.table == *table) else { continue };
+            let values = values.iter().take(asked.columns.len());
+            let values: Vec<_> = values.map(|value| Some(value.as_bytes())).collect();
+            search.see(table, &values);
+        }
     }
     search.finish().rooms.into_iter().collect()
 }
@@ -164,12 +166,12 @@ fn found(rooms: &[&str], rows: &[(&str, [&str; 3])]) -> Vec<String> {
 #[test]
 fn rooms_are_found_by_id_alias_and_member() {
     let rows = [
-        ("room_aliases", ["#a:x.org", "!1", ""]),
-        ("room_aliases", ["#b:x.org", "!2", ""]),
-        ("room_stats_state", ["#a:x.org", "!3", ""]),
-        ("room_memberships", ["@ada:x.org", "!4", ""]),
-        ("room_memberships", ["@bob:x.org", "!5", ""]),
-        ("local_current_membership", ["@ada:x.org", "!6", ""]),
+        ("room_aliases", ["#a:x.org", "!1", "", ""]),
+        ("room_aliases", ["#b:x.org", "!2", "", ""]),
+        ("room_stats_state", ["#a:x.org", "!3", "", ""]),
+        ("room_memberships", ["@ada:x.org", "!4", "", ""]),
+        ("room_memberships", ["@bob:x.org", "!5", "", ""]),
+        ("local_current_membership", ["@ada:x.org", "!6", "", ""]),
     ];
     assert_eq!(found(&["!0:x.org"], &rows), ["!0:x.org"]);
     assert_eq!(found(&["#a:x.org"], &rows), ["!1", "!3"]);
@@ -178,14 +180,14 @@ fn rooms_are_found_by_id_alias_and_member() {
 
 #[test]
 fn what_lies_in_a_space_is_found_at_any_depth_and_in_circles() {
-    let child = |space, room| ("current_state_events", ["m.space.child", space, room]);
+    let child = |space, room| ("current_state_events", ["m.space.child", space, room, "$"]);
     let rows = [
         child("!s:x.org", "!1"),
         child("!1", "!2"),
         child("!2", "!s:x.org"),
         child("!other", "!3"),
-        ("current_state_events", ["m.space.parent", "!s:x.org", "!4"]),
-        ("room_aliases", ["#s:x.org", "!s:x.org", ""]),
+        ("current_state_events", ["m.space.parent", "!s:x.org", "!4", "$"]),
+        ("room_aliases", ["#s:x.org", "!s:x.org", "", ""]),
     ];
     let all = ["!1", "!2", "!s:x.org"];
     assert_eq!(found(&["space:!s:x.org"], &rows), all);
@@ -194,8 +196,28 @@ fn what_lies_in_a_space_is_found_at_any_depth_and_in_circles() {
 }
 
 #[test]
-fn names_and_all_rooms_are_not_to_be_found_in_rows() {
-    assert!(Search::of(&selection(&["name:Lobby"], &[])).is_none());
+fn rooms_are_found_by_the_name_that_their_state_tells() {
+    let state = |kind, room, key, event| ("current_state_events", [kind, room, key, event]);
+    let content = |event, json| ("event_json", [event, json, "", ""]);
+    let rows = [
+        state("m.room.name", "!1", "", "$1"),
+        state("m.room.name", "!2", "", "$2"),
+        state("m.room.name", "!3", "other", "$3"),
+        state("m.room.topic", "!4", "", "$4"),
+        state("m.room.name", "!5", "", "$5"),
+        content("$1", r#"{"content": {"name": "Lobby"}}"#),
+        content("$2", r#"{"content": {"name": "Harbour"}}"#),
+        content("$3", r#"{"content": {"name": "Lobby"}}"#),
+        content("$4", r#"{"content": {"name": "Lobby"}}"#),
+        content("$5", "no JSON"),
+        content("$6", r#"{"content": {"name": "Lobby"}}"#),
+    ];
+    assert_eq!(found(&["name:Lob*"], &rows), ["!1"]);
+    assert_eq!(found(&["name:*b*", "!0:x.org"], &rows), ["!0:x.org", "!1", "!2"]);
+}
+
+#[test]
+fn of_a_whole_server_nothing_has_to_be_found() {
     assert!(Search::of(&Selection::EVERYTHING).is_none());
 }
 
