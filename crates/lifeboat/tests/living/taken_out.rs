@@ -14,7 +14,7 @@ use crate::port::Port;
 use crate::program::{DONE, GAPS, Said, lifeboat, server_words};
 
 /// What is said when only some rows are put back.
-const SOME: &str = "rows that are needed";
+const SOME: &str = " were put back";
 
 /// Every file of a package, unpacked: its records in order, or its bytes in hexadecimal.
 type Unpacked = BTreeMap<String, Vec<String>>;
