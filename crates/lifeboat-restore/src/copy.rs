@@ -1,7 +1,8 @@
 //! A Synapse of a backup, put back beside what runs, so that a part of it can be exported.
 //!
-//! Its databases are made on the same servers under other names; of its media only what is asked
-//! for is put into a folder of our own. Nothing that runs is stopped, started or written to.
+//! Its databases are made on the same servers under other names, with the rows that the export
+//! needs; of its media only what is asked for is put into a folder of our own. Nothing that runs is
+//! stopped, started or written to.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
