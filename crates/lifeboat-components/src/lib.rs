@@ -2,7 +2,6 @@
 //!
 //! A component's table and file names appear in its module and nowhere else.
 
-pub mod health;
 pub mod mas;
 pub mod synapse;
 

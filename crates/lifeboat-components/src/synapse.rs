@@ -1,9 +1,7 @@
 //! Synapse: its configuration, its database, its media store.
 
 pub mod accounts;
-pub mod admin;
 pub mod archive;
-pub mod ask;
 pub mod catalogue;
 pub mod check;
 pub mod choose;
@@ -17,6 +15,7 @@ pub mod media_rows;
 pub mod merge;
 pub mod pick;
 pub mod plan;
+pub mod portion;
 pub mod read;
 pub mod schema;
 pub mod sequences;

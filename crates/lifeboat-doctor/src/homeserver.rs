@@ -1,6 +1,7 @@
 //! Synapse: its name, and that the signing key is the one its events carry and others are told.
 
-use lifeboat_components::synapse::{ask, witness};
+use lifeboat_components::synapse::witness;
+use lifeboat_live::ask;
 use lifeboat_matrix::SigningKey;
 use lifeboat_suite::key_fit::{self, Misfit};
 use lifeboat_suite::{At, Component, Installation, Kind, proof};

@@ -12,7 +12,7 @@ use super::PostgresError;
 /// The signature every binary COPY stream begins with.
 pub(super) const SIGNATURE: &[u8; 11] = b"PGCOPY\n\xff\r\n\0";
 /// Signature, flags and header extension length.
-const HEADER_BYTES: usize = 19;
+pub(super) const HEADER_BYTES: usize = 19;
 /// A field longer than PostgreSQL can hold is a broken stream.
 const FIELD_BYTES: usize = 1 << 30;
 
@@ -154,14 +154,16 @@ impl RowStream {
 
 /// What [`parse`] found at the front of the bytes.
 #[derive(Debug, PartialEq, Eq)]
-enum Parsed {
+pub(super) enum Parsed {
     Row(usize),
     Skip(usize),
     End,
     More,
 }
 
-fn parse(
+/// Looks at what is at the front of a stream: the header, a row with where its fields are, the end,
+/// or too little to tell.
+pub(super) fn parse(
     bytes: &[u8],
     begun: &mut bool,
     fields: &mut Vec<Option<Range<usize>>>,

@@ -15,6 +15,7 @@ pub mod record;
 pub mod restore;
 pub mod rights;
 pub mod schema_text;
+pub mod sieve;
 
 use thiserror::Error;
 
@@ -104,8 +105,7 @@ impl PostgresError {
         if matches!(code, "57P01" | "57P02" | "57P03" | "57P05" | "08006" | "08003") {
             return Self::Lost { doing, source };
         }
-        let hint =
-            hint_for(code, db.routine()).map_or_else(String::new, |hint| format!("; {hint}"));
+        let hint = hint_for(code, db.routine()).map_or_else(String::new, |h| format!("; {h}"));
         Self::Refused { doing, message: db.message().to_owned(), code: code.to_owned(), hint }
     }
 

@@ -1,20 +1,26 @@
 //! A Synapse of a backup, put back beside what runs, so that a part of it can be exported.
 //!
-//! Its databases are made on the same servers under other names; of its media only what is asked
-//! for is put into a folder of our own. Nothing that runs is stopped, started or written to.
+//! Its databases are made on the same servers under other names, with the rows that the export
+//! needs; of its media only what is asked for is put into a folder of our own. Nothing that runs is
+//! stopped, started or written to.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use lifeboat_components::synapse::choose::choose;
+use lifeboat_components::synapse::portion::Portion;
 use lifeboat_engine::context::Context;
 use lifeboat_engine::failure::Failure;
+use lifeboat_engine::import::check::database_fault;
 use lifeboat_engine::server::ServerRequest;
+use lifeboat_package::selection::Selection;
 use lifeboat_suite::{Installation, Surroundings};
 use lifeboat_vault::backup::OpenBackup;
 use lifeboat_vault::erasures::ErasureLedger;
 use lifeboat_vault::layout::stamp;
 
 use crate::aside::Asides;
+use crate::database::part;
 use crate::files::{Placing, gather};
 use crate::plan::What;
 use crate::run::{self, RestoreOutcome, RestoreRequest};
@@ -35,6 +41,8 @@ pub struct CopyRequest {
     pub environment: Vec<(String, String)>,
     /// Sessions that load in parallel.
     pub lanes: usize,
+    /// What will be exported: no more is put back, where that can be told.
+    pub selection: Selection,
 }
 
 /// A Synapse beside the one in use.
@@ -43,6 +51,7 @@ pub struct SynapseCopy<'a> {
     component: String,
     scratch: Scratch,
     restore: RestoreRequest,
+    selection: Selection,
     /// What putting it back could not do.
     pub gaps: Vec<String>,
     /// How to read it.
@@ -67,6 +76,9 @@ impl<'a> SynapseCopy<'a> {
                 "name it in lifeboat.yaml as it was when the backup was made",
             )
         })?;
+        let kept = open.component(&component).ok_or_else(|| Failure::failed("lost", ""))?;
+        let wanted = (&request.selection, request.lanes);
+        let portion = part::find(cx, (open, kept), wanted).await?;
         let purpose = (Purpose::Export, installation.state.as_path());
         let setting = (installation, &request.around);
         let scratch = Scratch::make(cx, purpose, setting).await?;
@@ -78,8 +90,10 @@ impl<'a> SynapseCopy<'a> {
             workdir: installed.workdir.clone(),
             environment: request.environment.clone(),
         };
-        let restore = beside(&component, request, scratch.folder());
-        let mut copy = Self { open, component, scratch, restore, gaps: Vec::new(), server };
+        let selection = request.selection.clone();
+        let restore = RestoreRequest { portion, ..beside(&component, request, scratch.folder()) };
+        let gaps = Vec::new();
+        let mut copy = Self { open, component, scratch, restore, selection, gaps, server };
         match Box::pin(copy.fill(cx)).await {
             Ok(outcome) => {
                 // What the rules leave to be decided is about starting it, and nobody does.
@@ -108,7 +122,25 @@ impl<'a> SynapseCopy<'a> {
         for place in run::databases(cx, self.open, &self.restore)? {
             self.scratch.database(self.open, place).await?;
         }
-        run::run(cx, self.open, &self.restore).await
+        let outcome = run::run(cx, self.open, &self.restore).await?;
+        if let Some(portion) = &self.restore.portion {
+            self.demand_rooms(portion).await?;
+        }
+        Ok(outcome)
+    }
+
+    /// Whatever the export will choose was put back: a room that was not would leave empty.
+    async fn demand_rooms(&self, portion: &Portion) -> Result<(), Failure> {
+        let main = self.server.open()?.main.connect().await.map_err(database_fault)?;
+        // What fits nothing, the export says.
+        let Ok(chosen) = choose(&main, &self.selection).await else { return Ok(()) };
+        match chosen.rooms.iter().find(|room| !portion.rooms.contains(&room.room_id)) {
+            None => Ok(()),
+            Some(room) => Err(Failure::failed(
+                format!("room {} was not put back", room.room_id),
+                "this is a fault of ours; please report it",
+            )),
+        }
     }
 
     /// Puts files of the media store back, by their paths below it.
@@ -175,5 +207,6 @@ fn beside(component: &str, request: CopyRequest, folder: &Path) -> RestoreReques
         no_commands: true,
         passed: Vec::new(),
         lanes: request.lanes,
+        portion: None,
     }
 }

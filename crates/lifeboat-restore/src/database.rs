@@ -7,9 +7,10 @@ use std::sync::Mutex;
 
 use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt, stream};
+use lifeboat_components::synapse::portion::Portion;
 use lifeboat_components::synapse::write::target::LAST_TABLE;
 use lifeboat_engine::context::{Context, Unit};
-use lifeboat_engine::failure::Failure;
+use lifeboat_engine::failure::{Code, Failure};
 use lifeboat_engine::import::check::database_fault;
 use lifeboat_package::backup::{
     Component, Content, DATABASES, DatabaseRecord, SEGMENTS, SegmentRecord, TABLES, TableRecord,
@@ -28,6 +29,8 @@ use crate::aside::{KeptDatabase, Thing};
 use crate::files::{self, Placing};
 use crate::journal::StepDone;
 use crate::targets::TargetDatabase;
+
+pub(crate) mod part;
 
 /// Bytes of a schema's text.
 const TEXT_BYTES: usize = 256 << 20;
@@ -136,6 +139,8 @@ pub struct Loading<'a> {
     pub stamp: String,
     /// How files are put back, for SQLite.
     pub placing: &'a Placing<'a>,
+    /// What is needed of a Synapse; else everything is.
+    pub portion: Option<&'a Portion>,
 }
 
 /// Puts a database back.
@@ -174,23 +179,57 @@ async fn postgres(
     connector: &Connector,
     loading: &Loading<'_>,
 ) -> Result<StepDone, Failure> {
-    let facts = kept.facts()?;
-    let sequences = kept.sequences()?;
     let mut done = StepDone::default();
+    let facts = kept.facts()?;
     make_empty((kept, &facts), connector, loading, &mut done).await?;
     let session = restore::lane(connector).await.map_err(database_fault)?;
     let order = text_order(&session).await.map_err(database_fault)?;
     tell_order((&facts, &order), connector, &mut done).await?;
     let package = kept.open.manifest().package.to_string();
     restore::mark(&session, &package).await.map_err(database_fault)?;
+    let portion = loading.portion.filter(|_| kept.component.kind == "synapse");
+    let target = (&session, connector);
+    let mut filled = fill(cx, kept, target, (portion, loading.lanes)).await;
+    if let (Some(_), Err(failure)) = (portion, &filled)
+        && failure.code == Code::Failed
+    {
+        cx.note(format!("the rows that are needed are not enough ({failure}): taking all"));
+        restore::clear(&session).await.map_err(database_fault)?;
+        filled = fill(cx, kept, target, (None, loading.lanes)).await;
+    }
+    let filled = filled?;
+    done.lines.extend(filled.lines);
+    done.gaps.extend(filled.gaps);
+    if kept.component.kind != "synapse" {
+        restore::unmark(&session).await.map_err(database_fault)?;
+    }
+    Ok(done)
+}
+
+/// Fills an empty database: schema, rows, sequences, indexes and constraints.
+async fn fill(
+    cx: &Context,
+    kept: &Kept<'_>,
+    (session, connector): (&lifeboat_postgres::Client, &Connector),
+    (portion, lanes): (Option<&Portion>, usize),
+) -> Result<StepDone, Failure> {
+    let (facts, sequences) = (kept.facts()?, kept.sequences()?);
+    let mut done = StepDone::default();
     let before = kept.text(kept.record.pre_data.as_ref()).await?;
-    tell(&mut done, restore::run_schema(&session, &before).await.map_err(restore_fault)?);
+    tell(&mut done, restore::run_schema(session, &before).await.map_err(restore_fault)?);
     let tables = kept.tables().await?;
-    let rows = load(cx, kept, &tables, connector, loading.lanes).await?;
-    restore::set_sequences(&session, &sequences).await.map_err(database_fault)?;
+    let needed = match portion {
+        Some(portion) => part::load(cx, (kept, &tables), (connector, lanes), portion).await?,
+        None => None,
+    };
+    let rows = match needed {
+        Some(rows) => rows,
+        None => load(cx, kept, &tables, connector, lanes).await?,
+    };
+    restore::set_sequences(session, &sequences).await.map_err(database_fault)?;
     let after = kept.text(kept.record.post_data.as_ref()).await?;
     cx.stage("indexes and constraints", 0, Unit::Items);
-    let skipped = restore::run_after(connector, &after, loading.lanes).await;
+    let skipped = restore::run_after(connector, &after, lanes).await;
     let mut skipped = skipped.map_err(restore_fault)?;
     if kept.record.rights.is_some() {
         // Rights tell of them, where others get any.
@@ -199,11 +238,8 @@ async fn postgres(
     tell(&mut done, skipped);
     let filled = tables.iter().filter(|(table, _)| table.rows > 0);
     let shapes: Vec<&TableShape> = filled.map(|(_, shape)| shape).collect();
-    restore::analyze(connector, &shapes, loading.lanes).await.map_err(database_fault)?;
-    tell(&mut done, restore::apply_settings(&session, &facts).await.map_err(database_fault)?);
-    if kept.component.kind != "synapse" {
-        restore::unmark(&session).await.map_err(database_fault)?;
-    }
+    restore::analyze(connector, &shapes, lanes).await.map_err(database_fault)?;
+    tell(&mut done, restore::apply_settings(session, &facts).await.map_err(database_fault)?);
     done.lines.push(format!("{} tables, {rows} rows", tables.len()));
     Ok(done)
 }

@@ -167,6 +167,7 @@ fn rehearsal(request: &DrillRequest, folder: &Path) -> RestoreRequest {
         no_commands: true,
         passed: Vec::new(),
         lanes: request.lanes,
+        portion: None,
     }
 }
 

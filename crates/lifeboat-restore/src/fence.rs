@@ -5,10 +5,10 @@ use std::io::Read;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
-use lifeboat_components::health;
-use lifeboat_components::synapse::ask;
 use lifeboat_engine::context::Context;
 use lifeboat_engine::failure::Failure;
+use lifeboat_live::ask;
+use lifeboat_live::health;
 use lifeboat_suite::{Component, Kind, ReadOptions, read_synapse};
 
 /// How long a command may take.

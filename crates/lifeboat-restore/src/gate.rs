@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use lifeboat_components::mas;
 use lifeboat_components::postgres::PostgresError;
-use lifeboat_components::synapse::ask::Door;
 use lifeboat_components::synapse::check::run::Run;
 use lifeboat_components::synapse::check::tables::{self, Expected, Meaning};
 use lifeboat_components::synapse::check::{access, events, keys};
 use lifeboat_engine::context::Context;
 use lifeboat_engine::failure::Failure;
 use lifeboat_engine::import::check::database_fault;
+use lifeboat_live::ask::Door;
 use lifeboat_package::backup::{Component, Content, FILES, FileKind, FileRecord};
 use lifeboat_postgres::connect::Connector;
 use lifeboat_suite::{Component as Installed, ReadOptions, read_synapse};

@@ -4,11 +4,11 @@
 
 use std::time::Duration;
 
-use lifeboat_components::synapse::admin::{Admin, AdminError};
 use lifeboat_components::synapse::erasures::{Remaining, leaving, remaining};
 use lifeboat_engine::context::Context;
 use lifeboat_engine::failure::Failure;
 use lifeboat_engine::import::check::database_fault;
+use lifeboat_live::admin::{Admin, AdminError};
 use lifeboat_postgres::Client;
 use lifeboat_suite::{Installation, Kind, Surroundings};
 use lifeboat_vault::erasures::ErasureLedger;

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use lifeboat_components::synapse::portion::Portion;
 use lifeboat_engine::context::Context;
 use lifeboat_engine::failure::Failure;
 use lifeboat_package::backup::Component;
@@ -46,6 +47,8 @@ pub struct RestoreRequest {
     pub passed: Vec<(String, String)>,
     /// Sessions that load in parallel.
     pub lanes: usize,
+    /// What is needed of a Synapse that is put back for an export alone; else everything is.
+    pub portion: Option<Portion>,
 }
 
 /// What a restore would do.

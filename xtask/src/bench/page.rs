@@ -37,10 +37,12 @@ pub(super) enum Work {
     RowsAgain,
     /// The database out of a vault.
     RowsBack,
+    /// One room out of a backup.
+    Room,
 }
 
 impl Work {
-    const ALL: [Self; 11] = [
+    const ALL: [Self; 12] = [
         Self::Export,
         Self::Import,
         Self::Rooms,
@@ -52,6 +54,7 @@ impl Work {
         Self::Rows,
         Self::RowsAgain,
         Self::RowsBack,
+        Self::Room,
     ];
 
     fn title(self) -> &'static str {
@@ -67,6 +70,7 @@ impl Work {
             Self::Rows => "database into a vault, first time",
             Self::RowsAgain => "database into a vault, nothing changed",
             Self::RowsBack => "database out of a vault",
+            Self::Room => "one room out of a backup",
         }
     }
 }
@@ -198,7 +202,7 @@ impl Page {
             Work::Check => vault::CHECK_RESTIC.name,
             Work::Back => vault::BACK_PIPE.name,
             Work::RowsBack => vault::ROWS_RESTORE.name,
-            Work::Rooms | Work::Verify | Work::Rows | Work::RowsAgain => return None,
+            Work::Rooms | Work::Verify | Work::Rows | Work::RowsAgain | Work::Room => return None,
         };
         self.cost(work, others).map(|cost| cost.wall)
     }
@@ -249,7 +253,8 @@ impl Page {
         let back = of(Work::Back, &vault::BACK);
         let rows = of(Work::RowsBack, &vault::ROWS_BACK);
         let others = of(Work::RowsBack, &vault::ROWS_RESTORE);
-        let works = [Work::Media, Work::Again, Work::Check, Work::Back, Work::RowsBack];
+        let room = of(Work::Room, &vault::ROOM);
+        let works = [Work::Media, Work::Again, Work::Check, Work::Back, Work::RowsBack, Work::Room];
         let is_ours = |row: &&Row| works.contains(&row.work) && row.name.starts_with("lifeboat");
         let peaks = self.rows.iter().filter(is_ours).map(|row| row.cost.memory);
         let most = Bound::AtMost;
@@ -261,6 +266,7 @@ impl Page {
             Goal::new("verify a backup: s", most(3.0), check.wall),
             Goal::new("media out of a vault: s", most(4.0), back.wall),
             Goal::new("database out: × pg_restore -j2", most(0.8), rows.wall / others.wall),
+            Goal::new("one room of 1 % out of a backup: s", most(2.0), room.wall),
             Goal::new("memory of backups: MiB", most(256.0), peaks.fold(0.0, f64::max)),
         ]
     }

@@ -155,3 +155,24 @@ pub(super) const ROWS_RESTORE: Contender = Contender {
     outputs: &[],
     restores: true,
 };
+
+/// A room with a hundredth of the events, out of a backup of the whole server.
+pub(super) const ROOM: Contender = Contender {
+    name: "lifeboat backup export",
+    before: "[ -e one.yaml ] || {
+cat > one.yaml <<EOF
+server_name: bench.test
+vault: $PWD/one
+state: $PWD/one-state
+recipients: [$RECIPIENT]
+components:
+  - {kind: synapse, config: [$SYNAPSE/homeserver.yaml, $SYNAPSE/conf.d]}
+EOF
+psql -At -d $DATABASE -o room.txt -c 'SELECT room_id FROM events GROUP BY room_id
+    ORDER BY abs(count(*) - (SELECT count(*) / 100 FROM events)), room_id LIMIT 1'
+lifeboat backup run -c one.yaml || [ $? = 3 ]; }",
+    script: "lifeboat backup export -c one.yaml -i identity.txt --room $(cat room.txt) \\
+    -o room.lifeboat || [ $? = 3 ]",
+    outputs: &["room.lifeboat"],
+    restores: false,
+};

@@ -19,6 +19,7 @@ const STORAGE: &str = "lifeboat-storage";
 const POSTGRES: &str = "lifeboat-postgres";
 const MATRIX: &str = "lifeboat-matrix";
 const CONFIG: &str = "lifeboat-config";
+const LIVE: &str = "lifeboat-live";
 const KEYRING: &str = "lifeboat-keyring";
 const ROOMKEYS: &str = "lifeboat-roomkeys";
 const COMPONENTS: &str = "lifeboat-components";
@@ -47,6 +48,7 @@ const LAYERS: &[Layer] = &[
         pure: Some(&["serde", "serde_json", "thiserror"]),
     },
     Layer { name: STORAGE, below: &[], pure: None },
+    Layer { name: LIVE, below: &[], pure: None },
     Layer { name: POSTGRES, below: &[], pure: None },
     Layer {
         name: MATRIX,
@@ -55,12 +57,16 @@ const LAYERS: &[Layer] = &[
     },
     Layer { name: CONFIG, below: &[PACKAGE, MATRIX, POSTGRES], pure: None },
     Layer { name: SUITE, below: &[RULES, STORAGE, MATRIX, POSTGRES, CONFIG], pure: None },
-    Layer { name: COMPONENTS, below: &[PACKAGE, STORAGE, MATRIX, POSTGRES, CONFIG], pure: None },
+    Layer {
+        name: COMPONENTS,
+        below: &[PACKAGE, STORAGE, LIVE, MATRIX, POSTGRES, CONFIG],
+        pure: None,
+    },
     Layer { name: KEYRING, below: &[PACKAGE], pure: None },
     Layer { name: ROOMKEYS, below: &[PACKAGE, COMPONENTS], pure: None },
     Layer {
         name: ENGINE,
-        below: &[PACKAGE, RULES, STORAGE, COMPONENTS, SUITE, KEYRING, ROOMKEYS],
+        below: &[PACKAGE, RULES, STORAGE, LIVE, COMPONENTS, SUITE, KEYRING, ROOMKEYS],
         pure: None,
     },
     Layer { name: RENDERING, below: &[PACKAGE, PAGES, STORAGE, COMPONENTS, ENGINE], pure: None },
@@ -76,13 +82,13 @@ const LAYERS: &[Layer] = &[
     },
     Layer {
         name: RESTORE,
-        below: &[PACKAGE, PAGES, STORAGE, POSTGRES, COMPONENTS, SUITE, ENGINE, VAULT],
+        below: &[PACKAGE, PAGES, STORAGE, LIVE, POSTGRES, COMPONENTS, SUITE, ENGINE, VAULT],
         pure: None,
     },
     Layer { name: REPORT, below: &[PACKAGE, PAGES, SUITE, ENGINE, VAULT, RESTORE], pure: None },
     Layer {
         name: DOCTOR,
-        below: &[STORAGE, MATRIX, POSTGRES, CONFIG, COMPONENTS, SUITE, KEYRING],
+        below: &[STORAGE, LIVE, MATRIX, POSTGRES, CONFIG, COMPONENTS, SUITE, KEYRING],
         pure: None,
     },
     Layer { name: SERVER, below: &[PACKAGE, RULES, ENGINE], pure: None },
@@ -105,7 +111,7 @@ const OWNED: &[(&str, &[&str])] = &[
     ("clap", &["lifeboat"]),
     ("indicatif", &["lifeboat"]),
     ("object_store", &[STORAGE]),
-    ("reqwest", &[COMPONENTS, RETELLING]),
+    ("reqwest", &[LIVE, RETELLING]),
     ("rusqlite", &[VAULT]),
     ("ruma", &[MATRIX]),
     ("tokio-postgres", &[POSTGRES, CONFIG, COMPONENTS]),

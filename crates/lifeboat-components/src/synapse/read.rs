@@ -18,6 +18,7 @@ use lifeboat_package::selection::Selection;
 use thiserror::Error;
 use tokio_postgres::Client;
 
+pub(in crate::synapse) use self::chosen::leaves_with_rooms;
 use self::frames::Frames;
 pub use self::media::media_of;
 pub use self::referenced::{encrypted, referenced_bytes};

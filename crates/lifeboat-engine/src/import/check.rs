@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 
 use lifeboat_components::postgres::PostgresError;
 use lifeboat_components::postgres::columns::Column;
-use lifeboat_components::synapse::ask;
 use lifeboat_components::synapse::catalogue::{Catalogue, Restore};
 use lifeboat_components::synapse::config::compare::{Severity, compare_for_restore};
 use lifeboat_components::synapse::config::kept::KeptConfig;
 use lifeboat_components::synapse::config::place::{FilePlacement, plan_config_files};
 use lifeboat_components::synapse::config::records::add_records;
 use lifeboat_components::synapse::write::rows::Columns;
+use lifeboat_live::ask;
 use lifeboat_package::id::Section;
 use lifeboat_storage::Access;
 

@@ -6,9 +6,9 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use lifeboat_components::synapse::ask::{self, Door};
 use lifeboat_engine::context::Context;
 use lifeboat_engine::failure::Failure;
+use lifeboat_live::ask::{self, Door};
 use lifeboat_postgres::connect::Connector;
 use lifeboat_suite::{
     CONFIG_WORD, Component as Installed, Drill, Practice, PracticeConfig, ReadOptions, key_fit,

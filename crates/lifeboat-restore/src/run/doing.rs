@@ -101,6 +101,7 @@ impl<'a> Restoring<'a> {
             replace: self.request.replace,
             stamp: self.stamp.clone(),
             placing: &placing,
+            portion: self.request.portion.as_ref(),
         };
         put_back(self.cx, &kept, (&target, &loading)).await
     }

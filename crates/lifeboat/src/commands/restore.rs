@@ -156,6 +156,7 @@ pub(crate) async fn run(session: &Session, flags: RestoreFlags) -> Result<Ended,
         no_commands: flags.no_start,
         passed: restart::passed(&session.environment),
         lanes: usize::from(flags.lanes),
+        portion: None,
     };
     let cx = &session.context;
     if is_plan {

@@ -16,7 +16,7 @@ const PURGED: [&str; 3] = ["lobby", "encrypted", "twelve"];
 const MAY_DIFFER: [&str; 3] = ["to-device/@alice:*", "unread/*", "search/boat"];
 
 /// Describes the server in a `lifeboat.yaml`, and backs it up.
-fn back_up(port: &Port) -> PathBuf {
+pub(crate) fn back_up(port: &Port) -> PathBuf {
     let folder = port.world.directory();
     let configs = port.world.server.config_paths();
     let configs: Vec<String> = configs.iter().map(|path| path.display().to_string()).collect();

@@ -16,3 +16,4 @@ mod recovery;
 mod report;
 mod retold;
 mod stretch;
+mod taken_out;

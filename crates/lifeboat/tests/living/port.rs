@@ -32,7 +32,11 @@ pub(crate) struct Unread {
 
 impl Port {
     pub(crate) fn open() -> Self {
-        let world = World::small().unwrap();
+        Self::of(World::small().unwrap())
+    }
+
+    /// Of a homeserver that was seeded.
+    pub(crate) fn of(world: World) -> Self {
         let state = fs::read_to_string(world.state()).unwrap();
         let identity = world.directory().join("identity.txt");
         let words = ["keygen".as_ref(), "--json".as_ref(), "-o".as_ref(), identity.as_os_str()];

@@ -9,7 +9,7 @@ use super::Findings;
 use crate::postgres::PostgresError;
 use crate::postgres::columns::literal;
 use crate::postgres::copy_out::{Row, RowStream};
-use crate::synapse::ask::{self, Answer, Door};
+use lifeboat_live::ask::{self, Answer, Door};
 
 /// Users that are looked at, at most.
 pub const USERS: i64 = 50;

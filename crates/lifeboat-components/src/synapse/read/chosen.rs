@@ -385,7 +385,7 @@ fn readme_text(profile: Profile, person: &str, server: &str) -> String {
 
 /// The path of a table that goes along with a chosen room; `events` and `event_json` go another
 /// way.
-fn leaves_with_rooms(table: &str) -> Option<Path> {
+pub(in crate::synapse) fn leaves_with_rooms(table: &str) -> Option<Path> {
     let known = Catalogue::known().get(table)?;
     let of_rooms = matches!(known.class, Class::Room | Class::RoomUser | Class::Derived)
         && !matches!(known.path, Path::User(_) | Path::Whole | Path::Media | Path::Chain)

@@ -23,11 +23,13 @@ const LEVEL: i32 = 3;
 
 /// Take rooms and people out of a backup, as a package for `lifeboat import`
 ///
-/// Puts the databases of Synapse back beside those in use (`_export` at the end of their names, on
-/// the same servers; the role needs CREATEDB), exports what is chosen, and takes them away again.
-/// Of the media store only the files that are needed are read, into the state folder. What runs is
-/// not touched. `lifeboat import` then puts the package into the living server: one room as it was
-/// last March, with a plan first and an undo.
+/// Makes the databases of Synapse again beside those in use (`_export` at the end of their names,
+/// on the same servers; the role needs CREATEDB), with the rows that the chosen rooms and accounts
+/// need, exports what is chosen, and takes them away again. Only where all rooms are wanted, or a
+/// room has more than a million events, is everything put back, which takes as much disk as the
+/// database. Of the media store only the files that are needed are read, into the state folder.
+/// What runs is not touched. `lifeboat import` then puts the package into the living server: one
+/// room as it was last March, with a plan first and an undo.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -95,6 +97,7 @@ pub(super) async fn run(session: &Session, flags: ExportFlags) -> Result<Ended, 
         around: around(session),
         environment: session.environment.clone(),
         lanes: flags.lanes.count(),
+        selection: selection.clone(),
     };
     let copy = Box::pin(SynapseCopy::make(cx, &open, (&installation, wanted))).await?;
     let request = ExportRequest {

@@ -1,0 +1,6 @@
+//! Servers that run, asked over HTTP: as anybody ([`health`]), as a client ([`ask`]), as an
+//! administrator ([`admin`]).
+
+pub mod admin;
+pub mod ask;
+pub mod health;
