@@ -10,14 +10,12 @@ use lifeboat_restore::run::{
     self as restoring, Attempt, Failed, RestoreOutcome, RestorePlan, RestoreRequest, recovery_point,
 };
 use lifeboat_restore::targets::Targets;
-use lifeboat_storage::Access;
 use lifeboat_vault::backup::OpenBackup;
 use lifeboat_vault::erasures::after;
-use lifeboat_vault::place::Vault;
 
 use super::installation::{InstallationFlags, around};
+use super::vault::{OneBackupFlags, survey};
 use super::{Ended, Exit, Session, restart, story};
-use crate::secrets::IdentityFlags;
 use crate::size;
 
 /// Drills that are looked at for how long a restore takes.
@@ -71,15 +69,7 @@ struct AcceptFlags {
 #[derive(Debug, clap::Args)]
 struct StepFlags {
     #[command(flatten)]
-    installation: InstallationFlags,
-    /// The vault instead of the installation's
-    #[arg(long, value_name = "VAULT")]
-    vault: Option<String>,
-    /// `latest`, or the beginning of an id
-    #[arg(default_value = "latest")]
-    backup: String,
-    #[command(flatten)]
-    identities: IdentityFlags,
+    of: OneBackupFlags,
     /// Only this component; may be repeated
     #[arg(long, value_name = "NAME")]
     component: Vec<String>,
@@ -128,13 +118,10 @@ pub(crate) async fn run(session: &Session, flags: RestoreFlags) -> Result<Ended,
         Verb::Run(flags) => (*flags, false),
         Verb::Accept(flags) => return accepted(session, flags).await,
     };
-    let identities = flags.identities.demand()?;
+    let identities = flags.of.identities.demand(&session.context)?;
     let (location, state) = places(session, &flags)?;
-    let access = Access::new(session.environment.iter().cloned());
-    let vault = Vault::open(&location, &access, None).await?;
-    let survey = vault.survey().await?;
-    survey.damage().for_each(|what| session.context.note(what));
-    let sealed = survey.find(&flags.backup)?;
+    let (vault, survey) = survey(session, &location).await?;
+    let sealed = survey.find(&flags.of.backup)?;
     let open = OpenBackup::open(&vault, &survey, (&sealed.folder, &identities)).await?;
     let made = recovery_point(open.manifest());
     let erasures = after((&vault, &survey), &identities, (open.manifest(), &made)).await?;
@@ -143,7 +130,7 @@ pub(crate) async fn run(session: &Session, flags: RestoreFlags) -> Result<Ended,
         components: flags.component,
         only: flags.only,
         from_step: flags.from_step,
-        config: session.folder.join(&flags.installation.config),
+        config: flags.of.vault.config(session),
         state,
         targets: Targets { root: flags.root, suffix: flags.beside, around: around(session) },
         replace: flags.replace,
@@ -219,9 +206,9 @@ fn unwritable(path: &Path, error: std::io::Error) -> Failure {
 
 /// The vault and the state folder: named, or the installation's.
 fn places(session: &Session, flags: &StepFlags) -> Result<(String, PathBuf), Failure> {
-    match (&flags.vault, &flags.state) {
+    match (&flags.of.vault.vault, &flags.state) {
         (Some(vault), Some(state)) => Ok((vault.clone(), state.clone())),
-        (vault, state) => match (flags.installation.read(session), vault) {
+        (vault, state) => match (flags.of.vault.installation(session), vault) {
             (Ok(found), _) => {
                 Ok((vault.clone().unwrap_or(found.vault), state.clone().unwrap_or(found.state)))
             }
