@@ -1,6 +1,9 @@
 //! Files with secrets that more people can read than have to: told, never refused, because on the
 //! worst day a key in the wrong mode is better than none.
 
+#[cfg(test)]
+mod tests;
+
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -29,22 +32,5 @@ fn readers(mode: u32, owner: u32) -> Option<&'static str> {
         (_, true) => Some("everybody on this machine"),
         (true, false) if !is_roots => Some("a group"),
         _ => None,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn who_can_read_a_secret_besides_its_owner_is_told() {
-        let check = |mode, owner, expected| assert_eq!(readers(mode, owner), expected);
-        check(0o100_600, 1000, None);
-        check(0o100_400, 1000, None);
-        check(0o100_640, 1000, Some("a group"));
-        check(0o100_644, 1000, Some("everybody on this machine"));
-        check(0o100_604, 0, Some("everybody on this machine"));
-        check(0o100_440, 0, None);
-        check(0o100_622, 1000, None);
     }
 }

@@ -1,8 +1,8 @@
 //! A passphrase at the terminal and from a file.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Stdio};
 
 use crate::conversation::lifeboat;
