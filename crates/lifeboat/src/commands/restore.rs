@@ -1,6 +1,6 @@
 //! `lifeboat restore`: a backup, back to where it came from.
 
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
 use lifeboat_engine::failure::Failure;
@@ -201,7 +201,11 @@ pub(super) fn write_file(path: &Path, text: &str) -> Result<(), Failure> {
 
 fn unwritable(path: &Path, error: std::io::Error) -> Failure {
     let what = format!("cannot write the report {}", path.display());
-    Failure::failed(what, "name a file in a folder that is there").because(error)
+    let remedy = match error.kind() {
+        ErrorKind::StorageFull => "free some space there, then run the same command again",
+        _ => "name a file in a folder that is there",
+    };
+    Failure::failed(what, remedy).because(error)
 }
 
 /// The vault and the state folder: named, or the installation's.
