@@ -89,7 +89,7 @@ pub(super) const VERIFY: Contender = Contender {
 };
 
 /// The order within a round; every other round goes the other way within each work.
-pub(super) const WORKS: [(Work, &[&Contender]); 11] = [
+pub(super) const WORKS: [(Work, &[&Contender]); 12] = [
     (Work::Export, &[&EXPORT, &PIPES, &PIPES_AT_ONCE]),
     (Work::Rooms, &[&ROOMS]),
     (Work::Verify, &[&VERIFY]),
@@ -101,6 +101,7 @@ pub(super) const WORKS: [(Work, &[&Contender]); 11] = [
     (Work::Rows, &[&vault::ROWS]),
     (Work::RowsAgain, &[&vault::ROWS_AGAIN]),
     (Work::RowsBack, &[&vault::ROWS_BACK, &vault::ROWS_RESTORE]),
+    (Work::RowsMore, &[&vault::ROWS_MORE]),
 ];
 
 /// What the other programs seal with; nobody keeps anything in their repositories.
@@ -138,6 +139,7 @@ impl<'a> Contest<'a> {
         gauge.set("TARGET", &target);
         gauge.set("TARGET_DATABASE", stage.target_url());
         gauge.set("RECIPIENT", recipient);
+        gauge.set("BENCHES", &stage.programs);
         for name in PASSPHRASES {
             gauge.set(name, "bench");
         }
