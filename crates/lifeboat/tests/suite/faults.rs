@@ -37,7 +37,7 @@ fn begin(suite: &Suite) -> Child {
 }
 
 /// The same of those that are named, or of all.
-fn begin_of(suite: &Suite, components: &[&str]) -> Child {
+pub(crate) fn begin_of(suite: &Suite, components: &[&str]) -> Child {
     let yaml = suite.yaml.to_str().unwrap();
     let mut command = program();
     command.args(["backup", "run", "--json", "-c", yaml, "--volume-size", "1MiB"]);
@@ -57,7 +57,7 @@ fn wait(run: &mut Child, limit: Duration) -> Option<i32> {
 }
 
 /// Waits for the end of a run.
-fn end(run: Child) -> Said {
+pub(crate) fn end(run: Child) -> Said {
     let output = run.wait_with_output().unwrap();
     Said {
         stdout: String::from_utf8(output.stdout).unwrap(),
