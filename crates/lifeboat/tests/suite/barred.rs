@@ -1,5 +1,6 @@
 //! Runs that are killed while they hold back the writers of MAS, to cut it and Synapse as one.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::io::Write as _;
 use std::process::{Child, Command, Stdio};
@@ -35,7 +36,7 @@ fn with_mas(suite: &Suite) -> Cluster {
     );
     fs::write(&config, text).unwrap();
     let mut yaml = fs::read_to_string(&suite.yaml).unwrap();
-    yaml.push_str(&format!("  - {{kind: mas, config: {}}}\n", config.display()));
+    writeln!(yaml, "  - {{kind: mas, config: {}}}", config.display()).unwrap();
     fs::write(&suite.yaml, yaml).unwrap();
     cluster
 }

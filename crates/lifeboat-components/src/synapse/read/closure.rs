@@ -64,16 +64,16 @@ pub(super) fn moment(selection: &Selection) -> &'static str {
 
 /// The condition that event `e` is of a type that was asked for, where types were.
 pub(super) fn of_types(selection: &Selection) -> Option<String> {
-    like("e.type", selection.event_types.iter().collect())
+    like("e.type", selection.event_types.iter())
 }
 
 /// The condition that event `e` is of a sender that was asked for, where senders were.
 pub(super) fn of_senders(selection: &Selection) -> Option<String> {
-    like("e.sender", selection.senders.iter().map(UserPick::pattern).collect())
+    like("e.sender", selection.senders.iter().map(UserPick::pattern))
 }
 
-fn like(column: &str, patterns: Vec<&Pattern>) -> Option<String> {
-    let likes: Vec<String> = patterns.iter().map(|pattern| pattern.to_like()).collect();
+fn like<'a>(column: &str, patterns: impl Iterator<Item = &'a Pattern>) -> Option<String> {
+    let likes: Vec<String> = patterns.map(Pattern::to_like).collect();
     (!likes.is_empty()).then(|| format!("{column} LIKE ANY({})", texts(&likes)))
 }
 
