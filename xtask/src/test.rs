@@ -69,7 +69,10 @@ pub(crate) fn test(root: &Path, which: Which<'_>) -> Done {
     let build = &["test", "--workspace", "--locked", "--no-run", MESSAGES];
     let programs = programs(&printed(&cargo(root, build))?)?;
     let is_alone = |tests: &Tests| ALONE.iter().any(|name| tests.folder.ends_with(name));
-    let (alone, others): (Vec<_>, Vec<_>) = programs.into_iter().partition(is_alone);
+    let (alone, mut others): (Vec<_>, Vec<_>) = programs.into_iter().partition(is_alone);
+    // Cargo tells them in the order in which they got ready, the largest last. Those of the binary
+    // take the longest, so they are begun first.
+    others.sort_by_key(|tests| (!tests.folder.ends_with("lifeboat"), tests.program.clone()));
     let mut failed = run_all(others, AT_ONCE, &words);
     failed.extend(run_all(alone, 1, &words));
     if failed.is_empty() { Ok(()) } else { Err(format!("tests failed: {}", failed.join("; "))) }
