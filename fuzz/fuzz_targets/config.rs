@@ -5,10 +5,10 @@
 use std::path::Path;
 
 use libfuzzer_sys::fuzz_target;
-use lifeboat_components::matrix::parse_signing_keys;
-use lifeboat_components::synapse::config::records::{from_records, to_records};
-use lifeboat_components::synapse::config::target::{DatabaseTarget, Surroundings};
-use lifeboat_components::synapse::config::{Document, SynapseConfig};
+use lifeboat_config::records::{from_records, to_records};
+use lifeboat_config::target::{DatabaseTarget, Surroundings};
+use lifeboat_config::{Document, SynapseConfig};
+use lifeboat_matrix::parse_signing_keys;
 
 fuzz_target!(|text: &str| {
     let around = Surroundings::default();

@@ -2,11 +2,11 @@
 
 use std::error::Error;
 use std::ffi::OsStr;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// What every verb returns; the error is a sentence for the person at the terminal.
 pub(crate) type Done<T = ()> = Result<T, String>;
@@ -98,6 +98,55 @@ fn guarded(command: &Command) -> Command {
     }
     guarded.stdin(Stdio::piped()).process_group(0);
     guarded
+}
+
+/// Runs a command as [`run`] does, and shows what it says when it has ended, in one piece: others
+/// talk besides.
+///
+/// # Errors
+/// It could not be started, or ended with anything but 0.
+pub(crate) fn run_shown_at_end(command: &Command) -> Done {
+    let shown = show(command);
+    let (mut reader, writer) = std::io::pipe().map_err(|e| format!("make a pipe: {e}"))?;
+    let errors = writer.try_clone().map_err(|e| format!("make a pipe: {e}"))?;
+    let mut guarded = guarded(command);
+    guarded.stdout(writer).stderr(errors);
+    let begin = Instant::now();
+    let mut child = guarded.spawn().map_err(|e| format!("start `{shown}`: {e}"))?;
+    let mut lifeline = child.stdin.take();
+    // With it go our ends of the pipe for what it says.
+    drop(guarded);
+    let mut said = Vec::new();
+    let read = reader.read_to_end(&mut said);
+    let status = child.wait().map_err(|e| format!("wait for `{shown}`: {e}"))?;
+    if let Some(pipe) = &mut lifeline {
+        drop(pipe.write_all(b"done\n"));
+    }
+    let said = String::from_utf8_lossy(&said);
+    say(&format!("$ {shown}\n{}\n{status} in {}\n", said.trim(), show_time(begin.elapsed())));
+    read.map_err(|e| format!("read what `{shown}` says: {e}"))?;
+    if status.success() { Ok(()) } else { Err(format!("`{shown}` ended with {status}")) }
+}
+
+/// Runs a command whose errors the person sees, and returns what it printed.
+///
+/// # Errors
+/// It could not be started, ended with anything but 0, or printed what is not UTF-8.
+pub(crate) fn printed(command: &Command) -> Done<String> {
+    let shown = show(command);
+    say(&format!("$ {shown}"));
+    let mut guarded = guarded(command);
+    guarded.stdout(Stdio::piped());
+    let mut child = guarded.spawn().map_err(|e| format!("start `{shown}`: {e}"))?;
+    let mut lifeline = child.stdin.take();
+    let mut text = String::new();
+    let read = child.stdout.take().map(|mut pipe| pipe.read_to_string(&mut text));
+    let status = child.wait().map_err(|e| format!("wait for `{shown}`: {e}"))?;
+    if let Some(pipe) = &mut lifeline {
+        drop(pipe.write_all(b"done\n"));
+    }
+    read.transpose().map_err(|e| format!("read what `{shown}` prints: {e}"))?;
+    if status.success() { Ok(text) } else { Err(format!("`{shown}` ended with {status}")) }
 }
 
 /// Runs a command and returns what it printed.

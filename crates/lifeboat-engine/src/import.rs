@@ -17,6 +17,7 @@ use std::sync::atomic::AtomicBool;
 
 use futures_util::future::try_join;
 use lifeboat_components::synapse::fixups::FixupLine;
+use lifeboat_components::synapse::write::foresee::{Refusals, refusals as refusals_of};
 use lifeboat_components::synapse::write::target;
 use serde::Serialize;
 
@@ -123,7 +124,27 @@ pub struct ImportOutcome {
 /// # Errors
 /// [`Failure`] for whatever would keep the import from beginning.
 pub async fn plan(cx: &Context, request: &ImportRequest) -> Result<ImportPlan, Failure> {
-    Ok(check::check(cx, request).await?.plan())
+    let checked = check::check(cx, request).await?;
+    let mut plan = checked.plan();
+    plan.warnings.extend(foreseen(&checked).await?);
+    Ok(plan)
+}
+
+/// What the target would refuse of what is not Synapse's.
+async fn foreseen(checked: &check::Checked) -> Result<Vec<String>, Failure> {
+    let contents = check::Contents::read(&checked.package).await?;
+    let statements = load::read_schema(checked, &contents).await?;
+    let mut refusals = Refusals::new();
+    for database in checked.databases.iter().filter(|database| database.fitness.is_some()) {
+        let held: Vec<_> = statements.iter().filter(|s| database.holds.statement(s)).collect();
+        let session = database.session().await?;
+        let found = refusals_of(&session, &held, &checked.package.manifest.tables).await;
+        refusals.extend(found.map_err(check::database_fault)?);
+    }
+    let told = |(object, why): (String, String)| {
+        format!("{object}, which is not Synapse's, will be left out: {why}")
+    };
+    Ok(refusals.into_iter().map(told).collect())
 }
 
 /// Imports.

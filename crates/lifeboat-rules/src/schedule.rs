@@ -12,8 +12,9 @@ use jiff::tz::{AmbiguousOffset, TimeZone};
 use jiff::{Span, Timestamp};
 use thiserror::Error;
 
-/// Days that are looked through for a due time: a 29 February may be eight years away.
-const DAYS: i32 = 8 * 366 + 1;
+/// Days that are looked through for a due time: a 29 February that is a Monday may be forty years
+/// away, across a year 2100.
+const DAYS: i32 = 41 * 366;
 
 /// When something is due, as people write it: `15 3 * * *`.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -25,6 +25,7 @@ mod server;
 mod story;
 #[cfg(test)]
 mod tests;
+mod vault;
 
 use std::path::PathBuf;
 

@@ -4,17 +4,21 @@
 
 #[cfg(test)]
 mod tests;
+mod watch;
 
 use std::error::Error;
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
+use lifeboat_engine::context::Context;
 use lifeboat_engine::failure::Failure;
 use lifeboat_engine::keyring::{self, Identities, Recipients};
 use lifeboat_engine::roomkeys::FILE_BYTES;
 use lifeboat_rendering::render::KeyFile;
 use zeroize::Zeroizing;
+
+use watch::warn_of_readers;
 
 /// Bytes of the first line of a file with a secret; more is no secret that somebody chose.
 const LINE_BYTES: usize = 64 << 10;
@@ -83,17 +87,19 @@ enum Typed {
 
 impl IdentityFlags {
     /// The identities, if any were named.
-    pub(crate) fn read(&self) -> Result<Option<Identities>, Failure> {
-        let passphrase = self.passphrase.read(Typed::Once)?;
+    pub(crate) fn read(&self, cx: &Context) -> Result<Option<Identities>, Failure> {
+        let passphrase = self.passphrase.read(cx, Typed::Once)?;
         if self.identity.is_empty() && passphrase.is_none() {
             return Ok(None);
         }
-        Ok(Some(Identities::read(&self.identity, passphrase.as_ref())?))
+        let identities = Identities::read(&self.identity, passphrase.as_ref())?;
+        self.identity.iter().for_each(|path| warn_of_readers(cx, path));
+        Ok(Some(identities))
     }
 
     /// The identities, where nothing can be done without.
-    pub(crate) fn demand(&self) -> Result<Identities, Failure> {
-        self.read()?.ok_or_else(|| keyring::KeyringError::NoIdentity.into())
+    pub(crate) fn demand(&self, cx: &Context) -> Result<Identities, Failure> {
+        self.read(cx)?.ok_or_else(|| keyring::KeyringError::NoIdentity.into())
     }
 }
 
@@ -104,26 +110,26 @@ impl RecipientFlags {
     }
 
     /// The recipients.
-    pub(crate) fn read(&self) -> Result<Recipients, Failure> {
+    pub(crate) fn read(&self, cx: &Context) -> Result<Recipients, Failure> {
         let files = self.recipients_file.iter().map(|file| format!("@{file}"));
         let list: Vec<String> = self.recipient.iter().cloned().chain(files).collect();
         // Before anybody types a passphrase in vain.
         if !list.is_empty() && self.passphrase.is_used() {
             return Err(keyring::KeyringError::PassphraseAndRecipients.into());
         }
-        let passphrase = self.passphrase.read(Typed::Twice)?;
+        let passphrase = self.passphrase.read(cx, Typed::Twice)?;
         Ok(Recipients::choose(&list, passphrase.as_ref())?)
     }
 }
 
 impl RoomKeyFlags {
     /// The text of the file, and the passphrase if it needs one.
-    pub(crate) fn read(&self) -> Result<Option<KeyText>, Failure> {
+    pub(crate) fn read(&self, cx: &Context) -> Result<Option<KeyText>, Failure> {
         let Some(path) = &self.keys else { return Ok(None) };
-        let text = whole_text(path, FILE_BYTES)?;
+        let text = whole_text(cx, path, FILE_BYTES)?;
         let passphrase = match &self.keys_passphrase_file {
             _ if !KeyFile::needs_passphrase(&text) => None,
-            Some(file) => Some(first_line(file)?),
+            Some(file) => Some(first_line(cx, file)?),
             None => Some(ask(Typed::Once)?),
         };
         Ok(Some((text, passphrase)))
@@ -135,9 +141,9 @@ impl PassphraseFlags {
         self.passphrase || self.passphrase_file.is_some()
     }
 
-    fn read(&self, typed: Typed) -> Result<Option<Zeroizing<String>>, Failure> {
+    fn read(&self, cx: &Context, typed: Typed) -> Result<Option<Zeroizing<String>>, Failure> {
         match &self.passphrase_file {
-            Some(file) => first_line(file).map(Some),
+            Some(file) => first_line(cx, file).map(Some),
             None if self.passphrase => ask(typed).map(Some),
             None => Ok(None),
         }
@@ -145,12 +151,12 @@ impl PassphraseFlags {
 }
 
 /// The text of a registration file, which holds tokens.
-pub(crate) fn registration_text(path: &Path) -> Result<Zeroizing<String>, Failure> {
-    whole_text(path, REGISTRATION_BYTES)
+pub(crate) fn registration_text(cx: &Context, path: &Path) -> Result<Zeroizing<String>, Failure> {
+    whole_text(cx, path, REGISTRATION_BYTES)
 }
 
 /// A text file of at most so many bytes.
-fn whole_text(path: &Path, limit: u64) -> Result<Zeroizing<String>, Failure> {
+fn whole_text(cx: &Context, path: &Path, limit: u64) -> Result<Zeroizing<String>, Failure> {
     let refused = |cause: Box<dyn Error + Send + Sync>| {
         let what = format!("cannot read {}", path.display());
         Failure::failed(what, format!("a text file of at most {limit} bytes is needed"))
@@ -165,11 +171,12 @@ fn whole_text(path: &Path, limit: u64) -> Result<Zeroizing<String>, Failure> {
     let room = usize::try_from(length).unwrap_or_default() + 64;
     let mut text = Zeroizing::new(String::with_capacity(room));
     file.take(length).read_to_string(&mut text).map_err(|e| refused(e.into()))?;
+    warn_of_readers(cx, path);
     Ok(text)
 }
 
 /// The first line of a file, without its end.
-pub(crate) fn first_line(path: &Path) -> Result<Zeroizing<String>, Failure> {
+pub(crate) fn first_line(cx: &Context, path: &Path) -> Result<Zeroizing<String>, Failure> {
     let refused = |cause: Box<dyn Error + Send + Sync>| {
         let what = format!("cannot read {}", path.display());
         Failure::failed(what, "a text file is needed; its first line counts").because(cause)
@@ -181,6 +188,7 @@ pub(crate) fn first_line(path: &Path) -> Result<Zeroizing<String>, Failure> {
     let line = bytes.split(|byte| *byte == b'\n').next().unwrap_or_default();
     let line = line.strip_suffix(b"\r").unwrap_or(line);
     let text = std::str::from_utf8(line).map_err(|e| refused(e.into()))?;
+    warn_of_readers(cx, path);
     Ok(Zeroizing::new(text.to_owned()))
 }
 
@@ -201,6 +209,7 @@ fn ask(typed: Typed) -> Result<Zeroizing<String>, Failure> {
 /// The address of a database from an argument, which must not hold a password, or from a file,
 /// which may.
 pub(crate) fn database_url(
+    cx: &Context,
     argument: Option<&String>,
     file: Option<&PathBuf>,
 ) -> Result<Option<String>, Failure> {
@@ -210,7 +219,7 @@ pub(crate) fn database_url(
             "write the address to a file of mode 0600 and name that with --database-url-file FILE",
         ));
     }
-    let from_file = file.map(|path| first_line(path)).transpose()?;
+    let from_file = file.map(|path| first_line(cx, path)).transpose()?;
     Ok(argument.cloned().or_else(|| from_file.map(|line| line.trim().to_owned())))
 }
 

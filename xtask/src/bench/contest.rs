@@ -89,7 +89,7 @@ pub(super) const VERIFY: Contender = Contender {
 };
 
 /// The order within a round; every other round goes the other way within each work.
-pub(super) const WORKS: [(Work, &[&Contender]); 12] = [
+pub(super) const WORKS: [(Work, &[&Contender]); 13] = [
     (Work::Export, &[&EXPORT, &PIPES, &PIPES_AT_ONCE]),
     (Work::Rooms, &[&ROOMS]),
     (Work::Verify, &[&VERIFY]),
@@ -102,6 +102,7 @@ pub(super) const WORKS: [(Work, &[&Contender]); 12] = [
     (Work::RowsAgain, &[&vault::ROWS_AGAIN]),
     (Work::RowsBack, &[&vault::ROWS_BACK, &vault::ROWS_RESTORE]),
     (Work::Room, &[&vault::ROOM]),
+    (Work::RowsMore, &[&vault::ROWS_MORE]),
 ];
 
 /// What the other programs seal with; nobody keeps anything in their repositories.
@@ -139,6 +140,7 @@ impl<'a> Contest<'a> {
         gauge.set("TARGET", &target);
         gauge.set("TARGET_DATABASE", stage.target_url());
         gauge.set("RECIPIENT", recipient);
+        gauge.set("BENCHES", &stage.programs);
         for name in PASSPHRASES {
             gauge.set(name, "bench");
         }

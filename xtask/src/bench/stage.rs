@@ -32,7 +32,8 @@ pub(super) struct Stage {
     pub(super) source: Homeserver,
     tools: Tools,
     folder: PathBuf,
-    programs: PathBuf,
+    /// The SQL that fills it.
+    pub(super) programs: PathBuf,
 }
 
 impl Stage {

@@ -176,3 +176,18 @@ lifeboat backup run -c one.yaml || [ $? = 3 ]; }",
     outputs: &["room.lifeboat"],
     restores: false,
 };
+
+/// A copy of the database, in the vault as it is, and then with the rows of a fiftieth more events.
+/// They are others each time: the vault of an earlier round must not have them.
+pub(super) const ROWS_MORE: Contender = Contender {
+    name: "lifeboat backup run",
+    before: "psql -q -d ${DATABASE%/*}/postgres -c 'DROP DATABASE IF EXISTS more' \\
+    -c 'CREATE DATABASE more TEMPLATE bench'
+printf '%s\\n' \"${DATABASE%/*}/more\" > more.url
+sed 's,/database.url,/more.url,' lifeboat.yaml > more.yaml
+lifeboat backup run -c more.yaml --component database || [ $? = 3 ]
+psql -q -o /dev/null -d ${DATABASE%/*}/more -v seed=$(date +%s%N) -f $BENCHES/more.sql",
+    script: "lifeboat backup run -c more.yaml --component database || [ $? = 3 ]",
+    outputs: &["vault"],
+    restores: false,
+};

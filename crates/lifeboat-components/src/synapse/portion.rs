@@ -6,8 +6,6 @@
 //! that is not known is needed whole.
 
 mod search;
-#[cfg(test)]
-mod tests;
 
 use std::collections::BTreeSet;
 

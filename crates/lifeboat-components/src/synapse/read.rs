@@ -8,6 +8,7 @@ mod referenced;
 pub mod rooms;
 pub mod summary;
 pub mod tables;
+mod unfit;
 mod visible;
 
 use std::path::PathBuf;
@@ -22,6 +23,7 @@ pub(in crate::synapse) use self::chosen::leaves_with_rooms;
 use self::frames::Frames;
 pub use self::media::media_of;
 pub use self::referenced::{encrypted, referenced_bytes};
+pub use self::unfit::{Unfit, why_nothing};
 use super::config::SynapseConfig;
 use super::config::records::to_records;
 use super::layout::{self, Holds, Layout, STATE_STORE, StoredTable, key_of_each};

@@ -4,6 +4,7 @@
 //! half-filled server never looks whole: Synapse refuses to start on it, and the next import clears
 //! it away and begins anew.
 
+pub mod foresee;
 pub mod media;
 pub mod rows;
 pub mod target;

@@ -8,5 +8,6 @@ mod cut;
 mod fixups;
 mod layout;
 mod matrix;
+mod portion;
 mod schema;
 mod standing_synapse;

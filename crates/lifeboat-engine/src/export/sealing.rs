@@ -7,15 +7,17 @@ use lifeboat_components::matrix;
 use lifeboat_components::matrix::SigningKey;
 use lifeboat_components::synapse::layout::Pour;
 use lifeboat_components::synapse::plan::{KeyRange, Work};
+use lifeboat_components::synapse::read::why_nothing;
 use lifeboat_package::contents::{BorrowedFile, Contents, SealedFile};
 use lifeboat_package::digest::Digest;
+use lifeboat_package::flow::Gap;
 use lifeboat_package::manifest::{
     Borrowed, Cut, ExportType, MANIFEST_NAME, Manifest, Origin, Part, Table,
 };
 use lifeboat_package::seal::{FreshSeal, seal_bytes};
 use serde_json::{Map, Value};
 
-use super::source::Source;
+use super::source::{Source, database_fault};
 use super::{ExportOutcome, gap};
 use crate::context::Context;
 use crate::failure::Failure;
@@ -43,6 +45,10 @@ pub async fn commit(
     manifest.tables = tables(source, &parts);
     manifest.volumes = volumes;
     manifest.cuts = cuts;
+    if let Some(gap) = nothing_fits(source, &manifest).await? {
+        cx.note(format!("{}: {}", gap.object, gap.detail));
+        manifest.gaps.add(&gap);
+    }
     let signed_by = sign(source, &mut manifest)?;
     let fault = |e| {
         Failure::failed("cannot write the manifest", "this is a fault of ours; please report it")
@@ -56,6 +62,33 @@ pub async fn commit(
     target.commit(contents).await.map_err(target_fault)?;
     journal.remove()?;
     Ok(outcome(&manifest, &parts, signed_by))
+}
+
+/// Rooms were chosen and none of their events fits: that may be so, and it may be a slip of the
+/// pen, so it must not look like a room in which nobody spoke.
+async fn nothing_fits(source: &Source, manifest: &Manifest) -> Result<Option<Gap>, Failure> {
+    let selection = &source.selection;
+    let has_events = manifest.tables.iter().any(|table| table.name == "events" && table.rows > 0);
+    // What a person sent may well be nothing.
+    if has_events || !selection.is_cut() || selection.profile.is_some() {
+        return Ok(None);
+    }
+    let mut rooms = Vec::new();
+    for part in &source.plan {
+        if let Work::Chosen { rooms: some, .. } = &part.work {
+            rooms.extend(some.iter().cloned());
+        }
+    }
+    if rooms.is_empty() {
+        return Ok(None);
+    }
+    let unfit = why_nothing(source.cut.anchor(), &rooms, selection).await;
+    let unfit = unfit.map_err(database_fault)?;
+    let rooms =
+        if rooms.len() == 1 { "1 room".to_owned() } else { format!("{} rooms", rooms.len()) };
+    let detail = format!("none of {} events was asked for: {}", unfit.events, unfit.words());
+    let remedy = "if that is a surprise, correct the clause that leaves nothing and export again";
+    Ok(Some(gap("nothing-fits", &rooms, &detail, remedy)))
 }
 
 /// Of each part the last that was poured: a slice may have been poured again.

@@ -150,7 +150,11 @@ async fn after(
     }
 }
 
-async fn read_schema(
+/// The schema in the package.
+///
+/// # Errors
+/// [`Failure`] when it has none, or an entry is damaged.
+pub async fn read_schema(
     checked: &Checked,
     contents: &Contents,
 ) -> Result<Vec<SchemaStatement>, Failure> {

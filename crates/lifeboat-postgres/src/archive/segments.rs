@@ -14,14 +14,15 @@ use crate::copy_out::{RowStream, SIGNATURE};
 use super::TableShape;
 
 /// A segment does not end by its content before it has as many bytes.
-pub const SEGMENT_LEAST_BYTES: usize = 1 << 20;
+pub const SEGMENT_LEAST_BYTES: usize = 512 << 10;
 /// A segment of more than one row has at most as many bytes.
 pub const SEGMENT_MOST_BYTES: usize = 8 << 20;
 /// No row is longer: the server cannot make a longer message.
 pub const ROW_LIMIT_BYTES: usize = 1 << 30;
 
-/// What follows the least, on average.
-const MEAN_BYTES_BEYOND: u64 = 1 << 20;
+/// What follows the least, on average. Half of it would cost a first backup 3 % more bytes and save
+/// a third of those that 2 % more events cost.
+const MEAN_BYTES_BEYOND: u64 = 512 << 10;
 /// Signature, no flags, no extension.
 const HEADER_BYTES: usize = 19;
 /// A row with -1 fields.

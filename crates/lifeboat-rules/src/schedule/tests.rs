@@ -67,6 +67,20 @@ fn a_run_is_due_when_a_time_passed_since_the_last() {
 }
 
 #[test]
+fn a_due_time_may_be_many_years_away() {
+    // A seventh day of March, counted from the first, that is a Tuesday.
+    let cron: Cron = "0 3 */7 3 2".parse().unwrap();
+    assert_eq!(
+        cron.next(at("2022-04-01T00:00:00Z"), &"UTC".parse().unwrap()),
+        Some(at("2033-03-01T03:00:00Z"))
+    );
+    assert_eq!(
+        cron.previous(at("2033-02-01T00:00:00Z"), &"UTC".parse().unwrap()),
+        Some(at("2022-03-29T03:00:00Z"))
+    );
+}
+
+#[test]
 fn what_is_no_schedule_says_why() {
     let check = |text: &str, expected: &str| {
         let error = text.parse::<Cron>().unwrap_err().to_string();

@@ -8,11 +8,7 @@ mod take;
 mod unpack;
 
 use lifeboat_engine::failure::Failure;
-use lifeboat_storage::Access;
-use lifeboat_suite::Installation;
-use lifeboat_vault::place::{Survey, Vault};
 
-use super::installation::InstallationFlags;
 use super::{Ended, Session};
 
 /// Back up whole components into the vault, and look after what is in it
@@ -64,34 +60,5 @@ pub(crate) async fn run(session: &Session, flags: BackupFlags) -> Result<Ended, 
         Verb::Unpack(flags) => unpack::run(session, flags).await,
         Verb::Erasures(flags) => erasures::run(session, flags).await,
         Verb::Export(flags) => Box::pin(export::run(session, *flags)).await,
-    }
-}
-
-/// Which vault: the installation's, or one that is named.
-#[derive(Debug, clap::Args)]
-struct VaultFlags {
-    #[command(flatten)]
-    installation: InstallationFlags,
-    /// The vault instead of the installation's: on the worst day nothing else is left
-    #[arg(long, value_name = "VAULT")]
-    vault: Option<String>,
-}
-
-impl VaultFlags {
-    /// Opens the vault and looks at what is in it.
-    async fn open(&self, session: &Session) -> Result<(Vault, Survey), Failure> {
-        let location = match &self.vault {
-            Some(location) => location.clone(),
-            None => self.installation.read(session)?.vault,
-        };
-        let access = Access::new(session.environment.iter().cloned());
-        let vault = Vault::open(&location, &access, None).await?;
-        let survey = vault.survey().await?;
-        survey.damage().for_each(|what| session.context.note(what));
-        Ok((vault, survey))
-    }
-
-    fn installation(&self, session: &Session) -> Result<Installation, Failure> {
-        self.installation.read(session)
     }
 }

@@ -2,14 +2,12 @@
 
 use lifeboat_engine::failure::Failure;
 use lifeboat_restore::drill::{DrillOutcome, DrillRequest, drill};
-use lifeboat_storage::Access;
 use lifeboat_suite::runs::{self, Task};
 use lifeboat_vault::backup::OpenBackup;
-use lifeboat_vault::place::Vault;
 
-use super::installation::{InstallationFlags, around};
+use super::installation::around;
+use super::vault::{OneBackupFlags, survey};
 use super::{Ended, Exit, Session, restart, story};
-use crate::secrets::IdentityFlags;
 use crate::size;
 
 /// Restore a backup for practice, beside what runs: check it, time it, and take it away again
@@ -35,15 +33,7 @@ Examples:
   lifeboat drill -c lifeboat.yaml -i identity.txt 4f1c --keep    (then look at the copy)")]
 pub(crate) struct DrillFlags {
     #[command(flatten)]
-    installation: InstallationFlags,
-    /// The vault instead of the installation's, for example its copy
-    #[arg(long, value_name = "VAULT")]
-    vault: Option<String>,
-    /// `latest`, or the beginning of an id
-    #[arg(default_value = "latest")]
-    backup: String,
-    #[command(flatten)]
-    identities: IdentityFlags,
+    of: OneBackupFlags,
     /// Leave databases and files there; the next drill removes them
     #[arg(long)]
     keep: bool,
@@ -58,17 +48,15 @@ fn lanes() -> clap::builder::RangedI64ValueParser<u8> {
 
 pub(crate) async fn run(session: &Session, flags: DrillFlags) -> Result<Ended, Failure> {
     let cx = &session.context;
-    let identities = flags.identities.demand()?;
-    let installation = flags.installation.read(session)?;
-    let access = Access::new(session.environment.iter().cloned());
-    let location = flags.vault.as_ref().unwrap_or(&installation.vault);
-    let vault = Vault::open(location, &access, None).await?;
-    let survey = vault.survey().await?;
-    let sealed = survey.find(&flags.backup)?;
+    let identities = flags.of.identities.demand(cx)?;
+    let installation = flags.of.vault.installation(session)?;
+    let location = flags.of.vault.vault.as_ref().unwrap_or(&installation.vault);
+    let (vault, survey) = survey(session, location).await?;
+    let sealed = survey.find(&flags.of.backup)?;
     let began = (cx.now)();
     let open = OpenBackup::open(&vault, &survey, (&sealed.folder, &identities)).await?;
     let request = DrillRequest {
-        config: session.folder.join(&flags.installation.config),
+        config: flags.of.vault.config(session),
         around: around(session),
         lanes: usize::from(flags.lanes),
         keep: flags.keep,

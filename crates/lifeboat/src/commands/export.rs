@@ -88,7 +88,7 @@ fn request(session: &Session, flags: ExportFlags) -> Result<ExportRequest, Failu
         // Nothing will be sealed, so nobody needs to be named.
         Recipients::parse(&[generate().1])?
     } else {
-        flags.recipients.read()?
+        flags.recipients.read(&session.context)?
     };
     Ok(ExportRequest {
         server: flags.server.request(session)?,

@@ -201,7 +201,7 @@ fn with_report(ended: Ended, report: Option<PathBuf>) -> Result<Ended, Failure> 
 fn request(session: &Session, flags: ImportFlags) -> Result<ImportRequest, Failure> {
     Ok(ImportRequest {
         package: flags.package.unwrap_or_default(),
-        identities: flags.identities.demand()?,
+        identities: flags.identities.demand(&session.context)?,
         server: flags.server.0.request(session)?,
         lanes: flags.lanes.count(),
         accept_signer: flags.trust.accept_signer,

@@ -32,7 +32,7 @@ pub(crate) struct InspectFlags {
 }
 
 pub(crate) async fn run(session: &Session, flags: InspectFlags) -> Result<Ended, Failure> {
-    let identities = flags.identities.read()?;
+    let identities = flags.identities.read(&session.context)?;
     let rooms = Scope::only(flags.picks, if flags.rooms { Scope::All } else { Scope::None });
     if !rooms.is_none() && identities.is_none() {
         return Err(Failure::usage(

@@ -57,9 +57,9 @@ enum Format {
 }
 
 pub(crate) async fn run(session: &Session, flags: RenderFlags) -> Result<Ended, Failure> {
-    let identities = flags.identities.demand()?;
+    let identities = flags.identities.demand(&session.context)?;
     let access = Access::new(session.environment.iter().cloned());
-    let keys = flags.keys.read()?;
+    let keys = flags.keys.read(&session.context)?;
     let keys = keys.map(|(text, passphrase)| {
         KeyFile::read(&text, passphrase.as_ref().map(|passphrase| passphrase.as_str()))
     });

@@ -48,7 +48,7 @@ enum Format {
 }
 
 pub(crate) async fn run(session: &Session, flags: ReportFlags) -> Result<Ended, Failure> {
-    let identities = flags.identities.read()?;
+    let identities = flags.identities.read(&session.context)?;
     let installation = flags.installation.read(session)?;
     let config = session.folder.join(&flags.installation.config);
     let facts = facts(session, (&installation, &config), identities.as_ref()).await?;

@@ -2,7 +2,7 @@
 
 mod redo;
 
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
 use lifeboat_engine::failure::Failure;
@@ -12,14 +12,12 @@ use lifeboat_restore::run::{
     self as restoring, Attempt, Failed, RestoreOutcome, RestorePlan, RestoreRequest, recovery_point,
 };
 use lifeboat_restore::targets::Targets;
-use lifeboat_storage::Access;
 use lifeboat_vault::backup::OpenBackup;
 use lifeboat_vault::erasures::after;
-use lifeboat_vault::place::Vault;
 
 use super::installation::{InstallationFlags, around};
+use super::vault::{OneBackupFlags, survey};
 use super::{Ended, Exit, Session, restart, story};
-use crate::secrets::IdentityFlags;
 use crate::size;
 
 /// Drills that are looked at for how long a restore takes.
@@ -75,15 +73,7 @@ struct AcceptFlags {
 #[derive(Debug, clap::Args)]
 struct StepFlags {
     #[command(flatten)]
-    installation: InstallationFlags,
-    /// The vault instead of the installation's
-    #[arg(long, value_name = "VAULT")]
-    vault: Option<String>,
-    /// `latest`, or the beginning of an id
-    #[arg(default_value = "latest")]
-    backup: String,
-    #[command(flatten)]
-    identities: IdentityFlags,
+    of: OneBackupFlags,
     /// Only this component; may be repeated
     #[arg(long, value_name = "NAME")]
     component: Vec<String>,
@@ -133,13 +123,10 @@ pub(crate) async fn run(session: &Session, flags: RestoreFlags) -> Result<Ended,
         Verb::Accept(flags) => return accepted(session, flags).await,
         Verb::Erasures(flags) => return Box::pin(redo::run(session, *flags)).await,
     };
-    let identities = flags.identities.demand()?;
+    let identities = flags.of.identities.demand(&session.context)?;
     let (location, state) = places(session, &flags)?;
-    let access = Access::new(session.environment.iter().cloned());
-    let vault = Vault::open(&location, &access, None).await?;
-    let survey = vault.survey().await?;
-    survey.damage().for_each(|what| session.context.note(what));
-    let sealed = survey.find(&flags.backup)?;
+    let (vault, survey) = survey(session, &location).await?;
+    let sealed = survey.find(&flags.of.backup)?;
     let open = OpenBackup::open(&vault, &survey, (&sealed.folder, &identities)).await?;
     let made = recovery_point(open.manifest());
     let erasures = after((&vault, &survey), &identities, (open.manifest(), &made)).await?;
@@ -148,7 +135,7 @@ pub(crate) async fn run(session: &Session, flags: RestoreFlags) -> Result<Ended,
         components: flags.component,
         only: flags.only,
         from_step: flags.from_step,
-        config: session.folder.join(&flags.installation.config),
+        config: flags.of.vault.config(session),
         state,
         targets: Targets { root: flags.root, suffix: flags.beside, around: around(session) },
         replace: flags.replace,
@@ -221,14 +208,18 @@ pub(super) fn write_file(path: &Path, text: &str) -> Result<(), Failure> {
 
 fn unwritable(path: &Path, error: std::io::Error) -> Failure {
     let what = format!("cannot write the report {}", path.display());
-    Failure::failed(what, "name a file in a folder that is there").because(error)
+    let remedy = match error.kind() {
+        ErrorKind::StorageFull => "free some space there, then run the same command again",
+        _ => "name a file in a folder that is there",
+    };
+    Failure::failed(what, remedy).because(error)
 }
 
 /// The vault and the state folder: named, or the installation's.
 fn places(session: &Session, flags: &StepFlags) -> Result<(String, PathBuf), Failure> {
-    match (&flags.vault, &flags.state) {
+    match (&flags.of.vault.vault, &flags.state) {
         (Some(vault), Some(state)) => Ok((vault.clone(), state.clone())),
-        (vault, state) => match (flags.installation.read(session), vault) {
+        (vault, state) => match (flags.of.vault.installation(session), vault) {
             (Ok(found), _) => {
                 Ok((vault.clone().unwrap_or(found.vault), state.clone().unwrap_or(found.state)))
             }

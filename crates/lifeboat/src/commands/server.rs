@@ -34,7 +34,8 @@ impl ServerFlags {
     pub(super) fn request(self, session: &Session) -> Result<ServerRequest, Failure> {
         let from = |path: PathBuf| session.folder.join(path);
         let argument = self.database_url.as_ref();
-        let database_url = secrets::database_url(argument, self.database_url_file.as_ref())?;
+        let database_url =
+            secrets::database_url(&session.context, argument, self.database_url_file.as_ref())?;
         let config_paths: Vec<PathBuf> = self.synapse.into_iter().map(from).collect();
         let workdir = self.workdir.map(from);
         Ok(ServerRequest {

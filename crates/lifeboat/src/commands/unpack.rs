@@ -33,7 +33,7 @@ pub(crate) struct UnpackFlags {
 }
 
 pub(crate) async fn run(session: &Session, flags: UnpackFlags) -> Result<Ended, Failure> {
-    let identities = flags.identities.demand()?;
+    let identities = flags.identities.demand(&session.context)?;
     let access = Access::new(session.environment.iter().cloned());
     let selection = flags.selection.selection()?;
     if lies_within(&flags.directory, Path::new(&flags.package)) {

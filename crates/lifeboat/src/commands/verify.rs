@@ -27,7 +27,7 @@ pub(crate) struct VerifyFlags {
 pub(crate) async fn run(session: &Session, flags: VerifyFlags) -> Result<Ended, Failure> {
     let request = PackageRequest {
         package: flags.package,
-        identities: flags.identities.read()?,
+        identities: flags.identities.read(&session.context)?,
         environment: session.environment.clone(),
     };
     let outcome =

@@ -2,7 +2,23 @@
 
 use std::fs;
 
+use std::sync::Arc;
+
+use lifeboat_engine::context::Stop;
+use tokio::sync::watch::channel;
+
 use super::*;
+
+/// A context that tells nobody anything.
+fn context() -> Context {
+    Context {
+        report: Arc::new(|_| ()),
+        stop: channel(Stop::Go).1,
+        now: || 0,
+        entropy: |_| (),
+        generator: String::new(),
+    }
+}
 
 #[test]
 fn an_address_with_a_password_is_noticed() {
@@ -26,8 +42,8 @@ fn an_address_may_hold_a_password_in_a_file_only() {
     let file = folder.path().join("url");
     let address = "postgres://synapse:secret@localhost/synapse".to_owned();
     fs::write(&file, format!("{address}\r\nignored\n")).unwrap();
-    assert_eq!(database_url(None, Some(&file)).unwrap(), Some(address.clone()));
-    let refused = database_url(Some(&address), None).unwrap_err();
+    assert_eq!(database_url(&context(), None, Some(&file)).unwrap(), Some(address.clone()));
+    let refused = database_url(&context(), Some(&address), None).unwrap_err();
     assert!(refused.remedy.contains("--database-url-file"));
     assert!(!format!("{refused:?}").contains("secret"));
 }
@@ -38,9 +54,9 @@ fn only_the_first_line_of_a_file_counts() {
     let file = folder.path().join("words");
     for (content, expected) in [("a b \n", "a b "), ("a\r\nb\n", "a"), ("", ""), ("a", "a")] {
         fs::write(&file, content).unwrap();
-        assert_eq!(*first_line(&file).unwrap(), expected);
+        assert_eq!(*first_line(&context(), &file).unwrap(), expected);
     }
     fs::write(&file, [0xff]).unwrap();
-    assert!(first_line(&file).is_err());
-    assert!(first_line(&folder.path().join("none")).is_err());
+    assert!(first_line(&context(), &file).is_err());
+    assert!(first_line(&context(), &folder.path().join("none")).is_err());
 }

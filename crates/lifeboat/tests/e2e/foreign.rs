@@ -13,6 +13,8 @@ const GUESTS: &str = "
     CREATE TABLE cargo (weight integer PRIMARY KEY);
     INSERT INTO cargo SELECT generate_series(1, 50);
     CREATE EXTENSION pg_buffercache;
+    CREATE LANGUAGE shanty HANDLER plpgsql_call_handler;
+    CREATE FUNCTION tally() RETURNS integer LANGUAGE shanty AS 'BEGIN RETURN 1; END';
     CREATE TYPE mood AS ENUM ('calm', 'rough');
     CREATE TABLE weather (mood mood);
     INSERT INTO weather VALUES ('calm');
@@ -27,6 +29,9 @@ const GUESTS: &str = "
            (NULL, 'text/plain', 1, 1, '@bob:lifeboat.test');
     INSERT INTO remote_media_cache (media_origin, media_id, media_type, media_length, created_ts)
     VALUES ('far.test', 'nofilesystemid', 'text/plain', 1, 1)";
+
+/// How many tables there are.
+const TABLES: &str = "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'";
 
 fn import(package: &std::path::Path, server: &Homeserver, more: &[&str]) -> Said {
     let harbour = harbour();
@@ -54,9 +59,19 @@ fn what_is_not_synapses_is_no_obstacle_and_is_named() {
         assert!(gaps.contains(named), "{named}: {gaps}");
     }
     let mut fresh = harbour.world.empty_server("guest").unwrap();
+    let foreseen = import(&package, &fresh, &["--dry-run"]).result(DONE)["warnings"].to_string();
+    for named in [
+        "pg_buffercache, which is not Synapse's, will be left out: the role may not make this",
+        "weather, which is not Synapse's, will be left out: the target does not have its type",
+        "tally(), which is not Synapse's, will be left out: the target does not have its language",
+    ] {
+        assert!(foreseen.contains(named), "{named}: {foreseen}");
+    }
+    assert_eq!(foreseen.matches("will be left out").count(), 3, "{foreseen}");
+    assert_eq!(of(harbour, "guest", TABLES), "0");
     let imported = import(&package, &fresh, &[]).result(GAPS);
     let told = imported["warnings"].to_string();
-    for named in ["pg_buffercache", "weather"] {
+    for named in ["pg_buffercache", "weather", "tally"] {
         assert!(told.contains(named), "{named}: {told}");
     }
     assert_eq!(of(harbour, "guest", "SELECT sum(weight) FROM cargo"), "1275");

@@ -213,6 +213,45 @@ fn what_fits_nothing_is_told_and_nothing_is_written() {
 }
 
 #[test]
+fn rooms_of_which_no_event_fits_leave_with_a_gap_that_says_why() {
+    let harbour = harbour();
+    let world = &harbour.world;
+    let check = |name: &str, wish: &[&str], rooms: &str, expected: Option<&str>| {
+        let package = world.directory().join(format!("{name}.lifeboat"));
+        let said = export_part(harbour, &package, wish);
+        let gaps = said.last_json()["outcome"]["gaps"].to_string();
+        let Some(expected) = expected else {
+            assert!(!gaps.contains("nothing-fits"), "{gaps}");
+            return;
+        };
+        assert_eq!(said.exit, GAPS, "{said:?}");
+        assert!(gaps.contains("nothing-fits") && gaps.contains(rooms), "{gaps}");
+        assert!(gaps.contains(expected), "{expected}: {gaps}");
+        let words = ["verify".as_ref(), package.as_os_str(), "-i".as_ref()];
+        assert_eq!(lifeboat(words.into_iter().chain([harbour.identity.as_os_str()])).exit, DONE);
+    };
+    let lobby = room(world, "#lobby:lifeboat.test");
+    let count = |condition: &str| {
+        let sql = format!(
+            "SELECT count(*) FROM events WHERE room_id = '{lobby}' AND NOT outlier
+             AND rejection_reason IS NULL AND {condition}"
+        );
+        column(world, &sql).pop_first().unwrap()
+    };
+    let (all, messages) = (count("true"), count("type = 'm.room.message'"));
+    let whole = format!("none of {all} events was asked for");
+    let early = ["--room", &lobby, "--until", "1999-01-01"];
+    check("too-early", &early, "1 room", Some(&format!("{whole}: {all} not before --until")));
+    let late = ["--room", "name:*", "--since", "2999-01-01"];
+    let clause = "before --since";
+    check("too-late", &late, " rooms", Some(clause));
+    let nobody = ["--room", &lobby, "--type", "m.room.message", "--sender", "@nobody:far.test"];
+    let why = format!("{whole}: {messages} of --type, 0 of --sender");
+    check("of-nobody", &nobody, "1 room", Some(&why));
+    check("of-somebody", &nobody[..4], "1 room", None);
+}
+
+#[test]
 fn media_of_a_room_come_along_and_no_others() {
     let harbour = harbour();
     let folder = part(harbour, "shown", &["--room", "#lobby:lifeboat.test"]);

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Stdio};
 
 use crate::conversation::lifeboat;
@@ -36,6 +37,7 @@ fn without_a_terminal_a_file_is_asked_for() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("words");
     fs::write(&file, "\n").unwrap();
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
     let export = ["export", "--synapse", "/nowhere.yaml", "-o", "/nowhere/x.lifeboat"];
     let said = lifeboat(export.into_iter().chain(["--passphrase-file", file.to_str().unwrap()]));
     assert_eq!(said.exit, 2);

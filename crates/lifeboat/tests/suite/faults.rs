@@ -37,7 +37,7 @@ fn begin(suite: &Suite) -> Child {
 }
 
 /// The same of those that are named, or of all.
-fn begin_of(suite: &Suite, components: &[&str]) -> Child {
+pub(crate) fn begin_of(suite: &Suite, components: &[&str]) -> Child {
     let yaml = suite.yaml.to_str().unwrap();
     let mut command = program();
     command.args(["backup", "run", "--json", "-c", yaml, "--volume-size", "1MiB"]);
@@ -57,7 +57,7 @@ fn wait(run: &mut Child, limit: Duration) -> Option<i32> {
 }
 
 /// Waits for the end of a run.
-fn end(run: Child) -> Said {
+pub(crate) fn end(run: Child) -> Said {
     let output = run.wait_with_output().unwrap();
     Said {
         stdout: String::from_utf8(output.stdout).unwrap(),
@@ -132,7 +132,7 @@ fn nothing_half(vault: &Path) {
     }
 }
 
-/// A small file system that a vault lies on; unmounted when dropped.
+/// A small file system that a vault or a state folder lies on; unmounted when dropped.
 struct Disk(PathBuf);
 
 impl Disk {
@@ -214,6 +214,44 @@ fn full_disks(name: &str, rounds: u64, seed: u64) {
     assert_eq!(listed["unfinished"], serde_json::json!([]), "{listed}");
     nothing_half(&suite.vault);
     nothing_partial(&suite.vault);
+}
+
+/// As [`full_disks`], with the folder of what a host remembers on the disk that gets full.
+fn full_states(name: &str, rounds: u64, seed: u64) {
+    let suite = suite(name);
+    let disk = Disk::below(&suite.folder.join("state"));
+    let mut chance = Chance(seed);
+    suite.back_up();
+    let mut full = 0;
+    for round in 0..rounds {
+        change(&suite, &world().cluster, round, &mut chance);
+        // From nothing at all to room for all that is written there.
+        let free = chance.below(60) * 4096;
+        disk.leave(free);
+        let said = end(begin(&suite));
+        let of = format!("seed {seed}, round {round}, {free} bytes free: {said:?}");
+        if said.exit == 1 {
+            full += 1;
+            let error = said.last_json().to_string();
+            assert!(error.contains("o space left") || error.contains("disk is full"), "{of}");
+            assert!(error.contains("free some space"), "{of}");
+        } else {
+            assert_eq!(said.exit, 0, "{of}");
+        }
+        check(&suite, seed, round);
+        disk.leave(64 << 20);
+        let said = end(begin(&suite));
+        assert_eq!(said.exit, 0, "after {of}: {said:?}");
+        check(&suite, seed, round);
+        if round % 3 == 2 {
+            tidy_up(&suite);
+            check(&suite, seed, round);
+        }
+    }
+    assert!(full > rounds / 4, "{full} of {rounds}");
+    let listed = suite.lifeboat(&["backup", "list"]).result(0);
+    assert_eq!(listed["unfinished"], serde_json::json!([]), "{listed}");
+    nothing_half(&suite.vault);
 }
 
 /// No upload that was cut short was left behind.
@@ -320,6 +358,11 @@ fn backups_survive_a_disk_that_gets_full_at_any_moment() {
 }
 
 #[test]
+fn backups_survive_a_state_folder_whose_disk_gets_full_at_any_moment() {
+    full_states("forgetful", 6, 20_261_122);
+}
+
+#[test]
 fn backups_survive_a_database_that_goes_away_at_any_moment() {
     lost_databases("gone", 6, 20_261_122);
 }
@@ -334,6 +377,11 @@ mod long {
     #[test]
     fn backups_survive_a_disk_that_gets_full_a_hundred_times() {
         super::full_disks("manyfull", 100, 11);
+    }
+
+    #[test]
+    fn backups_survive_a_state_folder_whose_disk_gets_full_a_hundred_times() {
+        super::full_states("manyforgetful", 100, 17);
     }
 
     #[test]

@@ -4,6 +4,7 @@
 
 mod accepted;
 mod backup;
+mod barred;
 mod bucket;
 mod by_hand;
 mod drill;

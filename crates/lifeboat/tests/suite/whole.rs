@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use crate::harbour::{Suite, suite, world};
 
-const SCHEMAS: &str = include_str!("schemas.sql");
+pub(crate) const SCHEMAS: &str = include_str!("schemas.sql");
 
 /// Makes the databases of the suite, and adds their components to `lifeboat.yaml`.
 pub(crate) fn equip(world: &World, suite: &Suite) -> Vec<String> {

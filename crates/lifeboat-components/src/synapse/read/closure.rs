@@ -46,19 +46,35 @@ fn wanted(rooms: &[String], selection: &Selection) -> String {
     if selection.is_cut() {
         conditions.push("NOT e.outlier AND e.rejection_reason IS NULL".to_owned());
     }
-    let moment = match selection.range.by {
-        Clock::Sent => "e.origin_server_ts",
-        Clock::Received => "coalesce(e.received_ts, e.origin_server_ts)",
-    };
+    let moment = moment(selection);
     conditions.extend(selection.range.since.map(|since| format!("{moment} >= {since}")));
     conditions.extend(selection.range.until.map(|until| format!("{moment} < {until}")));
-    let like = |column: &str, patterns: Vec<&Pattern>| {
-        let likes: Vec<String> = patterns.iter().map(|pattern| pattern.to_like()).collect();
-        (!likes.is_empty()).then(|| format!("{column} LIKE ANY({})", texts(&likes)))
-    };
-    conditions.extend(like("e.type", selection.event_types.iter().collect()));
-    conditions.extend(like("e.sender", selection.senders.iter().map(UserPick::pattern).collect()));
+    conditions.extend(of_types(selection));
+    conditions.extend(of_senders(selection));
     conditions.join(" AND ")
+}
+
+/// When event `e` happened, by the clock that counts.
+pub(super) fn moment(selection: &Selection) -> &'static str {
+    match selection.range.by {
+        Clock::Sent => "e.origin_server_ts",
+        Clock::Received => "coalesce(e.received_ts, e.origin_server_ts)",
+    }
+}
+
+/// The condition that event `e` is of a type that was asked for, where types were.
+pub(super) fn of_types(selection: &Selection) -> Option<String> {
+    like("e.type", selection.event_types.iter())
+}
+
+/// The condition that event `e` is of a sender that was asked for, where senders were.
+pub(super) fn of_senders(selection: &Selection) -> Option<String> {
+    like("e.sender", selection.senders.iter().map(UserPick::pattern))
+}
+
+fn like<'a>(column: &str, patterns: impl Iterator<Item = &'a Pattern>) -> Option<String> {
+    let likes: Vec<String> = patterns.map(Pattern::to_like).collect();
+    (!likes.is_empty()).then(|| format!("{column} LIKE ANY({})", texts(&likes)))
 }
 
 /// An SQL array of texts.

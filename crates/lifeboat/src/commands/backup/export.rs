@@ -10,12 +10,11 @@ use lifeboat_vault::backup::OpenBackup;
 use lifeboat_vault::erasures::after;
 use serde::Serialize;
 
-use super::VaultFlags;
 use crate::commands::installation::around;
 use crate::commands::selection::SelectionFlags;
 use crate::commands::server::LaneFlags;
+use crate::commands::vault::OneBackupFlags;
 use crate::commands::{Ended, Exit, Session, story};
-use crate::secrets::IdentityFlags;
 use crate::size;
 
 /// zstd level.
@@ -40,12 +39,7 @@ Examples:
       --user @ada:example.org --room @ada:example.org -o ada.lifeboat")]
 pub(super) struct ExportFlags {
     #[command(flatten)]
-    vault: VaultFlags,
-    /// `latest`, or the beginning of an id
-    #[arg(default_value = "latest")]
-    backup: String,
-    #[command(flatten)]
-    identities: IdentityFlags,
+    of: OneBackupFlags,
     /// Who will open the package [default: the recipients in lifeboat.yaml]; may be repeated
     #[arg(short, long, value_name = "RECIPIENT", help_heading = "Keys")]
     recipient: Vec<String>,
@@ -76,14 +70,14 @@ struct Exported {
 
 pub(super) async fn run(session: &Session, flags: ExportFlags) -> Result<Ended, Failure> {
     let cx = &session.context;
-    let identities = flags.identities.demand()?;
+    let identities = flags.of.identities.demand(cx)?;
     let selection = flags.selection.selection()?;
-    let installation = flags.vault.installation(session)?;
+    let installation = flags.of.vault.installation(session)?;
     let named =
         if flags.recipient.is_empty() { &installation.recipients } else { &flags.recipient };
     let recipients = Recipients::parse(named)?;
-    let (vault, survey) = flags.vault.open(session).await?;
-    let sealed = survey.find(&flags.backup)?;
+    let (vault, survey) = flags.of.vault.open(session).await?;
+    let sealed = survey.find(&flags.of.backup)?;
     let open = OpenBackup::open(&vault, &survey, (&sealed.folder, &identities)).await?;
     let of = OfBackup {
         backup: open.manifest().package.to_string(),
@@ -93,7 +87,7 @@ pub(super) async fn run(session: &Session, flags: ExportFlags) -> Result<Ended, 
     let wanted = CopyRequest {
         erasures: after((&vault, &survey), &identities, made).await?,
         component: flags.component,
-        config: session.folder.join(&flags.vault.installation.config),
+        config: flags.of.vault.config(session),
         around: around(session),
         environment: session.environment.clone(),
         lanes: flags.lanes.count(),

@@ -7,7 +7,7 @@ use lifeboat_vault::place::Vault;
 use lifeboat_vault::retention::{self, Choice};
 use lifeboat_vault::{copy as copying, forget as forgetting, key as keys, prune as pruning};
 
-use super::VaultFlags;
+use crate::commands::vault::VaultFlags;
 use crate::commands::{Ended, Exit, Session, story};
 use crate::secrets::IdentityFlags;
 use crate::size;
@@ -202,7 +202,7 @@ pub(super) async fn key(session: &Session, flags: KeyFlags) -> Result<Ended, Fai
         list.push(flags.recipient.clone());
     }
     let recipients = Recipients::parse(&list)?;
-    let identities = flags.identities.demand()?;
+    let identities = flags.identities.demand(&session.context)?;
     let (vault, survey) = flags.vault.open(session).await?;
     let keys = (&identities, &recipients);
     let outcome = keys::rewrap(&session.context, &vault, &survey, keys).await?;

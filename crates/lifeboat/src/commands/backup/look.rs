@@ -4,10 +4,9 @@ use lifeboat_engine::failure::Failure;
 use lifeboat_vault::list::{self, Listed, ShownContent, VaultList};
 use lifeboat_vault::verify::{self, VerifyOutcome};
 
-use super::VaultFlags;
 use super::take::{component, group};
+use crate::commands::vault::{OneBackupFlags, VaultFlags};
 use crate::commands::{Ended, Exit, Session, story};
-use crate::secrets::IdentityFlags;
 use crate::size;
 
 /// List the backups in the vault
@@ -24,12 +23,7 @@ pub(super) struct ListFlags {
 #[derive(Debug, clap::Args)]
 pub(super) struct ShowFlags {
     #[command(flatten)]
-    vault: VaultFlags,
-    /// `latest`, or the beginning of an id
-    #[arg(default_value = "latest")]
-    backup: String,
-    #[command(flatten)]
-    identities: IdentityFlags,
+    of: OneBackupFlags,
 }
 
 /// Check a backup: is it whole, and is every bit of it, and of what it borrows, what was written?
@@ -39,18 +33,13 @@ pub(super) struct ShowFlags {
 #[derive(Debug, clap::Args)]
 pub(super) struct VerifyFlags {
     #[command(flatten)]
-    vault: VaultFlags,
-    /// `latest`, or the beginning of an id
-    #[arg(default_value = "latest", conflicts_with = "all")]
-    backup: String,
+    of: OneBackupFlags,
     /// Every backup that is kept
-    #[arg(long)]
+    #[arg(long, conflicts_with = "backup")]
     all: bool,
     /// Only the sums of sealed files, which needs no identity
     #[arg(long, conflicts_with_all = ["identity", "passphrase", "passphrase_file"])]
     scrub: bool,
-    #[command(flatten)]
-    identities: IdentityFlags,
 }
 
 pub(super) async fn list(session: &Session, flags: ListFlags) -> Result<Ended, Failure> {
@@ -94,9 +83,9 @@ fn row(listed: &Listed) -> String {
 }
 
 pub(super) async fn show(session: &Session, flags: ShowFlags) -> Result<Ended, Failure> {
-    let identities = flags.identities.read()?;
-    let (vault, survey) = flags.vault.open(session).await?;
-    let sealed = survey.find(&flags.backup)?;
+    let identities = flags.of.identities.read(&session.context)?;
+    let (vault, survey) = flags.of.vault.open(session).await?;
+    let sealed = survey.find(&flags.of.backup)?;
     let shown = list::show(&vault, &survey, (sealed, identities.as_ref())).await?;
     let listed = &shown.listed;
     let mut lines = vec![
@@ -128,10 +117,11 @@ fn content_lines(content: &ShownContent) -> Vec<String> {
 }
 
 pub(super) async fn verify(session: &Session, flags: VerifyFlags) -> Result<Ended, Failure> {
-    let identities = if flags.scrub { None } else { Some(flags.identities.demand()?) };
-    let (vault, survey) = flags.vault.open(session).await?;
+    let identities =
+        if flags.scrub { None } else { Some(flags.of.identities.demand(&session.context)?) };
+    let (vault, survey) = flags.of.vault.open(session).await?;
     let chosen =
-        if flags.all { survey.kept().collect() } else { vec![survey.find(&flags.backup)?] };
+        if flags.all { survey.kept().collect() } else { vec![survey.find(&flags.of.backup)?] };
     let mut outcomes = Vec::new();
     for sealed in chosen {
         let subject = (sealed, identities.as_ref());

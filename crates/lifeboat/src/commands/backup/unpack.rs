@@ -7,9 +7,8 @@ use lifeboat_package::selection::Pattern;
 use lifeboat_restore::unpack::{self, Wanted};
 use lifeboat_vault::backup::OpenBackup;
 
-use super::VaultFlags;
+use crate::commands::vault::OneBackupFlags;
 use crate::commands::{Ended, Exit, Session, story};
-use crate::secrets::IdentityFlags;
 use crate::size;
 
 /// Write a backup, or a part of it, as plain files: SQL, COPY files, file trees
@@ -23,12 +22,7 @@ Examples:
   lifeboat backup unpack 4f2a -i identity.txt -d out --file '*/local_content/AB/CD/*'")]
 pub(super) struct UnpackFlags {
     #[command(flatten)]
-    vault: VaultFlags,
-    /// `latest`, or the beginning of an id
-    #[arg(default_value = "latest")]
-    backup: String,
-    #[command(flatten)]
-    identities: IdentityFlags,
+    of: OneBackupFlags,
     /// Folder to write to, new or empty
     #[arg(short, long, value_name = "DIR")]
     directory: PathBuf,
@@ -44,9 +38,9 @@ pub(super) struct UnpackFlags {
 }
 
 pub(super) async fn run(session: &Session, flags: UnpackFlags) -> Result<Ended, Failure> {
-    let identities = flags.identities.demand()?;
-    let (vault, survey) = flags.vault.open(session).await?;
-    let sealed = survey.find(&flags.backup)?;
+    let identities = flags.of.identities.demand(&session.context)?;
+    let (vault, survey) = flags.of.vault.open(session).await?;
+    let sealed = survey.find(&flags.of.backup)?;
     let open = OpenBackup::open(&vault, &survey, (&sealed.folder, &identities)).await?;
     for name in &flags.component {
         if open.component(name).is_none() {

@@ -105,8 +105,8 @@ pub(super) async fn run(session: &Session, flags: ImportFlags) -> Result<Ended, 
     };
     let homeserver = given.homeserver.ok_or_else(|| lacks("--homeserver URL"))?;
     let registration = given.registration.ok_or_else(|| lacks("--registration FILE"))?;
-    let identities = flags.identities.demand()?;
-    let keys = given.keys.read()?.map(|(text, passphrase)| {
+    let identities = flags.identities.demand(&session.context)?;
+    let keys = given.keys.read(&session.context)?.map(|(text, passphrase)| {
         KeyFile::read(&text, passphrase.as_ref().map(|passphrase| passphrase.as_str()))
     });
     let trusted_keys = pinned_keys(&flags.trust.trust_key)?;
@@ -120,7 +120,7 @@ pub(super) async fn run(session: &Session, flags: ImportFlags) -> Result<Ended, 
             accept_unsigned: flags.trust.accept_unsigned,
         },
         homeserver: &homeserver,
-        registration: registration_text(&registration)?,
+        registration: registration_text(&session.context, &registration)?,
         id_map: given.id_map,
         folder: session.folder.clone(),
         owner: given.owner,

@@ -5,14 +5,13 @@ use std::path::PathBuf;
 use lifeboat_engine::failure::Failure;
 use lifeboat_restore::redo::{Redo, RedoOutcome, RedoRequest, Redone, redo};
 use lifeboat_restore::run::recovery_point;
-use lifeboat_storage::Access;
 use lifeboat_vault::backup::OpenBackup;
 use lifeboat_vault::erasures::after;
-use lifeboat_vault::place::Vault;
 
-use crate::commands::installation::{InstallationFlags, around};
+use crate::commands::installation::around;
+use crate::commands::vault::OneBackupFlags;
 use crate::commands::{Ended, Exit, Session, story};
-use crate::secrets::{IdentityFlags, first_line};
+use crate::secrets::first_line;
 
 /// Purge rooms and close accounts again that were since the backup; only list them without --yes
 ///
@@ -26,15 +25,7 @@ Examples:
   lifeboat restore erasures 4f2a -i identity.txt --admin-token-file token.txt --yes")]
 pub(super) struct RedoFlags {
     #[command(flatten)]
-    installation: InstallationFlags,
-    /// The vault instead of the installation's
-    #[arg(long, value_name = "VAULT")]
-    vault: Option<String>,
-    /// The backup that was restored: `latest`, or the beginning of its id
-    #[arg(default_value = "latest")]
-    backup: String,
-    #[command(flatten)]
-    identities: IdentityFlags,
+    of: OneBackupFlags,
     /// The Synapse that is meant, where there are several
     #[arg(long, value_name = "NAME")]
     component: Option<String>,
@@ -50,15 +41,13 @@ pub(super) struct RedoFlags {
 }
 
 pub(super) async fn run(session: &Session, flags: RedoFlags) -> Result<Ended, Failure> {
-    let identities = flags.identities.demand()?;
-    let installation = flags.installation.read(session)?;
+    let cx = &session.context;
+    let identities = flags.of.identities.demand(cx)?;
+    let installation = flags.of.vault.installation(session)?;
     let token = flags.admin_token_file.filter(|_| flags.yes);
-    let token = token.map(|path| first_line(&session.folder.join(path))).transpose()?;
-    let access = Access::new(session.environment.iter().cloned());
-    let location = flags.vault.as_deref().unwrap_or(&installation.vault);
-    let vault = Vault::open(location, &access, None).await?;
-    let survey = vault.survey().await?;
-    let sealed = survey.find(&flags.backup)?;
+    let token = token.map(|path| first_line(cx, &session.folder.join(path))).transpose()?;
+    let (vault, survey) = flags.of.vault.open(session).await?;
+    let sealed = survey.find(&flags.of.backup)?;
     let open = OpenBackup::open(&vault, &survey, (&sealed.folder, &identities)).await?;
     let made = recovery_point(open.manifest());
     let ledger = after((&vault, &survey), &identities, (open.manifest(), &made)).await?;
@@ -69,7 +58,7 @@ pub(super) async fn run(session: &Session, flags: RedoFlags) -> Result<Ended, Fa
         around: around(session),
     };
     let subject = (&installation, &ledger);
-    let outcome = Box::pin(redo(&session.context, subject, request)).await?;
+    let outcome = Box::pin(redo(cx, subject, request)).await?;
     let exit = Exit::with_gaps(outcome.gaps());
     Ok(Ended::new("restore erasures", &outcome, lines(&outcome), exit))
 }

@@ -1,15 +1,17 @@
 //! What is needed of each table, and how the rooms of a selection are found.
 
-use lifeboat_package::selection::{RoomPick, Scope, Selection, UserPick};
+use std::collections::BTreeSet;
 
-use super::*;
-use crate::postgres::archive::StoredColumn;
+use lifeboat_components::postgres::archive::{StoredColumn, TableShape};
+use lifeboat_components::synapse::catalogue::{Catalogue, Column};
+use lifeboat_components::synapse::portion::{Among, Needed, Portion, Rule, Search};
+use lifeboat_package::selection::{RoomPick, Scope, Selection, UserPick};
 
 const ROOM: &str = "!a:x.org";
 
 fn shape(name: &str) -> TableShape {
     let known = Catalogue::known().get(name).unwrap();
-    let column = |column: &crate::synapse::catalogue::Column| StoredColumn {
+    let column = |column: &Column| StoredColumn {
         name: column.name.to_owned(),
         type_name: column.type_name.to_owned(),
         as_text: false,
