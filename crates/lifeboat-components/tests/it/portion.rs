@@ -10,7 +10,7 @@ use lifeboat_package::selection::{RoomPick, Scope, Selection, UserPick};
 const ROOM: &str = "!a:x.org";
 
 fn shape(name: &str) -> TableShape {
-    let known = Catalogue::known().get(name).unwrap();
+    let known = Catalogue::known().get(name).expect("the catalogue knows it");
     let column = |column: &Column| StoredColumn {
         name: column.name.to_owned(),
         type_name: column.type_name.to_owned(),
@@ -34,7 +34,8 @@ fn portion(users: Option<&[&str]>) -> Portion {
 /// What is needed of a table, its columns by name.
 fn needed(users: Option<&[&str]>, table: &str) -> String {
     let shape = shape(table);
-    let rule = portion(users).rules(&[&shape]).unwrap().pop().unwrap();
+    let rule =
+        portion(users).rules(&[&shape]).expect("tables as they are known").pop().expect("a rule");
     match rule.needed {
         Needed::Rows(tests) => {
             let test =
