@@ -122,8 +122,8 @@ fn tables_that_are_not_as_known_say_nothing() {
 }
 
 fn selection(rooms: &[&str], users: &[&str]) -> Selection {
-    let rooms: Vec<RoomPick> = rooms.iter().map(|pick| pick.parse().unwrap()).collect();
-    let users: Vec<UserPick> = users.iter().map(|pick| pick.parse().unwrap()).collect();
+    let rooms: Vec<RoomPick> = rooms.iter().map(|pick| pick.parse().expect("a pick")).collect();
+    let users: Vec<UserPick> = users.iter().map(|pick| pick.parse().expect("a pick")).collect();
     Selection {
         rooms: Scope::only(rooms, Scope::None),
         users: Scope::only(users, Scope::None),
@@ -133,7 +133,7 @@ fn selection(rooms: &[&str], users: &[&str]) -> Selection {
 
 /// The rooms that are found in these rows.
 fn found(rooms: &[&str], rows: &[(&str, [&str; 4])]) -> Vec<String> {
-    let mut search = Search::of(&selection(rooms, &[])).unwrap();
+    let mut search = Search::of(&selection(rooms, &[])).expect("not all rooms");
     for asks in [Search::asks, Search::asks_then] {
         let asked = asks(&search);
         for (table, values) in rows {
