@@ -69,6 +69,7 @@ pub async fn place(
         let mut work = pin!(stream::iter(work).buffered(placing.lanes.max(1)));
         while let Some((more, folder)) = work.try_next().await? {
             placed.add(more);
+            placed.keep_up().await?;
             folders.extend(folder);
         }
     }

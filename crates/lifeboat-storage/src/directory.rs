@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
+use tokio::task::JoinHandle;
 
 use crate::error::{At, StorageError};
 use crate::file::{LocalFile, blocking, lock};
@@ -30,6 +31,9 @@ const LIST_DEPTH: usize = 16;
 /// Bytes gathered before they go to the file: writing small pieces one by one would cost a hop
 /// each.
 const GATHER_BYTES: usize = 1 << 20;
+
+/// Bytes after which a file begins to go to the disk, so that its end does not wait for all of it.
+const SYNC_BYTES: usize = 32 << 20;
 
 /// A folder of this machine.
 #[derive(Debug, Clone)]
@@ -70,7 +74,15 @@ impl Directory {
         })
         .await?;
         let file = LocalFile::create(&partial).await?;
-        Ok(DirectoryUpload { file, path, at, gathered: Vec::new(), gathered_bytes: 0 })
+        Ok(DirectoryUpload {
+            file,
+            path,
+            at,
+            gathered: Vec::new(),
+            gathered_bytes: 0,
+            unsynced_bytes: 0,
+            syncing: None,
+        })
     }
 
     pub(crate) async fn list(&self) -> Result<Vec<Entry>, StorageError> {
@@ -141,6 +153,8 @@ pub(crate) struct DirectoryUpload {
     at: At,
     gathered: Vec<Bytes>,
     gathered_bytes: usize,
+    unsynced_bytes: usize,
+    syncing: Option<JoinHandle<Result<(), StorageError>>>,
 }
 
 impl DirectoryUpload {
@@ -151,14 +165,28 @@ impl DirectoryUpload {
     }
 
     async fn flush(&mut self) -> Result<(), StorageError> {
-        self.gathered_bytes = 0;
+        self.unsynced_bytes += std::mem::take(&mut self.gathered_bytes);
         let pieces = std::mem::take(&mut self.gathered);
-        self.file.write_all_at(self.file.len(), pieces).await
+        self.file.write_all_at(self.file.len(), pieces).await?;
+        if self.unsynced_bytes >= SYNC_BYTES {
+            self.synced().await?;
+            self.unsynced_bytes = 0;
+            self.syncing = Some(self.file.sync_beside());
+        }
+        Ok(())
+    }
+
+    /// Waits for what is on its way to the disk: a failure of it is told once, and here.
+    async fn synced(&mut self) -> Result<(), StorageError> {
+        let Some(syncing) = self.syncing.take() else { return Ok(()) };
+        let at = self.at.clone();
+        syncing.await.map_err(|e| StorageError::from_io(at, io::Error::other(e)))?
     }
 
     pub(crate) async fn finish(mut self) -> Result<(), StorageError> {
         let done = async {
             self.flush().await?;
+            self.synced().await?;
             self.file.sync().await?;
             let (from, to) = (self.file.path().to_owned(), self.path.clone());
             blocking(self.at.clone(), move || {

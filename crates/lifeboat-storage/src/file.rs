@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
+use tokio::task::JoinHandle;
 
 use crate::directory::sync_folder;
 use crate::error::{At, StorageError};
@@ -175,6 +176,12 @@ impl LocalFile {
     pub async fn sync(&self) -> Result<(), StorageError> {
         let file = Arc::clone(&self.file);
         blocking(at("write to disk", &self.path), move || file.sync_all()).await
+    }
+
+    /// Begins to bring to the disk what was written, beside what goes on.
+    pub(crate) fn sync_beside(&self) -> JoinHandle<Result<(), StorageError>> {
+        let (file, at) = (Arc::clone(&self.file), at("write to disk", &self.path));
+        tokio::spawn(blocking(at, move || file.sync_data()))
     }
 
     /// Syncs the file and gives it its final name in the same file system, never over an existing

@@ -5,6 +5,7 @@ use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use lifeboat_engine::failure::Failure;
 use lifeboat_engine::reader::apart;
@@ -12,6 +13,7 @@ use lifeboat_package::backup::FileRecord;
 use lifeboat_package::digest::{Digest, Hasher};
 use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, XattrFlags};
 use tempfile::NamedTempFile;
+use tokio::task::JoinHandle;
 
 use super::{cannot, unhex};
 use crate::journal::StepDone;
@@ -21,6 +23,8 @@ const HOLE_BYTES: usize = 4096;
 /// Bytes of a file up to which its content says whether it is the one of the backup; above, its
 /// size and time do.
 const COMPARED_BYTES: u64 = 16 << 20;
+/// Bytes after which files begin to go to the disk.
+const FLUSH_BYTES: u64 = 128 << 20;
 /// Bytes of a file that are read at once.
 const READ_BYTES: usize = 1 << 20;
 
@@ -97,8 +101,8 @@ impl Job {
             file.as_file().sync_data().map_err(failed)?;
         }
         let disk = file.as_file().metadata().map_err(failed)?.dev();
-        file.persist(path).map_err(|e| cannot("write", path, e.error))?;
-        placed.disks.insert(disk, path.clone());
+        let file = file.persist(path).map_err(|e| cannot("write", path, e.error))?;
+        placed.disks.insert(disk, Arc::new(file));
         Ok(placed)
     }
 }
@@ -112,32 +116,61 @@ pub(super) struct Placed {
     pub(super) aside: Vec<String>,
     pub(super) owners: u64,
     pub(super) attributes: u64,
-    /// A file on each disk that was written to.
-    disks: BTreeMap<u64, PathBuf>,
+    /// The first file on each disk that was written to. A disk tells of a failed write whoever held
+    /// a file open then, and once.
+    disks: BTreeMap<u64, Arc<File>>,
+    /// What is on its way to the disks, and how many bytes were written when that began.
+    flushing: Option<JoinHandle<Result<(), Failure>>>,
+    flushed: u64,
 }
 
 impl Placed {
     pub(super) fn add(&mut self, more: Self) {
-        let Self { written, bytes, equal, aside, owners, attributes, disks } = more;
+        let Self { written, bytes, equal, aside, owners, attributes, disks, .. } = more;
         self.written += written;
         self.bytes += bytes;
         self.equal += equal;
         self.aside.extend(aside);
         self.owners += owners;
         self.attributes += attributes;
-        self.disks.extend(disks);
+        for (disk, file) in disks {
+            self.disks.entry(disk).or_insert(file);
+        }
+    }
+
+    /// Lets what was written go to the disk beside what goes on, now and then.
+    pub(super) async fn keep_up(&mut self) -> Result<(), Failure> {
+        let is_busy = self.flushing.as_ref().is_some_and(|flushing| !flushing.is_finished());
+        if is_busy || self.bytes - self.flushed < FLUSH_BYTES {
+            return Ok(());
+        }
+        self.flush().await
     }
 
     /// Waits until what was written is on the disk: file by file would take many times as long.
     pub(super) async fn settle(&mut self) -> Result<(), Failure> {
-        for path in std::mem::take(&mut self.disks).into_values() {
-            apart(move || {
-                let synced = File::open(&path).and_then(|file| Ok(rustix::fs::syncfs(file)?));
-                synced.map_err(|e| cannot("write to the disk of", &path, e))
+        self.flush().await?;
+        self.flushing_ended().await
+    }
+
+    async fn flush(&mut self) -> Result<(), Failure> {
+        self.flushing_ended().await?;
+        self.flushed = self.bytes;
+        let disks: Vec<Arc<File>> = self.disks.values().cloned().collect();
+        self.flushing = Some(tokio::spawn(async move {
+            let sync = move || disks.iter().try_for_each(rustix::fs::syncfs);
+            apart(sync).await?.map_err(|e| {
+                let remedy = "look at the disk, then run the same command again";
+                Failure::failed("cannot write to the disk", remedy).because(io::Error::from(e))
             })
-            .await??;
-        }
+        }));
         Ok(())
+    }
+
+    async fn flushing_ended(&mut self) -> Result<(), Failure> {
+        let Some(flushing) = self.flushing.take() else { return Ok(()) };
+        let cut_short = |e| Failure::failed("work was cut short", "run it again").because(e);
+        flushing.await.map_err(cut_short)?
     }
 
     pub(super) fn told(self) -> StepDone {
