@@ -1,6 +1,7 @@
 //! What an installation is, found and resolved: every path absolute, every database located.
 
 use std::fmt;
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
 use lifeboat_config::MediaSettings;
@@ -47,6 +48,9 @@ pub struct Drill {
 
 /// What stands for the configuration's path in [`Drill::synapse`].
 pub const CONFIG_WORD: &str = "{config}";
+
+/// For how many days may be locked.
+pub const LOCK_DAYS: RangeInclusive<u32> = 1..=36_500;
 
 /// How what a run writes is locked in an S3 bucket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -14,7 +14,7 @@ use lifeboat_storage::location::Location;
 
 use crate::error::SuiteError;
 use crate::installation::{
-    CONFIG_WORD, Component, Drill, Installation, Kind, ObjectLock, Schedule,
+    CONFIG_WORD, Component, Drill, Installation, Kind, LOCK_DAYS, ObjectLock, Schedule,
 };
 use crate::keys;
 use crate::kinds::{self, Finding};
@@ -143,7 +143,7 @@ fn object_lock(top: &View<'_>) -> Result<Option<ObjectLock>, SuiteError> {
             .ok_or_else(|| view.wrong(&["mode"], "is no mode", "write governance or compliance"))?,
     };
     let days = view.count(&["days"])?.ok_or_else(|| view.missing(&["days"], "write how many"))?;
-    if !(1..=36_500).contains(&days) {
+    if !LOCK_DAYS.contains(&days) {
         return Err(view.wrong(&["days"], "is not from 1 to 36500", "write how many days"));
     }
     Ok(Some(ObjectLock { mode, days }))

@@ -8,8 +8,9 @@ use lifeboat_package::contents::CONTENTS_NAME;
 use lifeboat_package::digest::{Digest, Hasher};
 use serde::Serialize;
 
-use crate::layout::{DRILLS, ERASURES, FORGOTTEN, PARTIAL, PINNED};
+use crate::layout::{DRILLS, ERASURES, FORGOTTEN, PARTIAL, PINNED, VAULT};
 use crate::place::{Sealed, Survey, Vault, told};
+use crate::run::locking::hold_all;
 
 const VOLUMES: &str = "volumes/";
 
@@ -30,7 +31,8 @@ pub struct CopyOutcome {
 type Listed = (String, Digest, u64);
 
 /// Copies every kept backup and what it borrows. Every file is compared with the sum in its seal on
-/// the way; seals are written last.
+/// the way; seals are written last. Where the second vault was opened with a lock, everything that
+/// its backups need is held for as long, also what was there.
 ///
 /// # Errors
 /// [`Failure`] when a vault cannot be read or written, or a file is damaged: it is not copied.
@@ -43,6 +45,10 @@ pub async fn copy(
     let there = to.survey().await?;
     let sealed_there = sums(&there);
     let (files, seals) = listed(survey);
+    let lists = survey.files.keys().filter(|name| name.starts_with(ERASURES));
+    let needed = files.iter().map(|(name, ..)| name).chain(&seals).chain(lists);
+    let mut needed: Vec<String> = needed.cloned().collect();
+    needed.push(VAULT.to_owned());
     cx.stage("copy", files.iter().map(|(.., size)| size).sum(), Unit::Bytes);
     let mut outcome = CopyOutcome { backups: seals.len() as u64, ..CopyOutcome::default() };
     for (name, sha256, size) in files {
@@ -68,6 +74,9 @@ pub async fn copy(
         let size = survey.files.get(&name).copied().unwrap_or_default();
         let bytes = from.place.read_whole(&name, size).await.map_err(|e| told(cannot(), e))?;
         to.place.put(&name, bytes).await.map_err(|e| told(cannot(), e))?;
+    }
+    if to.access.has_lock() {
+        hold_all(cx, to, needed).await?;
     }
     Ok(outcome)
 }

@@ -15,7 +15,7 @@ use lifeboat_package::manifest::{Borrowed, MANIFEST_NAME, Manifest};
 use lifeboat_storage::{Access, Location, Lock, Place, StorageError};
 use lifeboat_suite::ObjectLock;
 
-use crate::layout::{Folder, OWNER, VAULT, at};
+use crate::layout::{ERASURES, Folder, OWNER, VAULT, at};
 use crate::place::{Vault, told};
 
 const DAY: i64 = 86_400;
@@ -74,6 +74,9 @@ pub async fn hold(
     let mut names = BTreeSet::from(ours);
     names.extend(clear_files.iter().map(|file| folder.file(&file.name)));
     names.extend(manifest.volumes.iter().map(|volume| folder.file(&volume.name)));
+    // A restore takes back again what they name.
+    let lists = survey.files.keys().filter(|name| name.starts_with(ERASURES));
+    names.extend(lists.cloned());
     for Borrowed { package, volume } in &manifest.borrowed {
         // That it is there is looked at by the commit.
         let Some(lender) = survey.folder(package) else { continue };
@@ -81,6 +84,18 @@ pub async fn hold(
         let needed = [&volume.name, HEADER_NAME, KEY_NAME, MANIFEST_NAME, CONTENTS_NAME];
         names.extend(needed.map(|name| lender.file(name)));
     }
+    hold_all(cx, vault, names).await
+}
+
+/// Holds files of a vault for as long as it was opened to.
+///
+/// # Errors
+/// [`Failure`] when one of them cannot be held.
+pub async fn hold_all(
+    cx: &Context,
+    vault: &Vault,
+    names: impl IntoIterator<Item = String>,
+) -> Result<(), Failure> {
     let held = futures_util::stream::iter(names).map(|name| hold_one(vault, name));
     let prolonged = held
         .buffer_unordered(AT_ONCE)

@@ -4,8 +4,9 @@ use std::path::PathBuf;
 
 use lifeboat_engine::failure::Failure;
 use lifeboat_storage::Access;
-use lifeboat_suite::Installation;
+use lifeboat_suite::{Installation, ObjectLock};
 use lifeboat_vault::place::{Survey, Vault};
+use lifeboat_vault::run::locking;
 
 use super::Session;
 use super::installation::InstallationFlags;
@@ -44,6 +45,16 @@ impl VaultFlags {
         survey(session, &location).await
     }
 
+    /// As [`Self::open`], to write what backups need: it is locked as the installation says.
+    pub(super) async fn open_locked(&self, session: &Session) -> Result<(Vault, Survey), Failure> {
+        if self.vault.is_some() {
+            return self.open(session).await;
+        }
+        let installation = self.installation(session)?;
+        let access = locked(session, installation.object_lock);
+        opened(session, &installation.vault, &access).await
+    }
+
     /// Reads what describes the installation.
     pub(super) fn installation(&self, session: &Session) -> Result<Installation, Failure> {
         self.installation.read(session)
@@ -57,8 +68,21 @@ impl VaultFlags {
 
 /// Opens a vault and looks at what is in it; what is damaged is told.
 pub(super) async fn survey(session: &Session, location: &str) -> Result<(Vault, Survey), Failure> {
-    let access = Access::new(session.environment.iter().cloned());
-    let vault = Vault::open(location, &access, None).await?;
+    opened(session, location, &Access::new(session.environment.iter().cloned())).await
+}
+
+/// The way to a vault in which what is written now is locked for as long as is said.
+pub(super) fn locked(session: &Session, rule: Option<ObjectLock>) -> Access {
+    let lock = locking::of(rule, (session.context.now)());
+    Access::new(session.environment.iter().cloned()).with_lock(lock)
+}
+
+async fn opened(
+    session: &Session,
+    location: &str,
+    access: &Access,
+) -> Result<(Vault, Survey), Failure> {
+    let vault = Vault::open(location, access, None).await?;
     let survey = vault.survey().await?;
     survey.damage().for_each(|what| session.context.note(what));
     Ok((vault, survey))

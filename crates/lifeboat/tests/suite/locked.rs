@@ -5,6 +5,7 @@ use std::fs;
 use serde_json::Value;
 
 use crate::bucket::{Afar, STORE};
+use crate::harbour::keygen;
 use crate::program::Said;
 
 /// A vault in a bucket with object lock and no rule of its own.
@@ -88,6 +89,46 @@ fn run_locks_all_it_writes_and_prolongs_all_it_needs_of_others() {
     let still = still.filter(|(_, until)| until.as_ref().is_some_and(|day| days.contains(day)));
     assert_eq!(still.count() as u64, prolonged);
     assert_eq!(afar.verify_all(&writer).len(), 3);
+}
+
+#[test]
+fn envelopes_that_are_rewritten_and_copies_are_locked_too() {
+    let afar = locked("lock-others");
+    let writer = STORE.writer();
+    set(&afar, "{mode: governance, days: 3}");
+    afar.noise(1, 3);
+    afar.run(&writer).result(0);
+    let is_until = |found: &(String, Option<String>), days: &[String]| {
+        let (name, until) = found;
+        assert!(until.as_ref().is_some_and(|until| days.contains(until)), "{name}: {until:?}");
+    };
+    set(&afar, "{mode: governance, days: 9}");
+    let recipient = keygen(&afar.suite.folder.join("other.txt"));
+    let identity = afar.suite.identity.to_str().unwrap().to_owned();
+    let early = day(9);
+    afar.ask(&writer, &["backup", "key", "add", &recipient, "-i", &identity]).result(0);
+    let days = [early, day(9)];
+    let rewritten = |(name, _): &&(String, Option<String>)| {
+        name.ends_with("/key.age") || name.ends_with("/seal.json")
+    };
+    let all = held(&afar);
+    assert_eq!(all.iter().filter(rewritten).count(), 2);
+    all.iter().filter(rewritten).for_each(|found| is_until(found, &days));
+    let again = format!("s3://{}/again", afar.bucket);
+    for (lock, length) in [("governance:5", 5), ("governance:7", 7)] {
+        let early = day(length);
+        let words = ["backup", "copy", "--to", &again, "--object-lock", lock];
+        afar.ask(&writer, &words).result(0);
+        let days = [early, day(length)];
+        let all = held(&afar);
+        let copied = |(name, _): &&(String, Option<String>)| {
+            name.starts_with("again/") && !name.contains("/partial/")
+        };
+        assert!(all.iter().filter(copied).count() > 6, "{all:?}");
+        all.iter().filter(copied).for_each(|found| is_until(found, &days));
+    }
+    let words = ["backup", "copy", "--to", &again, "--object-lock", "governance:0"];
+    assert_eq!(afar.ask(&writer, &words).exit, 2);
 }
 
 #[test]

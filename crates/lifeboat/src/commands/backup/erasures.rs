@@ -2,12 +2,12 @@
 
 use lifeboat_engine::failure::Failure;
 use lifeboat_engine::keyring::Recipients;
-use lifeboat_storage::Access;
 use lifeboat_vault::erasures::{ErasureRequest, databases, note};
 use lifeboat_vault::place::Vault;
 use lifeboat_vault::subjects::{signing_keys, subjects};
 
 use crate::commands::installation::{InstallationFlags, around};
+use crate::commands::vault::locked;
 use crate::commands::{Ended, Exit, Session, story};
 use crate::size;
 
@@ -33,7 +33,7 @@ pub(super) async fn run(session: &Session, flags: ErasureFlags) -> Result<Ended,
         let what = "there is no Synapse in the installation, on PostgreSQL";
         return Err(Failure::usage(what, "lifeboat config check shows what there is"));
     }
-    let access = Access::new(session.environment.iter().cloned());
+    let access = locked(session, installation.object_lock);
     let vault = Vault::open(&installation.vault, &access, None).await?;
     let survey = vault.survey().await?;
     let request = ErasureRequest {

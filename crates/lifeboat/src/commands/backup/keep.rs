@@ -2,12 +2,14 @@
 
 use lifeboat_engine::failure::Failure;
 use lifeboat_engine::keyring::Recipients;
-use lifeboat_storage::Access;
+use lifeboat_storage::LockMode;
+use lifeboat_suite::{LOCK_DAYS, ObjectLock};
 use lifeboat_vault::place::Vault;
 use lifeboat_vault::retention::{self, Choice};
+use lifeboat_vault::run::locking;
 use lifeboat_vault::{copy as copying, forget as forgetting, key as keys, prune as pruning};
 
-use crate::commands::vault::VaultFlags;
+use crate::commands::vault::{VaultFlags, locked};
 use crate::commands::{Ended, Exit, Session, story};
 use crate::secrets::IdentityFlags;
 use crate::size;
@@ -98,6 +100,20 @@ pub(super) struct CopyFlags {
     /// The second vault: a folder or bucket
     #[arg(long, value_name = "VAULT")]
     to: String,
+    /// Lock all that the copied backups need in the second vault's S3 bucket: `governance` or
+    /// `compliance`, and for how many days from now
+    #[arg(long, value_name = "MODE:DAYS", value_parser = object_lock)]
+    object_lock: Option<ObjectLock>,
+}
+
+fn object_lock(text: &str) -> Result<ObjectLock, String> {
+    let modes = [LockMode::Governance, LockMode::Compliance];
+    let parsed = text.split_once(':').and_then(|(mode, days)| {
+        let mode = modes.into_iter().find(|known| known.word() == mode)?;
+        let days = days.parse().ok().filter(|days| LOCK_DAYS.contains(days))?;
+        Some(ObjectLock { mode, days })
+    });
+    parsed.ok_or_else(|| "write governance:DAYS or compliance:DAYS, from 1 to 36500".to_owned())
 }
 
 pub(super) async fn forget(session: &Session, flags: ForgetFlags) -> Result<Ended, Failure> {
@@ -203,7 +219,7 @@ pub(super) async fn key(session: &Session, flags: KeyFlags) -> Result<Ended, Fai
     }
     let recipients = Recipients::parse(&list)?;
     let identities = flags.identities.demand(&session.context)?;
-    let (vault, survey) = flags.vault.open(session).await?;
+    let (vault, survey) = flags.vault.open_locked(session).await?;
     let keys = (&identities, &recipients);
     let outcome = keys::rewrap(&session.context, &vault, &survey, keys).await?;
     let rewritten = size::count(outcome.rewritten, "envelope", "envelopes");
@@ -219,7 +235,10 @@ pub(super) async fn key(session: &Session, flags: KeyFlags) -> Result<Ended, Fai
 
 pub(super) async fn copy(session: &Session, flags: CopyFlags) -> Result<Ended, Failure> {
     let (vault, survey) = flags.vault.open(session).await?;
-    let access = Access::new(session.environment.iter().cloned());
+    let access = locked(session, flags.object_lock);
+    if access.has_lock() {
+        locking::check(&session.context, &flags.to, &access).await?;
+    }
     let to = Vault::open(&flags.to, &access, Some(&session.context)).await?;
     let copying = copying::copy(&session.context, (&vault, &survey), &to);
     let outcome = session.until_stopped(Box::pin(copying)).await?;
