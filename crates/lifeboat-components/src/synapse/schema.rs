@@ -129,8 +129,8 @@ pub struct SequenceState {
 pub async fn read_schema(client: &Client) -> Result<Schema, SchemaError> {
     let namespace = current_namespace(client).await?;
     let search_path = replace_search_path(client, "pg_catalog").await?;
-    let statements = read_statements(client, namespace).await?;
-    let unsupported = read_unsupported(client, namespace).await?;
+    let (statements, mut unsupported) = read_statements(client, namespace).await?;
+    unsupported.extend(read_unsupported(client, namespace).await?);
     replace_search_path(client, &search_path).await?;
     Ok(Schema { statements, unsupported })
 }
@@ -186,25 +186,35 @@ async fn replace_search_path(client: &Client, path: &str) -> Result<String, Sche
     Ok(before.try_get(0).map_err(failed)?)
 }
 
+/// The statements, and what was dropped while we read.
 async fn read_statements(
     client: &Client,
     namespace: u32,
-) -> Result<Vec<SchemaStatement>, SchemaError> {
-    let mut statements = Vec::new();
+) -> Result<(Vec<SchemaStatement>, Vec<Gap>), SchemaError> {
+    let (mut statements, mut gone) = (Vec::new(), Vec::new());
     for &(stage, kind, what, query) in &queries::STATEMENTS {
         let failed = |source| PostgresError::sorted(format!("read {what}"), source);
         let rows = client.query(query, &[&namespace]).await.map_err(failed)?;
         for row in &rows {
-            statements.push(SchemaStatement {
-                stage,
-                kind,
-                name: row.try_get(0).map_err(failed)?,
-                table: row.try_get(1).map_err(failed)?,
-                sql: row.try_get(2).map_err(failed)?,
-            });
+            let name: String = row.try_get(0).map_err(failed)?;
+            let Some(sql) = row.try_get(2).map_err(failed)? else {
+                gone.push(dropped(what, name));
+                continue;
+            };
+            let table = row.try_get(1).map_err(failed)?;
+            statements.push(SchemaStatement { stage, kind, name, table, sql });
         }
     }
-    Ok(statements)
+    Ok((statements, gone))
+}
+
+fn dropped(what: &str, object: String) -> Gap {
+    Gap {
+        kind: "schema-object".to_owned(),
+        detail: format!("{object}, among {what}, was dropped while the schema was read"),
+        remedy: "nothing if that was meant; else make it again, then export again".to_owned(),
+        object,
+    }
 }
 
 async fn read_unsupported(client: &Client, namespace: u32) -> Result<Vec<Gap>, SchemaError> {

@@ -205,6 +205,23 @@ async fn schema_that_is_not_public_is_made_anew() {
 }
 
 #[tokio::test]
+async fn index_that_is_dropped_while_the_schema_is_read_is_named_and_nothing_else_is_missing() {
+    let sql = "CREATE TABLE letters (id bigint, room_id text, CHECK (id > 0));
+        CREATE INDEX of_rooms ON letters (room_id);
+        CREATE INDEX of_ids ON letters (id)";
+    let original = database("dropping", sql);
+    let client = connect(&original, OWNER).await;
+    client.batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT 1").await.unwrap();
+    cluster().psql(&original, "DROP INDEX of_rooms").unwrap();
+    let schema = schema::read_schema(&client).await.unwrap();
+    let gone: Vec<&str> = schema.unsupported.iter().map(|gap| gap.object.as_str()).collect();
+    assert_eq!(gone, ["of_rooms"]);
+    let named = |name: &str| schema.statements.iter().any(|each| each.name == name);
+    assert!(named("of_ids") && named("letters") && named("letters_id_check"));
+    assert!(!named("of_rooms"));
+}
+
+#[tokio::test]
 async fn objects_that_are_not_made_anew_are_named() {
     let sql = "CREATE TABLE letters (id bigint PRIMARY KEY);
         CREATE VIEW seen AS SELECT id FROM letters;

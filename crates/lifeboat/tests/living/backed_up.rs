@@ -141,8 +141,17 @@ fn done_again(port: &Port, yaml: &Path, (room, person): (&str, &str)) {
         }
         lifeboat(words)
     };
-    let redo = |who: Option<usize>, exit: i32| said(who).result(exit);
-    let listed = redo(None, GAPS);
+    // The lists go back some minutes, in which the seed purged history of another room.
+    let is_of_seed = |thing: &Value| thing["what"] == "purge-history" && thing["id"] != room;
+    let redo = |who: Option<usize>| {
+        let said = said(who);
+        let outcome = said.result(said.exit);
+        let things = outcome["things"].as_array().unwrap();
+        let is_open = things.iter().any(|thing| thing["done"] == false);
+        assert_eq!(said.exit, if is_open { GAPS } else { DONE }, "{outcome}");
+        outcome
+    };
+    let listed = redo(None);
     let open = |outcome: &Value, what: &str, id: &str, done: bool| {
         let things = outcome["things"].as_array().unwrap().clone();
         let is_it = |thing: &&Value| thing["what"] == what && thing["id"] == id;
@@ -157,7 +166,7 @@ fn done_again(port: &Port, yaml: &Path, (room, person): (&str, &str)) {
     assert_ne!(rows("events", "room_id", room), "0", "nothing was done by somebody else");
     assert_ne!(rows("devices", "user_id", person), "0", "what a restore alone leaves");
 
-    let outcome = redo(Some(0), DONE);
+    let outcome = redo(Some(0));
     open(&outcome, "purge-room", room, true);
     open(&outcome, "erase", person, true);
     for (table, column, id) in [
@@ -177,11 +186,10 @@ fn done_again(port: &Port, yaml: &Path, (room, person): (&str, &str)) {
     assert_eq!(is, (true.into(), true.into()), "{account}");
     let name = account["displayname"].as_str().unwrap_or_default();
     assert_eq!(name, "", "who is erased has no name: {account}");
-    let again = redo(Some(0), DONE);
-    assert_eq!(
-        (again["things"].clone(), again["acted"].clone()),
-        (Value::Array(vec![]), false.into())
-    );
+    let again = redo(Some(0));
+    let things = again["things"].as_array().unwrap();
+    assert!(things.iter().all(is_of_seed), "{again}");
+    assert_eq!(again["acted"], !things.is_empty());
     let closed = |outcome: &Value| outcome["accounts_closed"].as_u64().unwrap();
     assert_eq!((&again["rooms_gone"], closed(&again)), (&1.into(), closed(&listed) + 1), "{again}");
 }

@@ -147,11 +147,12 @@ fn rights_to_read_and_add_are_enough_for_runs_that_are_killed_and_a_prune_says_w
     let said = afar.ask(&appender, &["backup", "prune"]);
     let outcome = said.result(3);
     assert_eq!(outcome["deleted_files"], 0, "{outcome}");
-    assert!(outcome["kept_back_files"].as_u64().unwrap() > 5, "{outcome}");
+    // Two lanes share the volumes, so what nobody needs any more lies in fewer or more of them.
+    assert!(outcome["kept_back_files"].as_u64().unwrap() > 2, "{outcome}");
     assert!(outcome["kept_back"][0].as_str().unwrap().contains("permission denied"), "{outcome}");
     // Who may delete goes on where it was left.
     let outcome = afar.ask(&writer, &["backup", "prune"]).result(0);
-    assert!(outcome["deleted_files"].as_u64().unwrap() > 5, "{outcome}");
+    assert!(outcome["deleted_files"].as_u64().unwrap() > 2, "{outcome}");
     assert_eq!(afar.verify_all(&appender).len(), 2);
 }
 

@@ -1,8 +1,8 @@
 //! The queries that print a schema. Each takes the schema's oid as `$1` and runs with the search
 //! path `pg_catalog`, so that PostgreSQL prints all other names in full.
 //!
-//! The columns of a statement's query are its name, its table and its text. What an extension made
-//! is left out: the extension makes it again. The catalogues' columns are explained in PostgreSQL's
+//! The columns of a statement's query are its name, its table and its text, which is NULL when the
+//! thing is in our snapshot and was dropped since. What an extension made is left out: the extension makes it again. The catalogues' columns are explained in PostgreSQL's
 //! documentation, part VII, "System Catalogs".
 
 use super::{Kind, Stage};
@@ -199,8 +199,8 @@ const SEQUENCE_OWNERS: &str = "
 
 const KEYS: &str = "
     SELECT k.conname::text, c.relname::text,
-      format('ALTER TABLE ONLY %I.%I ADD CONSTRAINT %I %s',
-        n.nspname, c.relname, k.conname, pg_get_constraintdef(k.oid))
+      format('ALTER TABLE ONLY %I.%I ADD CONSTRAINT %I ', n.nspname, c.relname, k.conname)
+        || pg_get_constraintdef(k.oid)
     FROM pg_constraint k
     JOIN pg_class c ON c.oid = k.conrelid
     JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -246,8 +246,8 @@ const STATISTICS: &str = "
 
 const CHECKS: &str = "
     SELECT k.conname::text, c.relname::text,
-      format('ALTER TABLE ONLY %I.%I ADD CONSTRAINT %I %s',
-        n.nspname, c.relname, k.conname, pg_get_constraintdef(k.oid))
+      format('ALTER TABLE ONLY %I.%I ADD CONSTRAINT %I ', n.nspname, c.relname, k.conname)
+        || pg_get_constraintdef(k.oid)
     FROM pg_constraint k
     JOIN pg_class c ON c.oid = k.conrelid
     JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -258,8 +258,8 @@ const CHECKS: &str = "
 
 const FOREIGN_KEYS: &str = "
     SELECT k.conname::text, c.relname::text,
-      format('ALTER TABLE ONLY %I.%I ADD CONSTRAINT %I %s',
-        n.nspname, c.relname, k.conname, pg_get_constraintdef(k.oid))
+      format('ALTER TABLE ONLY %I.%I ADD CONSTRAINT %I ', n.nspname, c.relname, k.conname)
+        || pg_get_constraintdef(k.oid)
     FROM pg_constraint k
     JOIN pg_class c ON c.oid = k.conrelid
     JOIN pg_namespace n ON n.oid = c.relnamespace

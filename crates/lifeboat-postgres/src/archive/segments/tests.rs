@@ -47,7 +47,7 @@ fn segments_are_whole_files_that_hold_every_row_once_and_in_order() {
 }
 
 #[test]
-fn segments_have_about_two_mebibytes_and_never_more_than_the_most() {
+fn segments_have_about_a_mebibyte_and_never_more_than_the_most() {
     for bytes in [200, 20_000] {
         let count = (64 << 20) / u64::try_from(bytes).unwrap();
         let segments = cut(&rows(count, bytes));
@@ -56,7 +56,7 @@ fn segments_have_about_two_mebibytes_and_never_more_than_the_most() {
         assert!(sizes.iter().all(|size| *size >= SEGMENT_LEAST_BYTES), "{sizes:?}");
         assert!(sizes.iter().all(|size| *size <= SEGMENT_MOST_BYTES), "{sizes:?}");
         let mean = sizes.iter().sum::<usize>() / sizes.len();
-        assert!((3 << 19..=5 << 19).contains(&mean), "{bytes} bytes a row: {mean}");
+        assert!((3 << 18..=5 << 18).contains(&mean), "{bytes} bytes a row: {mean}");
     }
 }
 
