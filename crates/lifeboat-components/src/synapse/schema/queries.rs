@@ -2,8 +2,9 @@
 //! path `pg_catalog`, so that PostgreSQL prints all other names in full.
 //!
 //! The columns of a statement's query are its name, its table and its text, which is NULL when the
-//! thing is in our snapshot and was dropped since. What an extension made is left out: the extension makes it again. The catalogues' columns are explained in PostgreSQL's
-//! documentation, part VII, "System Catalogs".
+//! thing is in our snapshot and was dropped since. What an extension made is left out: the
+//! extension makes it again. The catalogues' columns are explained in PostgreSQL's documentation,
+//! part VII, "System Catalogs".
 
 use super::{Kind, Stage};
 
