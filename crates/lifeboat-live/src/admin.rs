@@ -10,6 +10,8 @@ use thiserror::Error;
 use tokio::time::{Instant, sleep};
 use zeroize::Zeroizing;
 
+use crate::way;
+
 /// How long we wait for an answer; closing an account with many devices takes its time.
 const PATIENCE: Duration = Duration::from_mins(2);
 /// How long one room may take to be purged.
@@ -72,17 +74,10 @@ impl Admin {
     /// # Errors
     /// [`AdminError::Address`].
     pub fn at(address: &str, token: Zeroizing<String>) -> Result<Self, AdminError> {
-        let wrong = || AdminError::Address(address.to_owned());
-        let parsed = Url::parse(address).map_err(|_| wrong())?;
-        let has_login = !parsed.username().is_empty() || parsed.password().is_some();
-        if !matches!(parsed.scheme(), "http" | "https") || !parsed.has_host() || has_login {
-            return Err(wrong());
-        }
-        // The token goes to this address and nowhere else.
-        let builder =
-            reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none());
-        let builder = builder.timeout(PATIENCE);
-        let http = builder.build().map_err(AdminError::Unreachable)?;
+        let parsed = way::address(address);
+        let parsed = parsed.ok_or_else(|| AdminError::Address(address.to_owned()))?;
+        let built = way::straight().timeout(PATIENCE).build();
+        let http = built.map_err(AdminError::Unreachable)?;
         Ok(Self { http, address: parsed, token })
     }
 

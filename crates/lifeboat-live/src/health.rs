@@ -2,14 +2,13 @@
 
 use std::time::Duration;
 
-use reqwest::redirect::Policy;
+use crate::way;
 
 /// How long we wait for an answer.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Whether `GET url` is answered with 200.
 pub async fn is_well(url: &str) -> bool {
-    let client = reqwest::Client::builder().timeout(PATIENCE).redirect(Policy::none()).build();
-    let Ok(client) = client else { return false };
+    let Ok(client) = way::straight().timeout(PATIENCE).build() else { return false };
     client.get(url).send().await.is_ok_and(|answer| answer.status().as_u16() == 200)
 }

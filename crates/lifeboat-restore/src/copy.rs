@@ -76,7 +76,7 @@ impl<'a> SynapseCopy<'a> {
                 "name it in lifeboat.yaml as it was when the backup was made",
             )
         })?;
-        let kept = open.component(&component).ok_or_else(|| Failure::failed("lost", ""))?;
+        let kept = open.component(&component).ok_or_else(|| unknown(Some(&component)))?;
         let wanted = (&request.selection, request.lanes);
         let portion = part::find(cx, (open, kept), wanted).await?;
         let purpose = (Purpose::Export, installation.state.as_path());
@@ -138,7 +138,8 @@ impl<'a> SynapseCopy<'a> {
             None => Ok(()),
             Some(room) => Err(Failure::failed(
                 format!("room {} was not put back", room.room_id),
-                "this is a fault of ours; please report it",
+                "this is a fault of ours, please report it; meanwhile restore all of it beside \
+                 what runs (lifeboat restore run --beside _old) and export from there",
             )),
         }
     }
@@ -175,18 +176,20 @@ fn chosen(open: &OpenBackup, wanted: Option<&str>) -> Result<String, Failure> {
     match (wanted, names.as_slice()) {
         (Some(name), names) if names.contains(&name) => Ok(name.to_owned()),
         (None, [name]) => Ok((*name).to_owned()),
-        (None, []) | (Some(_), _) => {
-            let what = match wanted {
-                Some(name) => format!("there is no Synapse called {name} in the backup"),
-                None => "there is no Synapse in the backup".to_owned(),
-            };
-            Err(Failure::usage(what, "lifeboat backup show lists what is in it"))
-        }
+        (None, []) | (Some(_), _) => Err(unknown(wanted)),
         (None, names) => Err(Failure::usage(
             "there are several in the backup",
             format!("say which with --component: {}", names.join(", ")),
         )),
     }
+}
+
+fn unknown(wanted: Option<&str>) -> Failure {
+    let what = match wanted {
+        Some(name) => format!("there is no Synapse called {name} in the backup"),
+        None => "there is no Synapse in the backup".to_owned(),
+    };
+    Failure::usage(what, "lifeboat backup show lists what is in it")
 }
 
 fn beside(component: &str, request: CopyRequest, folder: &Path) -> RestoreRequest {

@@ -72,7 +72,7 @@ const LAYERS: &[Layer] = &[
     Layer { name: RENDERING, below: &[PACKAGE, PAGES, STORAGE, COMPONENTS, ENGINE], pure: None },
     Layer {
         name: RETELLING,
-        below: &[PACKAGE, TRANSCRIPT, STORAGE, CONFIG, COMPONENTS, ENGINE, RENDERING],
+        below: &[PACKAGE, TRANSCRIPT, STORAGE, LIVE, CONFIG, COMPONENTS, ENGINE, RENDERING],
         pure: None,
     },
     Layer {

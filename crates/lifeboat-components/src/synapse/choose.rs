@@ -179,14 +179,6 @@ async fn named(
     client: &Client,
     fits: impl Fn(&str) -> bool,
 ) -> Result<BTreeSet<String>, PostgresError> {
-    #[derive(Deserialize)]
-    struct Named {
-        content: Content,
-    }
-    #[derive(Deserialize)]
-    struct Content {
-        name: String,
-    }
     // By way of the rooms: there is no index by type, and far fewer rooms than members.
     let query = "SELECT c.room_id, j.json
                  FROM rooms r
@@ -195,10 +187,21 @@ async fn named(
                  JOIN event_json j ON j.event_id = c.event_id";
     let doing = |e| PostgresError::sorted("read the names of the rooms", e);
     let rows = client.query(query, &[]).await.map_err(doing)?;
-    let has_name = |json: &str| {
-        serde_json::from_str::<Named>(json).is_ok_and(|event| fits(&event.content.name))
-    };
+    let has_name = |json: &str| name_in(json).is_some_and(|name| fits(&name));
     Ok(rows.iter().filter(|row| has_name(row.get(1))).map(|row| row.get(0)).collect())
+}
+
+/// The name that an event gives its room.
+pub(super) fn name_in(json: &str) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Named {
+        content: Content,
+    }
+    #[derive(Deserialize)]
+    struct Content {
+        name: String,
+    }
+    serde_json::from_str::<Named>(json).ok().map(|event| event.content.name)
 }
 
 async fn users_of(client: &Client, picks: &[UserPick]) -> Result<Vec<String>, ChooseError> {

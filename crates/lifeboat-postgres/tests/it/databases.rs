@@ -1,6 +1,9 @@
 //! Databases made, filled, and put aside.
 
+use std::error::Error;
+
 use bytes::Bytes;
+use lifeboat_postgres::PostgresError;
 use lifeboat_postgres::archive::{DatabaseFacts, LocaleProvider, TableShape, facts, text_order};
 use lifeboat_postgres::cut::Cut;
 use lifeboat_postgres::restore::{self, Filling, RestoreError};
@@ -24,6 +27,23 @@ async fn database_put_aside_keeps_its_rows_under_another_name_and_lets_people_in
     let taken = restore::rename_database(&administration, &aside, "postgres").await;
     assert!(taken.unwrap_err().to_string().contains("already exists"));
     source.to_database(&aside).connect().await.unwrap();
+}
+
+#[tokio::test]
+async fn answer_of_another_kind_is_not_told_as_a_lost_connection() {
+    let client = one().connector("postgres").connect().await.unwrap();
+    let row = client.query_one("SELECT NULL::text, 7", &[]).await.unwrap();
+    for (column, cause) in [(0, "NULL"), (1, "cannot convert")] {
+        let odd = row.try_get::<_, String>(column).unwrap_err();
+        let error = PostgresError::sorted("asked", odd);
+        assert!(!error.is_transient() && error.to_string().contains("not understood"), "{error}");
+        let cause_of = |error: &dyn Error| error.source().map(ToString::to_string);
+        let root = error.source().and_then(cause_of).unwrap_or_default();
+        assert!(root.contains(cause), "{root}");
+    }
+    client.batch_execute("SELECT pg_terminate_backend(pg_backend_pid())").await.unwrap_err();
+    let lost = PostgresError::sorted("asked", client.query("SELECT 1", &[]).await.unwrap_err());
+    assert!(lost.is_transient(), "{lost}");
 }
 
 #[tokio::test]

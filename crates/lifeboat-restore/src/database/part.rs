@@ -41,7 +41,7 @@ struct Sifting<'a> {
 }
 
 /// Finds the rooms and accounts of a selection in a backup of a component; nothing where all rooms
-/// are wanted, or the tables are not as they are known.
+/// are wanted, there are too many to look through, or the tables are not as they are known.
 ///
 /// # Errors
 /// [`Failure`] when the backup is damaged.
@@ -64,7 +64,7 @@ pub(crate) async fn find(
         }
     }
     let search = search.lock().map_err(|_| broken())?;
-    Ok(Some(search.clone().finish()))
+    Ok(search.clone().finish())
 }
 
 /// Shows a search what it asks for of a database; whether that is there as it is known.

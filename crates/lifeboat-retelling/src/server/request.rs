@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use lifeboat_live::way;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 use reqwest::{Method, Response, Url};
 use serde_json::{Map, Value};
@@ -68,16 +69,9 @@ pub(super) struct Wire {
 
 impl Wire {
     pub(super) fn new(address: &str, token: Zeroizing<String>) -> Result<Self, ClientError> {
-        let wrong = || ClientError::Address(address.to_owned());
-        let parsed = Url::parse(address).map_err(|_| wrong())?;
-        let has_login = !parsed.username().is_empty() || parsed.password().is_some();
-        if !matches!(parsed.scheme(), "http" | "https") || !parsed.has_host() || has_login {
-            return Err(wrong());
-        }
-        // The environment is no way in: what it says of proxies does not count.
-        let builder =
-            reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none());
-        let builder = builder.connect_timeout(PATIENCE).read_timeout(PATIENCE);
+        let parsed = way::address(address);
+        let parsed = parsed.ok_or_else(|| ClientError::Address(address.to_owned()))?;
+        let builder = way::straight().connect_timeout(PATIENCE).read_timeout(PATIENCE);
         let http = builder.build().map_err(|cause| ClientError::Unreachable {
             what: "prepare to connect".to_owned(),
             cause,

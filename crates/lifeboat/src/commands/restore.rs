@@ -36,7 +36,7 @@ Examples:
   lifeboat restore run -c lifeboat.yaml -i identity.txt
   lifeboat restore run --vault s3://bucket/vault -i identity.txt    (the machine is new)
   lifeboat restore run -i identity.txt --component synapse --root /srv/copy --beside _copy
-  lifeboat restore erasures -i identity.txt         (lists what was purged since; --yes purges it)
+  lifeboat restore erasures 4f2a -i identity.txt    (lists what was purged since; --yes purges it)
   lifeboat restore accept -c lifeboat.yaml          (lists what --replace kept; --yes removes it)")]
 pub(crate) struct RestoreFlags {
     #[command(subcommand)]

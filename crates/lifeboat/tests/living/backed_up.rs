@@ -133,7 +133,8 @@ fn done_again(port: &Port, yaml: &Path, (room, person): (&str, &str)) {
     assert_ne!(rows("events", "room_id", room), "0", "the backup brought it back");
     let token = port.world.directory().join("token.txt");
     let said = |who: Option<usize>| {
-        let mut words = vec!["restore", "erasures", "--json", "-c", yaml.to_str().unwrap()];
+        let mut words =
+            vec!["restore", "erasures", "latest", "--json", "-c", yaml.to_str().unwrap()];
         words.extend(["-i", port.identity.to_str().unwrap()]);
         if let Some(who) = who {
             fs::write(&token, format!("{}\n", port.token(who))).unwrap();

@@ -123,6 +123,11 @@ fn what_no_kept_backup_needs_goes_in_two_phases_and_the_rest_stays_whole() {
     let there = ["backup", "verify", "--all", "--vault", copy.to_str().unwrap()];
     let checked = suite.lifeboat_opened(&there).result(0);
     assert_eq!(checked.as_array().unwrap().len(), 2, "{checked}");
+    // A copy is of the same server as what it is of; this names another vault's.
+    fs::copy(suite.vault.join("owner.json"), copy.join("owner.json")).unwrap();
+    let said = suite.lifeboat(&["backup", "copy", "--to", copy.to_str().unwrap()]);
+    assert_eq!(said.exit, 2, "{said:?}");
+    assert!(said.stdout.contains("belongs to another server"), "{said:?}");
 }
 
 #[test]

@@ -171,6 +171,44 @@ fn tidy_up(suite: &Suite) {
     suite.lifeboat(&["backup", "prune"]).result(0);
 }
 
+/// A run with so many bytes free, and one with room again; whether the disk got full, which the
+/// first then said in one of these words.
+fn with_little_room(
+    (suite, disk): (&Suite, &Disk),
+    (seed, round, free): (u64, u64, u64),
+    words: &[&str],
+) -> bool {
+    disk.leave(free);
+    let said = end(begin(suite));
+    let of = format!("seed {seed}, round {round}, {free} bytes free: {said:?}");
+    let is_full = said.exit == 1;
+    if is_full {
+        let error = said.last_json().to_string();
+        assert!(words.iter().any(|words| error.contains(words)), "{of}");
+        assert!(error.contains("free some space"), "{of}");
+    } else {
+        assert_eq!(said.exit, 0, "{of}");
+    }
+    // On the full disk, and with room again.
+    check(suite, seed, round);
+    disk.leave(64 << 20);
+    let said = end(begin(suite));
+    assert_eq!(said.exit, 0, "after {of}: {said:?}");
+    check(suite, seed, round);
+    if round % 3 == 2 {
+        tidy_up(suite);
+        check(suite, seed, round);
+    }
+    is_full
+}
+
+/// Nothing of a run that was cut short is left.
+fn nothing_unfinished(suite: &Suite) {
+    let listed = suite.lifeboat(&["backup", "list"]).result(0);
+    assert_eq!(listed["unfinished"], serde_json::json!([]), "{listed}");
+    nothing_half(&suite.vault);
+}
+
 fn full_disks(name: &str, rounds: u64, seed: u64) {
     let suite = suite(name);
     let disk = Disk::below(&suite.vault);
@@ -186,33 +224,11 @@ fn full_disks(name: &str, rounds: u64, seed: u64) {
         } else {
             100 << 10
         };
-        let free = chance.below(limit);
-        disk.leave(free);
-        let said = end(begin(&suite));
-        let of = format!("seed {seed}, round {round}, {free} bytes free: {said:?}");
-        if said.exit == 1 {
-            full += 1;
-            let error = said.last_json().to_string();
-            assert!(error.contains("no space left"), "{of}");
-            assert!(error.contains("free some space"), "{of}");
-        } else {
-            assert_eq!(said.exit, 0, "{of}");
-        }
-        // On the full disk, and with room again.
-        check(&suite, seed, round);
-        disk.leave(64 << 20);
-        let said = end(begin(&suite));
-        assert_eq!(said.exit, 0, "after {of}: {said:?}");
-        check(&suite, seed, round);
-        if round % 3 == 2 {
-            tidy_up(&suite);
-            check(&suite, seed, round);
-        }
+        let which = (seed, round, chance.below(limit));
+        full += u64::from(with_little_room((&suite, &disk), which, &["no space left"]));
     }
     assert!(full > rounds / 3, "{full} of {rounds}");
-    let listed = suite.lifeboat(&["backup", "list"]).result(0);
-    assert_eq!(listed["unfinished"], serde_json::json!([]), "{listed}");
-    nothing_half(&suite.vault);
+    nothing_unfinished(&suite);
     nothing_partial(&suite.vault);
 }
 
@@ -226,32 +242,12 @@ fn full_states(name: &str, rounds: u64, seed: u64) {
     for round in 0..rounds {
         change(&suite, &world().cluster, round, &mut chance);
         // From nothing at all to room for all that is written there.
-        let free = chance.below(60) * 4096;
-        disk.leave(free);
-        let said = end(begin(&suite));
-        let of = format!("seed {seed}, round {round}, {free} bytes free: {said:?}");
-        if said.exit == 1 {
-            full += 1;
-            let error = said.last_json().to_string();
-            assert!(error.contains("o space left") || error.contains("disk is full"), "{of}");
-            assert!(error.contains("free some space"), "{of}");
-        } else {
-            assert_eq!(said.exit, 0, "{of}");
-        }
-        check(&suite, seed, round);
-        disk.leave(64 << 20);
-        let said = end(begin(&suite));
-        assert_eq!(said.exit, 0, "after {of}: {said:?}");
-        check(&suite, seed, round);
-        if round % 3 == 2 {
-            tidy_up(&suite);
-            check(&suite, seed, round);
-        }
+        let which = (seed, round, chance.below(60) * 4096);
+        let words = ["o space left", "disk is full"];
+        full += u64::from(with_little_room((&suite, &disk), which, &words));
     }
     assert!(full > rounds / 4, "{full} of {rounds}");
-    let listed = suite.lifeboat(&["backup", "list"]).result(0);
-    assert_eq!(listed["unfinished"], serde_json::json!([]), "{listed}");
-    nothing_half(&suite.vault);
+    nothing_unfinished(&suite);
 }
 
 /// No upload that was cut short was left behind.

@@ -6,9 +6,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use lifeboat_package::selection::{Pattern, RoomPick, Scope, Selection};
-use serde::Deserialize;
 
 use super::{Portion, STATS};
+use crate::synapse::choose::name_in;
 use crate::synapse::pick::{ALIASES, CURRENT_STATE, MEMBERSHIPS};
 
 /// Columns of a table whose values are to be shown.
@@ -35,7 +35,12 @@ pub struct Search {
     /// The rooms' names: the events that tell them, each with its room.
     naming: BTreeMap<String, String>,
     users: Option<BTreeSet<String>>,
+    /// Room names and children of spaces that were seen.
+    seen: usize,
 }
+
+/// Names of rooms and children of spaces that are held in memory, about 200 bytes each.
+const MOST_SEEN: usize = 500_000;
 
 /// The table of what events say.
 const CONTENTS: &str = "event_json";
@@ -54,6 +59,7 @@ impl Search {
             names: Vec::new(),
             naming: BTreeMap::new(),
             users: Portion::users(selection),
+            seen: 0,
         };
         if selection.rooms == Scope::All {
             return None;
@@ -109,6 +115,9 @@ impl Search {
             value.and_then(|value| std::str::from_utf8(value).ok())
         };
         let (Some(first), Some(room)) = (text(0), text(1)) else { return };
+        if self.seen > MOST_SEEN {
+            return;
+        }
         match table {
             ALIASES | STATS => {
                 if self.aliases.contains(first) {
@@ -121,10 +130,11 @@ impl Search {
             CURRENT_STATE => match (first, text(2), text(3)) {
                 ("m.space.child", Some(child), _) => {
                     let children = self.children.entry(room.to_owned()).or_default();
-                    children.insert(child.to_owned());
+                    self.seen += usize::from(children.insert(child.to_owned()));
                 }
                 ("m.room.name", Some(""), Some(event)) if !self.names.is_empty() => {
                     self.naming.insert(event.to_owned(), room.to_owned());
+                    self.seen += 1;
                 }
                 _ => {}
             },
@@ -140,15 +150,18 @@ impl Search {
     /// Reads what an event says, if it tells the name of a room.
     fn read(&mut self, event: &str, json: &str) {
         let Some(room) = self.naming.get(event) else { return };
-        let Ok(Named { content: Content { name } }) = serde_json::from_str(json) else { return };
+        let Some(name) = name_in(json) else { return };
         if self.names.iter().any(|pattern| pattern.fits(&name)) {
             self.found.insert(room.clone());
         }
     }
 
-    /// What was found.
-    pub fn finish(self) -> Portion {
-        let Self { found: mut rooms, children, roots, users, .. } = self;
+    /// What was found; nothing where there was more to see than memory is taken for.
+    pub fn finish(self) -> Option<Portion> {
+        let Self { found: mut rooms, children, roots, users, seen, .. } = self;
+        if seen > MOST_SEEN {
+            return None;
+        }
         let mut newest: Vec<String> = roots.iter().cloned().collect();
         let mut of_spaces = roots;
         while let Some(space) = newest.pop() {
@@ -159,17 +172,6 @@ impl Search {
             }
         }
         rooms.extend(of_spaces);
-        Portion { rooms, users }
+        Some(Portion { rooms, users })
     }
-}
-
-/// An event that names a room.
-#[derive(Deserialize)]
-struct Named {
-    content: Content,
-}
-
-#[derive(Deserialize)]
-struct Content {
-    name: String,
 }

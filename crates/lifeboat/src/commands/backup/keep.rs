@@ -240,6 +240,10 @@ pub(super) async fn copy(session: &Session, flags: CopyFlags) -> Result<Ended, F
         locking::check(&session.context, &flags.to, &access).await?;
     }
     let to = Vault::open(&flags.to, &access, Some(&session.context)).await?;
+    // A machine that only fetches may not know the installation.
+    if flags.vault.vault.is_none() {
+        to.demand_owner(&flags.vault.installation(session)?.server_name, true).await?;
+    }
     let copying = copying::copy(&session.context, (&vault, &survey), &to);
     let outcome = session.until_stopped(Box::pin(copying)).await?;
     let lines = vec![

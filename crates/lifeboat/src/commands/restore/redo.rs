@@ -9,9 +9,9 @@ use lifeboat_vault::backup::OpenBackup;
 use lifeboat_vault::erasures::after;
 
 use crate::commands::installation::around;
-use crate::commands::vault::OneBackupFlags;
+use crate::commands::vault::VaultFlags;
 use crate::commands::{Ended, Exit, Session, story};
-use crate::secrets::first_line;
+use crate::secrets::{IdentityFlags, first_line};
 
 /// Purge rooms and close accounts again that were since the backup; only list them without --yes
 ///
@@ -25,7 +25,13 @@ Examples:
   lifeboat restore erasures 4f2a -i identity.txt --admin-token-file token.txt --yes")]
 pub(super) struct RedoFlags {
     #[command(flatten)]
-    of: OneBackupFlags,
+    vault: VaultFlags,
+    /// The backup that was restored: the beginning of its id, or `latest`. Of another, other things
+    /// were taken back since
+    #[arg(required = true)]
+    backup: String,
+    #[command(flatten)]
+    identities: IdentityFlags,
     /// The Synapse that is meant, where there are several
     #[arg(long, value_name = "NAME")]
     component: Option<String>,
@@ -42,12 +48,12 @@ pub(super) struct RedoFlags {
 
 pub(super) async fn run(session: &Session, flags: RedoFlags) -> Result<Ended, Failure> {
     let cx = &session.context;
-    let identities = flags.of.identities.demand(cx)?;
-    let installation = flags.of.vault.installation(session)?;
+    let identities = flags.identities.demand(cx)?;
+    let installation = flags.vault.installation(session)?;
     let token = flags.admin_token_file.filter(|_| flags.yes);
     let token = token.map(|path| first_line(cx, &session.folder.join(path))).transpose()?;
-    let (vault, survey) = flags.of.vault.open(session).await?;
-    let sealed = survey.find(&flags.of.backup)?;
+    let (vault, survey) = flags.vault.open(session).await?;
+    let sealed = survey.find(&flags.backup)?;
     let open = OpenBackup::open(&vault, &survey, (&sealed.folder, &identities)).await?;
     let made = recovery_point(open.manifest());
     let ledger = after((&vault, &survey), &identities, (open.manifest(), &made)).await?;
