@@ -8,7 +8,7 @@ use lifeboat_package::contents::CONTENTS_NAME;
 use lifeboat_package::digest::{Digest, Hasher};
 use serde::Serialize;
 
-use crate::layout::{DRILLS, ERASURES, FORGOTTEN, PARTIAL, PINNED, VAULT};
+use crate::layout::{DRILLS, ERASURES, FORGOTTEN, OWNER, PARTIAL, PINNED, VAULT};
 use crate::place::{Sealed, Survey, Vault, told};
 use crate::run::locking::hold_all;
 
@@ -49,6 +49,7 @@ pub async fn copy(
     let needed = files.iter().map(|(name, ..)| name).chain(&seals).chain(lists);
     let mut needed: Vec<String> = needed.cloned().collect();
     needed.push(VAULT.to_owned());
+    needed.extend(there.files.contains_key(OWNER).then(|| OWNER.to_owned()));
     cx.stage("copy", files.iter().map(|(.., size)| size).sum(), Unit::Bytes);
     let mut outcome = CopyOutcome { backups: seals.len() as u64, ..CopyOutcome::default() };
     for (name, sha256, size) in files {
