@@ -1,17 +1,14 @@
 //! A database made again from what [`super::archive`] and [`super::schema_text`] kept.
 //!
-//! In this order: [`create_database`], [`run_schema`] with the text before the rows,
-//! [`begin_table`] and [`Filling::load`] for each table on any number of [`lane`]s,
-//! [`set_sequences`], [`run_after`] with the text after the rows, [`analyze`],
-//! [`apply_settings`]; in the end what [`super::rights`] kept. All of it works for a role that owns
-//! the database, for a superuser who is [acting](Connector::acting_as) as that role, and into a
-//! newer PostgreSQL. Not all is one transaction: what breaks off is dropped and begun again.
-
-use std::sync::atomic::{AtomicUsize, Ordering};
+//! In this order: [`create_database`], [`run_schema`] with the text before the rows, [`work_off`]
+//! with a [`Board`] of the tables and the text after the rows, which fills each table with
+//! [`begin_table`] and [`Filling::load`], [`set_sequences`], [`apply_settings`]; in the end what
+//! [`super::rights`] kept. All of it works for a role that owns the database, for a superuser who
+//! is [acting](Connector::acting_as) as that role, and into a newer PostgreSQL. Not all is one
+//! transaction: what breaks off is dropped and begun again.
 
 use bytes::Bytes;
 use futures_util::SinkExt;
-use futures_util::future::try_join_all;
 use tokio_postgres::Client;
 
 use super::PostgresError;
@@ -19,16 +16,18 @@ use super::archive::{SequenceValue, TableShape};
 use super::columns::{literal, quoted};
 use super::connect::Connector;
 
+mod board;
 mod database;
 mod schema;
 pub(crate) mod statements;
 
+pub use board::{Board, Wanted};
 pub use database::{
     Standing, apply_settings, clear, create_database, creation, drop_database,
     drop_unused_database, is_empty, is_marked, mark, name_before, rename_database, standing,
     things_in, unmark,
 };
-pub use schema::{RestoreError, Skipped, run_after, run_schema};
+pub use schema::{RestoreError, Skipped, run_schema, work_off};
 
 /// What a session that writes is told. Text forms are read as they were written; whoever loses
 /// power before the end begins again anyway.
@@ -220,26 +219,4 @@ pub async fn set_sequences(
         client.batch_execute(&statement).await.map_err(doing)?;
     }
     Ok(())
-}
-
-/// Lets the server look at the tables that were loaded, on `lanes` sessions of their own, so that
-/// its first queries are planned well.
-///
-/// # Errors
-/// [`PostgresError`] when the server is lost.
-pub async fn analyze(
-    connector: &Connector,
-    tables: &[&TableShape],
-    lanes: usize,
-) -> Result<(), PostgresError> {
-    let queue = AtomicUsize::new(0);
-    let work = (0..lanes.max(1)).map(|_| async {
-        let lane = lane(connector).await?;
-        while let Some(shape) = tables.get(queue.fetch_add(1, Ordering::Relaxed)) {
-            let doing = |e| PostgresError::sorted(format!("analysed {}", shape.label()), e);
-            lane.batch_execute(&format!("ANALYZE {}", shape.qualified())).await.map_err(doing)?;
-        }
-        Ok::<_, PostgresError>(())
-    });
-    try_join_all(work).await.map(drop)
 }

@@ -1,6 +1,5 @@
 //! Databases, made again: schema, rows, sequences, then indexes and constraints.
 
-use std::cmp::Reverse;
 use std::collections::{BTreeMap, VecDeque};
 use std::pin::pin;
 use std::sync::Mutex;
@@ -20,8 +19,8 @@ use lifeboat_postgres::archive::{
 };
 use lifeboat_postgres::connect::Connector;
 use lifeboat_postgres::restore::{
-    self, Filling, RestoreError, Skipped, create_database, creation, name_before, rename_database,
-    standing, things_in,
+    self, Board, Filling, RestoreError, Skipped, Wanted, create_database, creation, name_before,
+    rename_database, standing, things_in,
 };
 use lifeboat_vault::backup::OpenBackup;
 
@@ -222,23 +221,19 @@ async fn fill(
         Some(portion) => part::load(cx, (kept, &tables), (connector, lanes), portion).await?,
         None => None,
     };
-    let rows = match needed {
-        Some(rows) => rows,
-        None => load(cx, kept, &tables, connector, lanes).await?,
-    };
-    restore::set_sequences(session, &sequences).await.map_err(database_fault)?;
     let after = kept.text(kept.record.post_data.as_ref()).await?;
-    cx.stage("indexes and constraints", 0, Unit::Items);
-    let skipped = restore::run_after(connector, &after, lanes).await;
-    let mut skipped = skipped.map_err(restore_fault)?;
+    let loading = match needed {
+        Some(rows) => RowsLeft { rows, ..RowsLeft::default() },
+        None => RowsLeft::of(kept, &tables).await?,
+    };
+    let (rows, mut skipped) =
+        build(cx, (kept, &tables), (connector, lanes), (loading, &after)).await?;
+    restore::set_sequences(session, &sequences).await.map_err(database_fault)?;
     if kept.record.rights.is_some() {
         // Rights tell of them, where others get any.
         skipped.retain(|skipped| !is_policy(&skipped.statement));
     }
     tell(&mut done, skipped);
-    let filled = tables.iter().filter(|(table, _)| table.rows > 0);
-    let shapes: Vec<&TableShape> = filled.map(|(_, shape)| shape).collect();
-    restore::analyze(connector, &shapes, lanes).await.map_err(database_fault)?;
     tell(&mut done, restore::apply_settings(session, &facts).await.map_err(database_fault)?);
     done.lines.push(format!("{} tables, {rows} rows", tables.len()));
     Ok(done)
@@ -387,51 +382,84 @@ struct Stretch {
     bytes: u64,
 }
 
-/// Loads all rows but those of the table that Synapse looks at first.
-async fn load(
-    cx: &Context,
-    kept: &Kept<'_>,
-    tables: &[(TableRecord, TableShape)],
-    connector: &Connector,
-    lanes: usize,
-) -> Result<u64, Failure> {
-    cx.stage("rows", tables.iter().map(|(table, _)| table.bytes).sum(), Unit::Bytes);
-    let is_held_back = |table: &TableShape| is_last(kept.component, table);
-    // All of a table on one lane and in order: in another order the next backup would find its rows
-    // in other stretches, and have to store them again.
-    let queue = by_table(stretches(kept, tables, |table| !is_held_back(table)).await?);
-    let queue = Mutex::new(queue);
-    let work = (0..lanes.max(1)).map(|_| async {
-        let lane = restore::lane(connector).await.map_err(database_fault)?;
-        let next = || queue.lock().ok().and_then(|mut queue| queue.pop_front());
-        let mut rows = 0;
-        while let Some(table) = next() {
-            let Some(shape) = table.first().map(|stretch| &tables[stretch.table].1) else {
-                continue;
-            };
-            let filling = restore::begin_table(&lane, shape).await.map_err(database_fault)?;
-            rows += load_table(cx, kept.open, (&filling, shape), table).await?;
-            filling.finish().await.map_err(database_fault)?;
-        }
-        Ok::<u64, Failure>(rows)
-    });
-    let loaded = futures_util::future::try_join_all(work).await?;
-    let held: u64 = tables.iter().filter(|(_, s)| is_held_back(s)).map(|(t, _)| t.rows).sum();
-    Ok(loaded.iter().sum::<u64>() + held)
+/// Rows that are still to be loaded.
+#[derive(Default)]
+struct RowsLeft {
+    /// The stretches of each table, in order.
+    tables: BTreeMap<usize, Vec<Stretch>>,
+    /// Rows that are there, or that come last.
+    rows: u64,
 }
 
-/// The stretches of each table, those of the largest table first.
-fn by_table(stretches: VecDeque<Stretch>) -> VecDeque<Vec<Stretch>> {
+impl RowsLeft {
+    /// All rows but those of the table that Synapse looks at first.
+    async fn of(kept: &Kept<'_>, tables: &[(TableRecord, TableShape)]) -> Result<Self, Failure> {
+        let is_held_back = |table: &TableShape| is_last(kept.component, table);
+        let found = stretches(kept, tables, |table| !is_held_back(table)).await?;
+        let rows = tables.iter().filter(|(_, s)| is_held_back(s)).map(|(t, _)| t.rows).sum();
+        Ok(Self { tables: by_table(found), rows })
+    }
+}
+
+/// Loads rows, and makes what comes after them; how many rows there are, and what was left out.
+async fn build(
+    cx: &Context,
+    (kept, tables): (&Kept<'_>, &[(TableRecord, TableShape)]),
+    (connector, lanes): (&Connector, usize),
+    (left, after): (RowsLeft, &str),
+) -> Result<(u64, Vec<Skipped>), Failure> {
+    let sizes: BTreeMap<usize, u64> = left
+        .tables
+        .iter()
+        .map(|(table, list)| (*table, list.iter().map(|s| s.bytes).sum()))
+        .collect();
+    let wanted = tables.iter().enumerate().map(|(at, (table, shape))| Wanted {
+        shape,
+        bytes: table.bytes,
+        load: sizes.contains_key(&at),
+        analyze: table.rows > 0,
+    });
+    let wanted: Vec<Wanted<'_>> = wanted.collect();
+    let board = Board::new(&wanted, after);
+    let begin_rest = || cx.stage("indexes and constraints", 0, Unit::Items);
+    if sizes.is_empty() {
+        begin_rest();
+    } else {
+        cx.stage("rows", sizes.values().sum(), Unit::Bytes);
+    }
+    let (count, left) = (Mutex::new((left.rows, sizes.len())), Mutex::new(left.tables));
+    let load = async |lane: &lifeboat_postgres::Client, at: usize| {
+        let table = left.lock().ok().and_then(|mut left| left.remove(&at)).unwrap_or_default();
+        let shape = &tables[at].1;
+        // All of a table on one lane and in order: in another order the next backup would find its
+        // rows in other stretches, and have to store them again.
+        let filling = restore::begin_table(lane, shape).await.map_err(database_fault)?;
+        let rows = load_table(cx, kept.open, (&filling, shape), table).await?;
+        filling.finish().await.map_err(database_fault)?;
+        let is_last = count.lock().is_ok_and(|mut count| {
+            *count = (count.0 + rows, count.1 - 1);
+            count.1 == 0
+        });
+        if is_last {
+            begin_rest();
+        }
+        Ok(())
+    };
+    let skipped = restore::work_off((connector, lanes), &board, load, restore_fault).await?;
+    let rows = count.lock().map_or(0, |count| count.0);
+    Ok((rows, skipped))
+}
+
+/// The stretches of each table, in order.
+fn by_table(stretches: VecDeque<Stretch>) -> BTreeMap<usize, Vec<Stretch>> {
     let mut tables: BTreeMap<usize, Vec<Stretch>> = BTreeMap::new();
     for stretch in stretches {
         tables.entry(stretch.table).or_default().push(stretch);
     }
-    let mut tables: Vec<Vec<Stretch>> = tables.into_values().collect();
-    for table in &mut tables {
+    for table in tables.values_mut() {
         table.sort_by_key(|stretch| stretch.number);
     }
-    tables.sort_by_key(|table| Reverse(table.iter().map(|stretch| stretch.bytes).sum::<u64>()));
-    tables.into()
+    tables
 }
 
 /// Loads the rows of the table without which Synapse does not start: when all else is right.
@@ -446,7 +474,7 @@ pub async fn load_last(
     let tables = kept.tables().await?;
     let mut rows = 0;
     let last = stretches(kept, &tables, |table| is_last(kept.component, table)).await?;
-    for table in by_table(last) {
+    for table in by_table(last).into_values() {
         let Some(shape) = table.first().map(|stretch| &tables[stretch.table].1) else { continue };
         rows += load_table(cx, kept.open, (&Filling::of(lane), shape), table).await?;
     }

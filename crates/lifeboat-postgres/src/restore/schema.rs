@@ -1,8 +1,5 @@
 //! The schema's text, run over connections of ours.
 
-use std::collections::VecDeque;
-use std::sync::Mutex;
-
 use futures_util::future::try_join_all;
 use thiserror::Error;
 use tokio_postgres::Client;
@@ -10,7 +7,8 @@ use tokio_postgres::Client;
 use crate::PostgresError;
 use crate::connect::Connector;
 
-use super::statements::{is_setting, phases, split};
+use super::board::{Board, Work};
+use super::statements::{is_setting, split};
 
 /// How much of a statement names it in messages.
 const LABEL_CHARS: usize = 80;
@@ -20,6 +18,8 @@ const UNDEFINED_OBJECT: &str = "42704";
 const INVALID_VALUE: &str = "22023";
 const DUPLICATE_SCHEMA: &str = "42P06";
 const DEADLOCK: &str = "40P01";
+/// How often a statement may be the one that the server ends. Each time another one goes on.
+const MOST_DEADLOCKS: usize = 20;
 
 /// What goes wrong when a schema is made.
 #[derive(Debug, Error)]
@@ -73,94 +73,67 @@ pub async fn run_schema(client: &Client, sql: &str) -> Result<Vec<Skipped>, Rest
     Ok(skipped)
 }
 
-/// Runs the text that comes after the rows: keys and indexes on `lanes` sessions of their own,
-/// those of the largest tables first, then everything else in order.
+/// Does everything on a board, on `lanes` sessions for rows and as many for statements; returns
+/// what was left out, as [`run_schema`] does.
 ///
 /// # Errors
-/// [`RestoreError`]; what ran before stays.
-pub async fn run_after(
-    connector: &Connector,
-    sql: &str,
-    lanes: usize,
-) -> Result<Vec<Skipped>, RestoreError> {
-    let phases = phases(sql);
-    let mut sessions = Vec::new();
-    for _ in 0..lanes.max(1) {
-        let session = super::lane(connector).await?;
-        for setting in &phases.settings {
-            run(&session, setting).await?;
-        }
-        if lanes > 1 {
-            // Lanes are the parallelism; workers of the server's own would fight them.
-            run(&session, "SET max_parallel_maintenance_workers = 0").await?;
-        }
-        sessions.push(session);
-    }
-    let first = &sessions[0];
-    let keys = by_table(largest_first(first, phases.keys).await?);
-    let mut later = in_parallel(&sessions, keys).await?;
-    let indexes = largest_first(first, phases.indexes).await?;
-    let indexes = indexes.into_iter().map(|(_, statement)| vec![statement]).collect();
-    later.extend(in_parallel(&sessions, indexes).await?);
-    let mut skipped = Vec::new();
-    for statement in later.into_iter().chain(phases.rest) {
-        skipped.extend(run(first, statement).await?);
-    }
-    Ok(skipped)
-}
-
-/// Statements with their tables, the largest table's first.
-async fn largest_first<'a>(
-    client: &Client,
-    named: Vec<(&'a str, &'a str)>,
-) -> Result<Vec<(&'a str, &'a str)>, RestoreError> {
-    let tables: Vec<&str> = named.iter().map(|(table, _)| *table).collect();
-    let rows = client
-        .query(
-            "SELECT coalesce(pg_table_size(to_regclass(name)), 0)
-             FROM unnest($1::text[]) WITH ORDINALITY AS asked (name, place) ORDER BY place",
-            &[&tables],
-        )
-        .await
-        .map_err(|e| PostgresError::sorted("asked for the sizes of the tables", e))?;
-    let mut sized: Vec<(i64, (&str, &str))> =
-        rows.iter().map(|row| row.get(0)).zip(named).collect();
-    sized.sort_by_key(|(size, _)| std::cmp::Reverse(*size));
-    Ok(sized.into_iter().map(|(_, named)| named).collect())
-}
-
-/// One list of statements a table, in the order of the tables.
-fn by_table<'a>(named: Vec<(&'a str, &'a str)>) -> VecDeque<Vec<&'a str>> {
-    let mut lists: Vec<(&str, Vec<&str>)> = Vec::new();
-    for (table, statement) in named {
-        match lists.iter_mut().find(|(other, _)| *other == table) {
-            Some((_, list)) => list.push(statement),
-            None => lists.push((table, vec![statement])),
-        }
-    }
-    lists.into_iter().map(|(_, list)| list).collect()
-}
-
-/// Shares lists of statements out; returns those that got in each other's way.
-async fn in_parallel<'a>(
-    sessions: &[Client],
-    lists: VecDeque<Vec<&'a str>>,
-) -> Result<Vec<&'a str>, RestoreError> {
-    let queue = Mutex::new(lists);
-    let next = || queue.lock().ok().and_then(|mut queue| queue.pop_front());
-    let work = sessions.iter().map(|session| async {
-        let mut again = Vec::new();
-        while let Some(list) = next() {
-            for statement in list {
-                match run(session, statement).await {
-                    Err(error) if error.code() == Some(DEADLOCK) => again.push(statement),
-                    outcome => drop(outcome?),
+/// [`RestoreError`] as `fault` tells it, or what `rows` returns; what was done before stays.
+pub async fn work_off<E>(
+    (connector, lanes): (&Connector, usize),
+    board: &Board<'_>,
+    rows: impl AsyncFn(&Client, usize) -> Result<(), E>,
+    fault: impl Fn(RestoreError) -> E,
+) -> Result<Vec<Skipped>, E> {
+    let work = (0..lanes.max(1)).map(|_| async {
+        let filler = super::lane(connector).await.map_err(|e| fault(e.into()))?;
+        let builder = builder(connector, board, lanes).await.map_err(&fault)?;
+        let mut skipped = Vec::new();
+        while let Some((number, work)) = board.next().await {
+            match work {
+                Work::Rows(table) => rows(&filler, table).await?,
+                Work::Statements(list) => {
+                    for statement in list {
+                        skipped.extend(run_again(&builder, statement).await.map_err(&fault)?);
+                    }
+                }
+                Work::Analyze(shape) => {
+                    let statement = format!("ANALYZE {}", shape.qualified());
+                    run_again(&builder, &statement).await.map_err(&fault)?;
                 }
             }
+            board.done(number);
         }
-        Ok::<_, RestoreError>(again)
+        Ok(skipped)
     });
     Ok(try_join_all(work).await?.concat())
+}
+
+/// A session for statements.
+async fn builder(
+    connector: &Connector,
+    board: &Board<'_>,
+    lanes: usize,
+) -> Result<Client, RestoreError> {
+    let session = super::lane(connector).await?;
+    for setting in board.settings() {
+        run(&session, setting).await?;
+    }
+    if lanes > 1 {
+        // Lanes are the parallelism; workers of the server's own would fight them.
+        run(&session, "SET max_parallel_maintenance_workers = 0").await?;
+    }
+    Ok(session)
+}
+
+/// Runs one statement, again where another lane was in its way and was let go first.
+async fn run_again(client: &Client, statement: &str) -> Result<Option<Skipped>, RestoreError> {
+    for _ in 0..MOST_DEADLOCKS {
+        match run(client, statement).await {
+            Err(error) if error.code() == Some(DEADLOCK) => {}
+            outcome => return outcome,
+        }
+    }
+    run(client, statement).await
 }
 
 /// Runs one statement.

@@ -248,5 +248,30 @@ fn name(text: &str) -> (&str, &str) {
     text.split_at(at)
 }
 
+/// Schema and name of a table, unquoted.
+pub(super) fn table_name(text: &str) -> (String, String) {
+    let (mut parts, mut at) = (vec![String::new()], 0);
+    while let Some(c) = text[at..].chars().next() {
+        let last = parts.len() - 1;
+        if c == '"' {
+            let end = at + quoted_bytes(&text[at..], '"', false);
+            let is_doubled = at > 0 && text[..at].ends_with('"');
+            parts[last].push_str(if is_doubled { "\"" } else { "" });
+            let inner = &text[at + 1..end];
+            parts[last].push_str(inner.strip_suffix('"').unwrap_or(inner));
+            at = end;
+        } else {
+            if c == '.' {
+                parts.push(String::new());
+            } else {
+                parts[last].push(c);
+            }
+            at += c.len_utf8();
+        }
+    }
+    let name = parts.pop().unwrap_or_default();
+    (parts.pop().unwrap_or_default(), name)
+}
+
 #[cfg(test)]
 mod tests;

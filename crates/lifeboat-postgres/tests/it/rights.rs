@@ -3,10 +3,11 @@
 use std::process::Command;
 
 use bytes::Bytes;
+use lifeboat_postgres::Client;
 use lifeboat_postgres::archive::{Segments, facts, tables};
 use lifeboat_postgres::connect::Connector;
 use lifeboat_postgres::cut::Cut;
-use lifeboat_postgres::restore;
+use lifeboat_postgres::restore::{self, Board, RestoreError};
 use lifeboat_postgres::rights::{give, merged};
 use lifeboat_postgres::schema_text::{PgDump, SchemaText, SearchPlaces, schema_text};
 use lifeboat_testing::Role;
@@ -64,7 +65,10 @@ async fn keep(source: &Connector) -> (SchemaText, Vec<Bytes>) {
 async fn make(text: &SchemaText, target: &Connector) -> Vec<String> {
     let lane = restore::lane(target).await.unwrap();
     let mut skipped = restore::run_schema(&lane, &text.before).await.unwrap();
-    skipped.extend(restore::run_after(target, &text.after, 2).await.unwrap());
+    let board = Board::new(&[], &text.after);
+    let no_rows = async |_: &Client, _: usize| Ok(());
+    let after = restore::work_off::<RestoreError>((target, 2), &board, no_rows, |e| e);
+    skipped.extend(after.await.unwrap());
     skipped.into_iter().map(|skipped| skipped.statement).collect()
 }
 

@@ -7,7 +7,7 @@ use lifeboat_postgres::archive::{
 };
 use lifeboat_postgres::connect::Connector;
 use lifeboat_postgres::cut::Cut;
-use lifeboat_postgres::restore::{self, Filling};
+use lifeboat_postgres::restore::{self, Board, Filling, RestoreError, Wanted};
 use lifeboat_postgres::schema_text::{PgDump, SchemaText, SearchPlaces, schema_text};
 
 use crate::standing::{Standing, newer, one};
@@ -51,18 +51,25 @@ async fn bring(kept: &Kept, standing: &Standing, name: &str) -> Connector {
     let skipped = restore::run_schema(&lane, &kept.schema.before).await.unwrap();
     assert_eq!(skipped, []);
     assert!(!restore::is_empty(&lane).await.unwrap());
-    for (shape, copies) in &kept.tables {
-        let filling = restore::begin_table(&lane, shape).await.unwrap();
+    let wanted = kept.tables.iter().map(|(shape, copies)| Wanted {
+        shape,
+        bytes: copies.iter().map(|copy| copy.len() as u64).sum(),
+        load: true,
+        analyze: true,
+    });
+    let wanted: Vec<Wanted<'_>> = wanted.collect();
+    let board = Board::new(&wanted, &kept.schema.after);
+    let rows = async |lane: &Client, table: usize| {
+        let (shape, copies) = &kept.tables[table];
+        let filling = restore::begin_table(lane, shape).await?;
         for copy in copies {
-            filling.load(shape, copy.clone()).await.unwrap();
+            filling.load(shape, copy.clone()).await?;
         }
-        filling.finish().await.unwrap();
-    }
+        Ok(filling.finish().await?)
+    };
+    let skipped = restore::work_off::<RestoreError>((&connector, 2), &board, rows, |e| e);
+    assert_eq!(skipped.await.unwrap(), []);
     restore::set_sequences(&lane, &kept.sequences).await.unwrap();
-    let skipped = restore::run_after(&connector, &kept.schema.after, 2).await.unwrap();
-    assert_eq!(skipped, []);
-    let shapes: Vec<&TableShape> = kept.tables.iter().map(|(shape, _)| shape).collect();
-    restore::analyze(&connector, &shapes, 2).await.unwrap();
     connector
 }
 

@@ -1,6 +1,6 @@
 //! How SQL is split.
 
-use super::{Phases, phases, split};
+use super::{Phases, phases, split, table_name};
 
 #[test]
 fn semicolons_inside_of_quotes_comments_and_bodies_end_nothing() {
@@ -50,4 +50,18 @@ CREATE TRIGGER t BEFORE INSERT ON public.b EXECUTE FUNCTION public.f();
     assert_eq!(tables(indexes), ["public.b", "s.\"b\"\"c\""]);
     let begins: Vec<&str> = rest.iter().map(|s| &s[..14]).collect();
     assert_eq!(begins, ["ALTER TABLE ON", "ALTER INDEX i ", "ALTER TABLE pu", "CREATE TRIGGER"]);
+}
+
+#[test]
+fn names_of_tables_are_unquoted() {
+    for (text, schema, name) in [
+        ("public.b", "public", "b"),
+        ("\"Odd; name\".\"b\"\"c.d\"", "Odd; name", "b\"c.d"),
+        ("s.\"\"\"\"", "s", "\""),
+        ("\"b\"\"\"", "", "b\""),
+        ("é.\"ü", "é", "ü"),
+        ("\"", "", ""),
+    ] {
+        assert_eq!(table_name(text), (schema.to_owned(), name.to_owned()), "{text}");
+    }
 }
