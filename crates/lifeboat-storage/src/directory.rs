@@ -12,10 +12,10 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
-use tokio::task::JoinHandle;
 
 use crate::error::{At, StorageError};
 use crate::file::{LocalFile, blocking, lock};
+use crate::growing::GrowingFile;
 use crate::pieces::Pieces;
 use crate::place::{Entry, LIST_NAMES};
 
@@ -27,13 +27,6 @@ const FOLDER_MODE: u32 = 0o700;
 
 /// Folders inside folders that a listing follows.
 const LIST_DEPTH: usize = 16;
-
-/// Bytes gathered before they go to the file: writing small pieces one by one would cost a hop
-/// each.
-const GATHER_BYTES: usize = 1 << 20;
-
-/// Bytes after which a file begins to go to the disk, so that its end does not wait for all of it.
-const SYNC_BYTES: usize = 32 << 20;
 
 /// A folder of this machine.
 #[derive(Debug, Clone)]
@@ -73,16 +66,8 @@ impl Directory {
             ignore_absent(fs::remove_file(&leftover))
         })
         .await?;
-        let file = LocalFile::create(&partial).await?;
-        Ok(DirectoryUpload {
-            file,
-            path,
-            at,
-            gathered: Vec::new(),
-            gathered_bytes: 0,
-            unsynced_bytes: 0,
-            syncing: None,
-        })
+        let file = GrowingFile::create(&partial).await?;
+        Ok(DirectoryUpload { file, path, at })
     }
 
     pub(crate) async fn list(&self) -> Result<Vec<Entry>, StorageError> {
@@ -148,45 +133,18 @@ impl Directory {
 /// A file on its way into the folder.
 #[derive(Debug)]
 pub(crate) struct DirectoryUpload {
-    file: LocalFile,
+    file: GrowingFile,
     path: PathBuf,
     at: At,
-    gathered: Vec<Bytes>,
-    gathered_bytes: usize,
-    unsynced_bytes: usize,
-    syncing: Option<JoinHandle<Result<(), StorageError>>>,
 }
 
 impl DirectoryUpload {
     pub(crate) async fn write(&mut self, bytes: Bytes) -> Result<(), StorageError> {
-        self.gathered_bytes += bytes.len();
-        self.gathered.push(bytes);
-        if self.gathered_bytes >= GATHER_BYTES { self.flush().await } else { Ok(()) }
-    }
-
-    async fn flush(&mut self) -> Result<(), StorageError> {
-        self.unsynced_bytes += std::mem::take(&mut self.gathered_bytes);
-        let pieces = std::mem::take(&mut self.gathered);
-        self.file.write_all_at(self.file.len(), pieces).await?;
-        if self.unsynced_bytes >= SYNC_BYTES {
-            self.synced().await?;
-            self.unsynced_bytes = 0;
-            self.syncing = Some(self.file.sync_beside());
-        }
-        Ok(())
-    }
-
-    /// Waits for what is on its way to the disk: a failure of it is told once, and here.
-    async fn synced(&mut self) -> Result<(), StorageError> {
-        let Some(syncing) = self.syncing.take() else { return Ok(()) };
-        let at = self.at.clone();
-        syncing.await.map_err(|e| StorageError::from_io(at, io::Error::other(e)))?
+        self.file.append(bytes).await
     }
 
     pub(crate) async fn finish(mut self) -> Result<(), StorageError> {
         let done = async {
-            self.flush().await?;
-            self.synced().await?;
             self.file.sync().await?;
             let (from, to) = (self.file.path().to_owned(), self.path.clone());
             blocking(self.at.clone(), move || {

@@ -1,8 +1,7 @@
-//! One local file that is written at its end and patched at offsets: a package in a single file.
+//! One local file that is read at offsets, and what local files have in common.
 //!
-//! Every call does one piece of blocking work off the runtime's threads, so callers hand over big
-//! pieces (a segment, not a line). Nothing is flushed to the disk before [`LocalFile::sync`] or
-//! [`LocalFile::persist_as`].
+//! Every call does one piece of blocking work off the runtime's threads, so callers ask for big
+//! pieces (a segment, not a line).
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
@@ -12,9 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use tokio::task::JoinHandle;
 
-use crate::directory::sync_folder;
 use crate::error::{At, StorageError};
 use crate::pieces::Pieces;
 
@@ -33,16 +30,6 @@ pub struct LocalFile {
 }
 
 impl LocalFile {
-    /// Makes a new file with mode 0600 and locks it against a second writer.
-    ///
-    /// # Errors
-    /// [`StorageError::Exists`] when the name is taken.
-    pub async fn create(path: &Path) -> Result<Self, StorageError> {
-        let mut how = OpenOptions::new();
-        how.read(true).write(true).create_new(true).mode(FILE_MODE);
-        Self::open_with(path, "create", how).await
-    }
-
     /// Opens a file for reading.
     ///
     /// # Errors
@@ -51,39 +38,7 @@ impl LocalFile {
         let mut how = OpenOptions::new();
         // A pipe would wait for somebody who writes; for files the flag means nothing.
         how.read(true).custom_flags(rustix::fs::OFlags::NONBLOCK.bits().cast_signed());
-        Self::open_with(path, "open", how).await
-    }
-
-    /// Opens a file to go on writing it and locks it against a second writer.
-    ///
-    /// # Errors
-    /// [`StorageError::NotFound`] when there is none, [`StorageError::Busy`] when another process
-    /// writes it.
-    pub async fn open_writable(path: &Path) -> Result<Self, StorageError> {
-        let mut how = OpenOptions::new();
-        how.read(true).write(true);
-        Self::open_with(path, "open for writing", how).await
-    }
-
-    async fn open_with(
-        path: &Path,
-        verb: &'static str,
-        how: OpenOptions,
-    ) -> Result<Self, StorageError> {
-        let opened = path.to_owned();
-        let writing = verb != "open";
-        let (file, len) = blocking(at(verb, path), move || {
-            let file = how.open(opened)?;
-            let about = file.metadata()?;
-            if !about.is_file() {
-                return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
-            }
-            if writing {
-                lock(&file)?;
-            }
-            Ok((file, about.len()))
-        })
-        .await?;
+        let (file, len) = open_with(path, "open", how).await?;
         Ok(Self { file: Arc::new(file), path: path.to_owned(), len })
     }
 
@@ -100,42 +55,6 @@ impl LocalFile {
     /// The file's name as it is now.
     pub fn path(&self) -> &Path {
         &self.path
-    }
-
-    /// Adds `bytes` at the end.
-    ///
-    /// # Errors
-    /// [`StorageError::Full`] when the disk is; some of the bytes may then be there.
-    pub async fn append(&mut self, bytes: Bytes) -> Result<(), StorageError> {
-        self.write_at(self.len, bytes).await
-    }
-
-    /// Writes `bytes` at `offset`.
-    ///
-    /// # Errors
-    /// [`StorageError::Full`] when the disk is; some of the bytes may then be there.
-    pub async fn write_at(&mut self, offset: u64, bytes: Bytes) -> Result<(), StorageError> {
-        self.write_all_at(offset, vec![bytes]).await
-    }
-
-    /// Writes several pieces, one after the other, with one hop off the runtime.
-    pub(crate) async fn write_all_at(
-        &mut self,
-        offset: u64,
-        pieces: Vec<Bytes>,
-    ) -> Result<(), StorageError> {
-        let file = Arc::clone(&self.file);
-        let end = blocking(at("write", &self.path), move || {
-            let mut offset = offset;
-            for piece in &pieces {
-                file.write_all_at(piece, offset)?;
-                offset += piece.len() as u64;
-            }
-            Ok(offset)
-        })
-        .await?;
-        self.len = self.len.max(end);
-        Ok(())
     }
 
     /// Reads exactly the bytes of `range`.
@@ -157,68 +76,38 @@ impl LocalFile {
         }
         Ok(Pieces::of_file(Arc::clone(&self.file), range, at))
     }
-
-    /// Cuts the file to `len` bytes (or extends it with zeros).
-    ///
-    /// # Errors
-    /// What the file system answers.
-    pub async fn truncate(&mut self, len: u64) -> Result<(), StorageError> {
-        let file = Arc::clone(&self.file);
-        blocking(at("truncate", &self.path), move || file.set_len(len)).await?;
-        self.len = len;
-        Ok(())
-    }
-
-    /// Returns when all bytes are on the disk.
-    ///
-    /// # Errors
-    /// What the file system answers; afterwards the content is not to be trusted.
-    pub async fn sync(&self) -> Result<(), StorageError> {
-        let file = Arc::clone(&self.file);
-        blocking(at("write to disk", &self.path), move || file.sync_all()).await
-    }
-
-    /// Begins to bring to the disk what was written, beside what goes on.
-    pub(crate) fn sync_beside(&self) -> JoinHandle<Result<(), StorageError>> {
-        let (file, at) = (Arc::clone(&self.file), at("write to disk", &self.path));
-        tokio::spawn(blocking(at, move || file.sync_data()))
-    }
-
-    /// Syncs the file and gives it its final name in the same file system, never over an existing
-    /// file.
-    ///
-    /// The new name is a second link before the first goes, because a plain rename would replace
-    /// silently; a crash between the two leaves both names on the one complete file.
-    ///
-    /// # Errors
-    /// [`StorageError::Exists`] when the name is taken.
-    pub async fn persist_as(&mut self, path: &Path) -> Result<(), StorageError> {
-        self.sync().await?;
-        let (from, to) = (self.path.clone(), path.to_owned());
-        blocking(at("rename to", path), move || {
-            link_without_replacing(&from, &to)?;
-            sync_folder(&to)
-        })
-        .await?;
-        path.clone_into(&mut self.path);
-        Ok(())
-    }
-
-    /// Closes the file and removes its name.
-    ///
-    /// # Errors
-    /// What the file system answers.
-    pub async fn remove(self) -> Result<(), StorageError> {
-        let path = self.path.clone();
-        blocking(at("remove", &self.path), move || {
-            std::fs::remove_file(&path)?;
-            sync_folder(&path)
-        })
-        .await
-    }
 }
 
-fn at(verb: &'static str, path: &Path) -> At {
+/// How a new file is made.
+pub(crate) fn create() -> OpenOptions {
+    let mut how = OpenOptions::new();
+    how.read(true).write(true).create_new(true).mode(FILE_MODE);
+    how
+}
+
+/// Opens a regular file, locked where it is not only read, and says how long it is.
+pub(crate) async fn open_with(
+    path: &Path,
+    verb: &'static str,
+    how: OpenOptions,
+) -> Result<(File, u64), StorageError> {
+    let opened = path.to_owned();
+    let writing = verb != "open";
+    blocking(at(verb, path), move || {
+        let file = how.open(opened)?;
+        let about = file.metadata()?;
+        if !about.is_file() {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
+        }
+        if writing {
+            lock(&file)?;
+        }
+        Ok((file, about.len()))
+    })
+    .await
+}
+
+pub(crate) fn at(verb: &'static str, path: &Path) -> At {
     At::new(verb, "", &path.display().to_string())
 }
 
@@ -231,7 +120,7 @@ pub(crate) fn lock(file: &File) -> io::Result<()> {
     }
 }
 
-fn link_without_replacing(from: &Path, to: &Path) -> io::Result<()> {
+pub(crate) fn link_without_replacing(from: &Path, to: &Path) -> io::Result<()> {
     match std::fs::hard_link(from, to) {
         Ok(()) => std::fs::remove_file(from),
         // A file system without links (FAT, some network shares): looking is then the best there

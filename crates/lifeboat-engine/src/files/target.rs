@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use lifeboat_package::container::{BLOCK, END, header, padding};
-use lifeboat_storage::{Access, LocalFile, Location, Place, StorageError, Upload};
+use lifeboat_storage::{Access, GrowingFile, Location, Place, StorageError, Upload};
 
 use super::{beside, storage};
 use crate::failure::Failure;
@@ -14,7 +14,7 @@ pub enum Target {
     /// One archive: written as `NAME.partial`, renamed at the end.
     Archive {
         /// The file so far.
-        file: LocalFile,
+        file: GrowingFile,
         /// Its name at the end.
         path: PathBuf,
         /// Where the member being written begins.
@@ -49,7 +49,7 @@ impl Target {
             }
             let partial = beside(&path, ".partial");
             let file = match resume_at {
-                None => LocalFile::create(&partial).await,
+                None => GrowingFile::create(&partial).await,
                 Some(length) => reopen(&partial, length).await,
             };
             let file = file.map_err(|e| storage(cannot(), e))?;
@@ -136,7 +136,7 @@ impl Target {
                 let zeros = END.get(..padding(size)).unwrap_or_default();
                 file.append(Bytes::from_static(zeros)).await?;
                 let block = header(&name, size).expect("volumes are smaller than ustar allows");
-                file.write_at(at, Bytes::copy_from_slice(&block)).await
+                file.patch(at, Bytes::copy_from_slice(&block)).await
             }
         }
     }
@@ -157,7 +157,6 @@ impl Target {
         self.put("seal.json", seal).await?;
         if let Self::Archive { file, path, .. } = &mut self {
             file.append(Bytes::from_static(&END)).await?;
-            file.sync().await?;
             file.persist_as(path).await?;
         }
         Ok(())
@@ -193,8 +192,8 @@ impl Target {
     }
 }
 
-async fn reopen(partial: &Path, length: u64) -> Result<LocalFile, StorageError> {
-    let mut file = LocalFile::open_writable(partial).await?;
+async fn reopen(partial: &Path, length: u64) -> Result<GrowingFile, StorageError> {
+    let mut file = GrowingFile::open(partial).await?;
     if file.len() > length {
         file.truncate(length).await?;
     }

@@ -11,6 +11,7 @@ use lifeboat_engine::failure::Failure;
 use lifeboat_engine::reader::apart;
 use lifeboat_package::backup::FileRecord;
 use lifeboat_package::digest::{Digest, Hasher};
+use lifeboat_storage::direct::write_all_at;
 use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, XattrFlags};
 use tempfile::NamedTempFile;
 use tokio::task::JoinHandle;
@@ -62,9 +63,13 @@ impl Job {
             Some(making) => making,
             None => self.begin()?,
         };
+        let written = if self.record.sparse {
+            write_sparse(making.file.as_file_mut(), bytes)
+        } else {
+            write_all_at(making.file.as_file(), bytes, making.size)
+        };
+        written.map_err(|e| cannot("write", &self.path, e))?;
         making.size += bytes.len() as u64;
-        write(making.file.as_file_mut(), bytes, self.record.sparse)
-            .map_err(|e| cannot("write", &self.path, e))?;
         if is_last { self.finish(making).map(Step::Done) } else { Ok(Step::Begun(making)) }
     }
 
@@ -224,11 +229,8 @@ pub(crate) fn digest_of(path: &Path) -> io::Result<Digest> {
     }
 }
 
-/// Writes; leaves runs of zeros out of a file that had holes.
-fn write(file: &mut File, bytes: &[u8], sparse: bool) -> io::Result<()> {
-    if !sparse {
-        return file.write_all(bytes);
-    }
+/// Writes; leaves runs of zeros out, of a file that had holes.
+fn write_sparse(file: &mut File, bytes: &[u8]) -> io::Result<()> {
     for piece in bytes.chunks(HOLE_BYTES) {
         if piece.iter().all(|byte| *byte == 0) {
             file.seek(SeekFrom::Current(i64::try_from(piece.len()).unwrap_or_default()))?;
