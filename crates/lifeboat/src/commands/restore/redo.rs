@@ -72,8 +72,7 @@ pub(super) async fn run(session: &Session, flags: RedoFlags) -> Result<Ended, Fa
 fn lines(outcome: &RedoOutcome) -> Vec<String> {
     let until = outcome.until.as_deref().unwrap_or("nothing is known since the backup");
     let mut lines = vec![story::line("as of", until)];
-    for thing in &outcome.things {
-        let Redone { what, id, done, problem } = thing;
+    for Redone { what, id, before, done, problem } in &outcome.things {
         let what = match what {
             Redo::PurgeRoom => "purge room",
             Redo::PurgeHistory => "purge history of room",
@@ -81,13 +80,14 @@ fn lines(outcome: &RedoOutcome) -> Vec<String> {
             Redo::Erase => "close and forget account",
         };
         let word = if *done { "done" } else { "open" };
-        lines.push(story::line(word, &format!("{what} {id}")));
+        let end = before.as_ref().map(|before| format!(" before {}", before.event));
+        lines.push(story::line(word, &format!("{what} {id}{}", end.unwrap_or_default())));
         lines.extend(problem.iter().map(|problem| format!("          {problem}")));
     }
     let (rooms, accounts) = (outcome.rooms_gone, outcome.accounts_closed);
     lines.push(story::line("gone", &format!("{rooms} rooms, {accounts} accounts: nothing to do")));
     lines.extend(outcome.problems.iter().map(|problem| story::line("GAP", problem)));
-    let is_open = |thing: &Redone| !thing.done && thing.what != Redo::PurgeHistory;
+    let is_open = |thing: &Redone| !thing.done && thing.problem.is_none();
     if !outcome.acted && outcome.things.iter().any(is_open) {
         let next = "the same with --admin-token-file FILE --yes does it";
         lines.push(story::line("next", next));
