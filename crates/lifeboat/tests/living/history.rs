@@ -19,7 +19,8 @@ fn middle(port: &Port, room: &str) -> String {
     port.sql(&port.world.server, &sql)
 }
 
-fn purge_history(port: &Port, room: &str) {
+/// Purges what is older than the middle of a room, as an administrator does.
+pub(crate) fn purge_history(port: &Port, room: &str) {
     let server = &port.world.server;
     let path = format!(
         "/_synapse/admin/v1/purge_history/{}/{}",
