@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use crate::history::purge_history;
+use crate::history::{purge_before, purge_history};
 use crate::person::lose_upload;
 use crate::port::{Port, call};
 use crate::program::{DONE, GAPS, lifeboat};
@@ -81,6 +81,8 @@ fn what_was_taken_back_after_a_backup_is_taken_back_again_by_its_restore() {
     let whole = messages(&port, &cut);
     purge_history(&port, &cut);
     let kept = messages(&port, &cut);
+    let young = port.room("chat-1");
+    purge_before(&port, &young, &port.say(server, (0, &young), "said after the backup"));
     assert!(!kept.is_empty() && kept.len() < whole.len(), "{kept:?} of {whole:?}");
     let person = port.state["people"][3]["user_id"].as_str().unwrap().to_owned();
     let path = format!("/_synapse/admin/v1/deactivate/{person}");
@@ -127,7 +129,10 @@ fn what_was_taken_back_after_a_backup_is_taken_back_again_by_its_restore() {
     done_again(&port, &yaml, (&purged, &person));
     assert_eq!(messages(&port, &cut), whole, "what came after the purge is not purged");
     port.sql(server, &arrived(&cut, &late[0]));
+    let young_whole = messages(&port, &young);
+    assert!(young_whole.len() > 1, "{young_whole:?}");
     cut_again(&port, &yaml, (&cut, &kept));
+    assert_eq!(messages(&port, &young), young_whole, "up to where is not in the backup");
     note();
     let count = || fs::read_dir(&lists).unwrap().count();
     let before = count();
@@ -219,6 +224,7 @@ fn done_again(port: &Port, yaml: &Path, (room, person): (&str, &str)) {
     open(&listed, "purge-room", room, false);
     open(&listed, "erase", person, false);
     assert_eq!(listed["acted"], false);
+    assert!(listed.to_string().contains("an event that is not in the backup"), "{listed}");
     assert!(listed.to_string().contains("1 events that came after that purge"), "{listed}");
     let refused = said(Some(1));
     assert!(refused.exit == 1 && refused.stdout.contains("users.admin = 1"), "{refused:?}");
