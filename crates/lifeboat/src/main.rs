@@ -144,3 +144,6 @@ fn refuse_core_dumps() {
     // Where the system does not let us, nothing is lost but this care.
     setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) }).ok();
 }
+
+#[cfg(test)]
+mod tests;

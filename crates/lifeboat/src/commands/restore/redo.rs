@@ -13,11 +13,13 @@ use crate::commands::vault::VaultFlags;
 use crate::commands::{Ended, Exit, Session, story};
 use crate::secrets::{IdentityFlags, first_line};
 
-/// Purge rooms and close accounts again that were since the backup; only list them without --yes
+/// Purge rooms and history and close accounts again, as was done since the backup; only list them
+/// without --yes
 ///
-/// After a restore, when Synapse runs again: the lists in the vault say which rooms were purged and
-/// which accounts were closed after the backup was made. Synapse does it, asked as an
-/// administrator. What is not there any more is left alone, so running it again does nothing twice.
+/// After a restore, when Synapse runs again: the lists in the vault say which rooms and which
+/// history were purged and which accounts were closed after the backup was made. Synapse does it,
+/// asked as an administrator. What is not there any more is left alone, so running it again does
+/// nothing twice.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
