@@ -96,8 +96,8 @@ impl Admin {
     }
 
     /// Has history of a room purged, what is less deep than an event, and waits until that has
-    /// ended (`POST /_synapse/admin/v1/purge_history/{room}/{event}`); with `own` also what users of
-    /// the server sent.
+    /// ended (`POST /_synapse/admin/v1/purge_history/{room}/{event}`); with `own` also what users
+    /// of the server sent.
     ///
     /// # Errors
     /// [`AdminError`].

@@ -5,50 +5,12 @@
 //! depth say it for good: an event's depth is part of the event. Retention policies purge without a
 //! task; they do it again by themselves.
 
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
+pub use lifeboat_live::purges::{Before, Doubt, HistoryLeft};
+use lifeboat_live::purges::{Task, uncovered};
 use tokio_postgres::{Client, Row};
 
 use super::erasures::{Purge, Purged};
 use crate::postgres::PostgresError;
-
-/// Where a purge of history ended.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct Before {
-    /// An event of the least depth that stayed.
-    pub event: String,
-    /// Its depth: what is less deep was purged, but for state.
-    pub depth: i64,
-    /// Whether what users of this server had sent was purged, too.
-    pub own: bool,
-    /// When that was done: milliseconds since 1970.
-    pub at: i64,
-}
-
-/// History that was purged and is there, or may be.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct HistoryLeft {
-    /// The room.
-    pub room: String,
-    /// Up to where it was purged.
-    pub before: Option<Before>,
-    /// Why the server is not to be asked for it.
-    pub doubt: Option<Doubt>,
-}
-
-/// Why it is not sure that a purge would take what was purged, and nothing else.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Doubt {
-    /// The list does not say.
-    #[error("up to when is not known")]
-    Unsaid,
-    /// The event that it was purged up to is younger than the backup.
-    #[error("it was purged up to an event that is not in the backup")]
-    Younger,
-    /// Events came after the purge that this one would take along.
-    #[error("{0} events that came after that purge would go, too")]
-    Later(i64),
-}
 
 /// Purges of history that ended since a moment, in milliseconds since 1970.
 pub(super) async fn since(client: &Client, from: i64) -> Result<Vec<Purge>, PostgresError> {
@@ -61,7 +23,7 @@ pub(super) async fn since(client: &Client, from: i64) -> Result<Vec<Purge>, Post
         let room: String = row.try_get(0).map_err(doing)?;
         let params: Option<&str> = row.try_get(1).map_err(doing)?;
         let at = row.try_get(2).map_err(doing)?;
-        let before = match params.and_then(task) {
+        let before = match params.and_then(Task::read) {
             Some(task) => stayed(client, &room, task).await?.map(|event| Before {
                 event,
                 depth: task.depth,
@@ -73,23 +35,6 @@ pub(super) async fn since(client: &Client, from: i64) -> Result<Vec<Purge>, Post
         found.push(Purge { room, what: Purged::History, before });
     }
     Ok(found)
-}
-
-/// What a task was told.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Task {
-    depth: i64,
-    stream: i64,
-    own: bool,
-}
-
-/// Reads what a task was told: `{"token": "t<depth>-<stream>", "delete_local_events": …}`.
-fn task(params: &str) -> Option<Task> {
-    let params: Value = serde_json::from_str(params).ok()?;
-    let (depth, stream) = params.get("token")?.as_str()?.strip_prefix('t')?.split_once('-')?;
-    let own = params.get("delete_local_events")?.as_bool()?;
-    let depth: u32 = depth.parse().ok()?;
-    Some(Task { depth: depth.into(), stream: stream.parse().ok()?, own })
 }
 
 /// An event of the depth that stayed: the one that was named, if it is there.
@@ -132,35 +77,8 @@ pub(super) async fn left(
         let (all, later, stayed): (i64, i64, bool) =
             asked.and_then(|row| get(&row)).map_err(doing)?;
         if all > 0 {
-            let doubt = if !stayed {
-                Some(Doubt::Younger)
-            } else if later > 0 {
-                Some(Doubt::Later(later))
-            } else {
-                None
-            };
-            left.push(found(doubt));
+            left.push(found(Doubt::of(stayed, later)));
         }
     }
-    let is_covered = |one: &HistoryLeft| left.iter().any(|other| covers(other, one));
-    let covered: Vec<bool> = left.iter().map(is_covered).collect();
-    let mut covered = covered.into_iter();
-    left.retain(|_| covered.next() != Some(true));
-    Ok(left)
+    Ok(uncovered(&left))
 }
-
-/// Whether a purge takes all that another one of the same room does, and may be asked for.
-fn covers(purge: &HistoryLeft, other: &HistoryLeft) -> bool {
-    let (Some(wide), Some(narrow)) = (&purge.before, &other.before) else {
-        return false;
-    };
-    let is_wider = wide.depth >= narrow.depth && (wide.own || !narrow.own);
-    // Of two that took the same the later one counts.
-    let is_same = (wide.depth, wide.own) == (narrow.depth, narrow.own);
-    let is_later = (wide.at, &wide.event) > (narrow.at, &narrow.event);
-    let is_possible = purge.doubt.is_none() || other.doubt.is_some();
-    purge.room == other.room && is_possible && is_wider && (!is_same || is_later)
-}
-
-#[cfg(test)]
-mod tests;

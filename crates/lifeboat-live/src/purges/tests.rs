@@ -1,6 +1,5 @@
 //! What a task says, and which purges another one makes needless.
 
-use super::super::erasures::Erasures;
 use super::*;
 
 fn up_to(depth: i64, own: bool, at: i64) -> HistoryLeft {
@@ -10,23 +9,21 @@ fn up_to(depth: i64, own: bool, at: i64) -> HistoryLeft {
 
 #[test]
 fn a_task_says_up_to_which_depth_it_purged() {
-    let said = |token: &str| task(&format!(r#"{{"token":"{token}","delete_local_events":true}}"#));
+    let said =
+        |token: &str| Task::read(&format!(r#"{{"token":"{token}","delete_local_events":true}}"#));
     assert_eq!(said("t14-201"), Some(Task { depth: 14, stream: 201, own: true }));
     assert_eq!(said("t14--7"), Some(Task { depth: 14, stream: -7, own: true }));
     for other in ["s14", "14-201", "t-14-201", "t14-", "t-201", "t14-201~2.5", ""] {
         assert_eq!(said(other), None, "{other}");
     }
-    assert_eq!(task(r#"{"token":"t14-201"}"#), None, "whose events went is not said");
+    assert_eq!(Task::read(r#"{"token":"t14-201"}"#), None, "whose events went is not said");
 }
 
 #[test]
-fn a_list_of_an_older_writer_is_read_and_says_nothing_about_up_to_where() {
-    let old = r#"{"erased":[],"deactivated":[],"redacted":[],
-        "purged":[{"room":"!a:example.org","what":"history"}]}"#;
-    let erasures: Erasures = serde_json::from_str(old).unwrap();
-    let purge = erasures.purged.first().unwrap();
-    assert_eq!(purge.before, None);
-    assert!(!serde_json::to_string(purge).unwrap().contains("before"));
+fn it_is_sure_only_with_the_event_there_and_nothing_that_came_later() {
+    assert_eq!(Doubt::of(true, 0), None);
+    assert_eq!(Doubt::of(true, 2), Some(Doubt::Later(2)));
+    assert_eq!(Doubt::of(false, 0), Some(Doubt::Younger));
 }
 
 #[test]
