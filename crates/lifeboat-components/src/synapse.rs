@@ -8,6 +8,7 @@ pub mod choose;
 pub mod erasures;
 pub mod facts;
 pub mod fixups;
+pub mod histories;
 pub mod layout;
 mod leave;
 pub mod media_path;

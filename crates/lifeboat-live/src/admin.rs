@@ -1,5 +1,5 @@
-//! What an administrator asks of a Synapse that runs, by its admin API: to purge rooms and to close
-//! accounts, which only the server itself does whole.
+//! What an administrator asks of a Synapse that runs, by its admin API: to purge rooms and
+//! history and to close accounts, which only the server itself does whole.
 
 use std::time::Duration;
 
@@ -46,7 +46,7 @@ pub enum AdminError {
         /// What it says.
         words: String,
     },
-    /// It began to purge a room and did not end.
+    /// It began to purge and did not end.
     #[error("the server could not purge it: {0}")]
     Failed(String),
     /// It still does.
@@ -92,10 +92,33 @@ impl Admin {
         let answer = self.ask(Method::DELETE, &path, Some(&body)).await?;
         let id = answer.get("delete_id").and_then(Value::as_str);
         let id = id.ok_or_else(|| AdminError::Failed("it does not say how it goes".to_owned()))?;
-        let path = ["_synapse", "admin", "v2", "rooms", "delete_status", id];
+        self.ended(&["_synapse", "admin", "v2", "rooms", "delete_status", id]).await
+    }
+
+    /// Has history of a room purged, what is less deep than an event, and waits until that has
+    /// ended (`POST /_synapse/admin/v1/purge_history/{room}/{event}`); with `own` also what users
+    /// of the server sent.
+    ///
+    /// # Errors
+    /// [`AdminError`].
+    pub async fn purge_history(
+        &self,
+        (room, event): (&str, &str),
+        own: bool,
+    ) -> Result<(), AdminError> {
+        let path = ["_synapse", "admin", "v1", "purge_history", room, event];
+        let body = json!({"delete_local_events": own});
+        let answer = self.ask(Method::POST, &path, Some(&body)).await?;
+        let id = answer.get("purge_id").and_then(Value::as_str);
+        let id = id.ok_or_else(|| AdminError::Failed("it does not say how it goes".to_owned()))?;
+        self.ended(&["_synapse", "admin", "v1", "purge_history_status", id]).await
+    }
+
+    /// Waits until a purge has ended.
+    async fn ended(&self, path: &[&str]) -> Result<(), AdminError> {
         let begun = Instant::now();
         while begun.elapsed() < PURGE_LIMIT {
-            let answer = self.ask(Method::GET, &path, None).await?;
+            let answer = self.ask(Method::GET, path, None).await?;
             let word = |key: &str| answer.get(key).and_then(Value::as_str).unwrap_or_default();
             match word("status") {
                 "complete" => return Ok(()),

@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use lifeboat_components::synapse::erasures::{Remaining, leaving, remaining};
+use lifeboat_components::synapse::histories::{Before, Doubt};
 use lifeboat_engine::context::Context;
 use lifeboat_engine::failure::Failure;
 use lifeboat_engine::import::check::database_fault;
@@ -29,6 +30,11 @@ pub fn command(backup: &str) -> String {
     format!("`lifeboat restore erasures {backup} --admin-token-file FILE --yes`")
 }
 
+/// What is left to people when it is not sure that a purge would take the right things.
+pub(crate) fn by_hand(doubt: Doubt) -> String {
+    format!("by hand, {doubt}: POST /_synapse/admin/v1/purge_history")
+}
+
 /// How it is done.
 pub struct RedoRequest {
     /// The component; the one Synapse of the installation when it is not said.
@@ -47,7 +53,7 @@ pub struct RedoRequest {
 pub enum Redo {
     /// A room is purged.
     PurgeRoom,
-    /// History of a room is purged, up to when is not known.
+    /// History of a room is purged.
     PurgeHistory,
     /// An account is closed.
     Close,
@@ -62,6 +68,9 @@ pub struct Redone {
     pub what: Redo,
     /// Room or user id.
     pub id: String,
+    /// Of history, up to where.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub before: Option<Before>,
     /// Whether it was done.
     pub done: bool,
     /// Why not.
@@ -120,7 +129,9 @@ pub async fn redo(
     outcome.things = things(&left);
     outcome.accounts_closed = (ledger.erasures.deactivated.len() - left.accounts.len()) as u64;
     let rooms = &ledger.erasures.purged;
-    let is_gone = |room: &str| !left.rooms.contains(room) && !left.histories.contains(room);
+    let is_gone = |room: &str| {
+        !left.rooms.contains(room) && !left.histories.iter().any(|found| found.room == room)
+    };
     outcome.rooms_gone = rooms.iter().filter(|purge| is_gone(&purge.room)).count() as u64;
     if let Some(token) = request.token
         && !outcome.things.is_empty()
@@ -160,13 +171,15 @@ async fn part(cx: &Context, session: &Client, ledger: &ErasureLedger) -> Result<
 /// What remains, accounts first.
 fn things(left: &Remaining) -> Vec<Redone> {
     let open = |what: Redo, id: &String| {
-        let problem = (what == Redo::PurgeHistory).then(|| {
-            "by hand, up to when is not known: POST /_synapse/admin/v1/purge_history".to_owned()
-        });
-        Redone { what, id: id.clone(), done: false, problem }
+        let id = id.clone();
+        Redone { what, id, before: None, done: false, problem: None }
     };
     let rooms = left.rooms.iter().map(|room| open(Redo::PurgeRoom, room));
-    let histories = left.histories.iter().map(|room| open(Redo::PurgeHistory, room));
+    let histories = left.histories.iter().map(|found| Redone {
+        before: found.before.clone(),
+        problem: found.doubt.map(by_hand),
+        ..open(Redo::PurgeHistory, &found.room)
+    });
     let accounts = left
         .accounts
         .iter()
@@ -186,7 +199,12 @@ async fn act(
             Redo::PurgeRoom => admin.purge_room(&thing.id).await,
             Redo::Close => admin.deactivate(&thing.id, false).await,
             Redo::Erase => admin.deactivate(&thing.id, true).await,
-            Redo::PurgeHistory => continue,
+            Redo::PurgeHistory => match &thing.before {
+                Some(before) if thing.problem.is_none() => {
+                    admin.purge_history((&thing.id, &before.event), before.own).await
+                }
+                _ => continue,
+            },
         };
         match asked {
             Ok(()) => thing.done = true,
@@ -206,7 +224,10 @@ async fn see(
     for thing in things {
         let is_left = match thing.what {
             Redo::PurgeRoom => left.rooms.contains(&thing.id),
-            Redo::PurgeHistory => true,
+            Redo::PurgeHistory => left
+                .histories
+                .iter()
+                .any(|found| found.room == thing.id && found.before == thing.before),
             Redo::Close | Redo::Erase => left.accounts.contains_key(&thing.id),
         };
         if thing.done && is_left {

@@ -2,7 +2,7 @@
 
 use lifeboat_components::mas;
 use lifeboat_components::postgres::PostgresError;
-use lifeboat_components::synapse::erasures::{Purged, apply};
+use lifeboat_components::synapse::erasures::apply;
 use lifeboat_components::synapse::fixups::{self, DelayedEvents, Done, FixupFacts, RemoteMedia};
 use lifeboat_components::synapse::schema::SequenceState;
 use lifeboat_components::synapse::sequences;
@@ -125,17 +125,16 @@ pub async fn erasures(
             first.join(", ")
         ));
     }
-    done.gaps.extend(applied.to_purge.iter().map(|purge| match purge.what {
-        Purged::Room => format!(
-            "room {} was purged and is there again: when Synapse runs, {} purges it",
-            purge.room,
-            redo::command(backup)
-        ),
-        Purged::History => format!(
-            "history of room {} was purged and is there again: purge it by hand, up to when is not \
-             known (POST /_synapse/admin/v1/purge_history)",
-            purge.room
-        ),
+    let command = redo::command(backup);
+    done.gaps.extend(applied.rooms.iter().map(|room| {
+        format!("room {room} was purged and is there again: when Synapse runs, {command} purges it")
+    }));
+    done.gaps.extend(applied.histories.iter().map(|history| {
+        let what = format!("history of room {} was purged and is there again", history.room);
+        match history.doubt {
+            None => format!("{what}: when Synapse runs, {command} purges it"),
+            Some(doubt) => format!("{what}: {}", redo::by_hand(doubt)),
+        }
     }));
     Ok(done)
 }

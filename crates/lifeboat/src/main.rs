@@ -9,6 +9,7 @@ mod secrets;
 mod signals;
 mod size;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -120,10 +121,22 @@ fn session(screen: &Arc<Screen>) -> Result<Session, Failure> {
     // What is not UTF-8 cannot be a setting of ours.
     let environment = std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+    let environment = at_home(environment.collect(), std::env::home_dir());
     let folder = std::env::current_dir().map_err(|e| {
         Failure::failed("cannot tell where we are", "change into a folder that exists").because(e)
     })?;
-    Ok(Session { context, environment: environment.collect(), folder })
+    Ok(Session { context, environment, folder })
+}
+
+/// A service of the system has no `HOME`; its user has one all the same, with `~/.pgpass` in it.
+fn at_home(mut environment: Vec<(String, String)>, home: Option<PathBuf>) -> Vec<(String, String)> {
+    let home = home.and_then(|home| home.into_os_string().into_string().ok());
+    if let Some(home) = home
+        && !environment.iter().any(|(name, _)| name == "HOME")
+    {
+        environment.push(("HOME".to_owned(), home));
+    }
+    environment
 }
 
 /// Keys are in memory; a crash must not write them to disk.
@@ -131,3 +144,6 @@ fn refuse_core_dumps() {
     // Where the system does not let us, nothing is lost but this care.
     setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) }).ok();
 }
+
+#[cfg(test)]
+mod tests;

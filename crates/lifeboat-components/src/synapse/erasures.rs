@@ -7,14 +7,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 use tokio_postgres::Client;
 
+use super::histories::{self, Before, HistoryLeft};
 use super::leave::{hidden_condition, redacted};
 use crate::postgres::PostgresError;
 
 /// Events that are looked at in one question.
 const AT_ONCE: usize = 1000;
-/// Actions of Synapse's task queue that delete for good, and what they delete.
-const PURGES: [(&str, Purged); 2] =
-    [("shutdown_and_purge_room", Purged::Room), ("purge_history", Purged::History)];
 
 /// What was erased on a server.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,6 +34,9 @@ pub struct Purge {
     pub room: String,
     /// How much of it.
     pub what: Purged,
+    /// Of history, up to where; None where nobody knows, and in lists that older writers made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<Before>,
 }
 
 /// How much of a room was purged.
@@ -86,17 +87,15 @@ async fn purges(client: &Client, from: i64) -> Result<BTreeSet<Purge>, PostgresE
     if !has_table(client, "scheduled_tasks").await? {
         return Ok(found);
     }
-    for (action, what) in PURGES {
-        // A room may also be shut down without being purged.
-        let only = if what == Purged::Room { "AND params::jsonb -> 'purge' = 'true'" } else { "" };
-        let query = format!(
-            "SELECT resource_id FROM scheduled_tasks
-             WHERE action = '{action}' AND status = 'complete' AND timestamp >= {from}
-               AND resource_id IS NOT NULL {only}"
-        );
-        let rooms = ids(client, &query).await?;
-        found.extend(rooms.into_iter().map(|room| Purge { room, what }));
-    }
+    // A room may also be shut down without being purged.
+    let rooms = format!(
+        "SELECT resource_id FROM scheduled_tasks
+         WHERE action = 'shutdown_and_purge_room' AND status = 'complete' AND timestamp >= {from}
+           AND resource_id IS NOT NULL AND params::jsonb -> 'purge' = 'true'"
+    );
+    let whole = |room| Purge { room, what: Purged::Room, before: None };
+    found.extend(ids(client, &rooms).await?.into_iter().map(whole));
+    found.extend(histories::since(client, from).await?);
     Ok(found)
 }
 
@@ -122,8 +121,10 @@ pub struct Applied {
     pub deactivated: Vec<String>,
     /// Events without their content again.
     pub redacted: u64,
-    /// What is there again and has to be purged by the server itself.
-    pub to_purge: Vec<Purge>,
+    /// Rooms that are there again; the server itself has to purge them.
+    pub rooms: BTreeSet<String>,
+    /// History that is there again, or may be; the server itself has to purge it.
+    pub histories: Vec<HistoryLeft>,
 }
 
 /// Erases again what a database holds of it, all or nothing. Synapse must not run on it.
@@ -166,12 +167,7 @@ async fn apply_all(client: &Client, erasures: &Erasures) -> Result<Applied, Post
                    SELECT u FROM unnest($1::text[]) u WHERE NOT EXISTS
                        (SELECT FROM users_pending_deactivation p WHERE p.user_id = u)";
     client.execute(pending, &[&applied.deactivated]).await.map_err(doing)?;
-    let rooms: Vec<&String> = erasures.purged.iter().map(|purge| &purge.room).collect();
-    let there = "SELECT room_id FROM rooms WHERE room_id = ANY($1)";
-    let rows = client.query(there, &[&rooms]).await.map_err(doing)?;
-    let there: BTreeSet<String> = rows.iter().map(|row| row.get(0)).collect();
-    let to_purge = erasures.purged.iter().filter(|purge| there.contains(&purge.room));
-    applied.to_purge = to_purge.cloned().collect();
+    (applied.rooms, applied.histories) = purged(client, erasures).await?;
     Ok(applied)
 }
 
@@ -180,8 +176,8 @@ async fn apply_all(client: &Client, erasures: &Erasures) -> Result<Applied, Post
 pub struct Remaining {
     /// Purged rooms that are there.
     pub rooms: BTreeSet<String>,
-    /// Rooms that are there and of which history was purged.
-    pub histories: BTreeSet<String>,
+    /// History that was purged and is there, or may be.
+    pub histories: Vec<HistoryLeft>,
     /// Closed accounts that are open or have something left, and whether their owners asked to be
     /// forgotten.
     pub accounts: BTreeMap<String, bool>,
@@ -195,19 +191,7 @@ pub async fn remaining(client: &Client, erasures: &Erasures) -> Result<Remaining
     let doing = |e| PostgresError::sorted("looked for what was erased", e);
     client.batch_execute("SET row_security = off").await.map_err(doing)?;
     let mut remaining = Remaining::default();
-    let rooms: Vec<&String> = erasures.purged.iter().map(|purge| &purge.room).collect();
-    let there = "SELECT room_id FROM rooms WHERE room_id = ANY($1)";
-    let rows = client.query(there, &[&rooms]).await.map_err(doing)?;
-    let there: BTreeSet<String> = rows.iter().map(|row| row.get(0)).collect();
-    for purge in erasures.purged.iter().filter(|purge| there.contains(&purge.room)) {
-        let of = match purge.what {
-            Purged::Room => &mut remaining.rooms,
-            Purged::History => &mut remaining.histories,
-        };
-        of.insert(purge.room.clone());
-    }
-    // A room that is purged whole has no history.
-    remaining.histories.retain(|room| !remaining.rooms.contains(room));
+    (remaining.rooms, remaining.histories) = purged(client, erasures).await?;
     let closed: Vec<&String> = erasures.deactivated.iter().collect();
     let forgotten: Vec<&String> = erasures.erased.iter().collect();
     let left = "SELECT name, name = ANY($2) FROM users u
@@ -223,6 +207,27 @@ pub async fn remaining(client: &Client, erasures: &Erasures) -> Result<Remaining
     let rows = client.query(left, &[&closed, &forgotten]).await.map_err(doing)?;
     remaining.accounts = rows.iter().map(|row| (row.get(0), row.get(1))).collect();
     Ok(remaining)
+}
+
+/// What is there of what was purged: rooms, and history of others.
+async fn purged(
+    client: &Client,
+    erasures: &Erasures,
+) -> Result<(BTreeSet<String>, Vec<HistoryLeft>), PostgresError> {
+    let doing = |e| PostgresError::sorted("looked for what was purged", e);
+    let rooms: Vec<&String> = erasures.purged.iter().map(|purge| &purge.room).collect();
+    let there = "SELECT room_id FROM rooms WHERE room_id = ANY($1)";
+    let rows = client.query(there, &[&rooms]).await.map_err(doing)?;
+    let there: BTreeSet<String> = rows.iter().map(|row| row.get(0)).collect();
+    let of = |what: Purged| {
+        let of = erasures.purged.iter().filter(move |purge| purge.what == what);
+        of.filter(|purge| there.contains(&purge.room))
+    };
+    let whole: BTreeSet<String> = of(Purged::Room).map(|purge| purge.room.clone()).collect();
+    // A room that is purged whole has no history.
+    let parts = of(Purged::History).filter(|purge| !whole.contains(&purge.room));
+    let left = histories::left(client, parts.collect()).await?;
+    Ok((whole, left))
 }
 
 /// Of how many closed accounts the server has yet to take the memberships away, which it does in

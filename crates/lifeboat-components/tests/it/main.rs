@@ -5,6 +5,7 @@ mod client_certificate;
 mod config;
 mod connection;
 mod cut;
+mod erasures;
 mod fixups;
 mod layout;
 mod matrix;

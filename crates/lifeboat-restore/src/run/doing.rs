@@ -254,8 +254,8 @@ impl<'a> Restoring<'a> {
             if erasures.is_some_and(|e| !e.purged.is_empty() || !e.deactivated.is_empty()) {
                 let command = redo::command(&self.open.manifest().package.to_string());
                 next.push(format!(
-                    "when Synapse runs: {command} (rooms that were purged since, accounts that \
-                     were closed)"
+                    "when Synapse runs: {command} (rooms and history that were purged since, \
+                     accounts that were closed)"
                 ));
             }
             next.push("open it to clients, then to federation".to_owned());

@@ -100,8 +100,8 @@ const SYNAPSE: Row = Row {
         "empty the one-time keys: those that were handed out since must not be handed out again",
         "raise every sequence of streams past what was handed out since the backup",
         "cancel purges that were scheduled; look through delayed events",
-        "apply again what was erased since the backup; when it runs, have it purge rooms and close \
-         accounts again (`lifeboat restore erasures`)",
+        "apply again what was erased since the backup; when it runs, have it purge rooms and \
+         history and close accounts again (`lifeboat restore erasures`)",
         "start it without federation and application services; check; then let clients in",
         "when the signing key changed, have Synapse sign its events again",
     ],

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
+use crate::history::{purge_before, purge_history};
 use crate::person::lose_upload;
 use crate::port::{Port, call};
 use crate::program::{DONE, GAPS, lifeboat};
@@ -76,6 +77,13 @@ fn what_was_taken_back_after_a_backup_is_taken_back_again_by_its_restore() {
     let answer = call(server, ("PUT", &path), Some(port.token(1)), Some("{}"));
     assert_eq!(answer.status, 200, "{}", answer.text());
     port.purge(&purged);
+    let cut = port.room("chat-0");
+    let whole = messages(&port, &cut);
+    purge_history(&port, &cut);
+    let kept = messages(&port, &cut);
+    let young = port.room("chat-1");
+    purge_before(&port, &young, &port.say(server, (0, &young), "said after the backup"));
+    assert!(!kept.is_empty() && kept.len() < whole.len(), "{kept:?} of {whole:?}");
     let person = port.state["people"][3]["user_id"].as_str().unwrap().to_owned();
     let path = format!("/_synapse/admin/v1/deactivate/{person}");
     port.ask(server, ("POST", &path), Some("{\"erase\": true}"));
@@ -115,13 +123,67 @@ fn what_was_taken_back_after_a_backup_is_taken_back_again_by_its_restore() {
     let path = "/_matrix/client/v3/account/whoami";
     assert_eq!(call(server, ("GET", path), Some(port.token(3)), None).status, 401);
     assert_eq!(call(server, ("GET", path), Some(port.token(1)), None).status, 200);
+    assert_eq!(messages(&port, &cut), whole, "the backup brought it back");
+    let late = [port.sql(server, &late(&cut, "e.received_ts")), "4102444800000".to_owned()];
+    port.sql(server, &arrived(&cut, &late[1]));
     done_again(&port, &yaml, (&purged, &person));
+    assert_eq!(messages(&port, &cut), whole, "what came after the purge is not purged");
+    port.sql(server, &arrived(&cut, &late[0]));
+    let young_whole = messages(&port, &young);
+    assert!(young_whole.len() > 1, "{young_whole:?}");
+    cut_again(&port, &yaml, (&cut, &kept));
+    assert_eq!(messages(&port, &young), young_whole, "up to where is not in the backup");
     note();
     let count = || fs::read_dir(&lists).unwrap().count();
     let before = count();
     lifeboat(["backup", "run", "--json", "-c", yaml.to_str().unwrap()]).result(DONE);
     assert_eq!(count(), before + 1, "each backup is followed by a list, of nothing new too");
     assert_eq!(server.errors_in_log().unwrap(), Vec::<String>::new());
+}
+
+/// The messages of a room, in their order.
+fn messages(port: &Port, room: &str) -> Vec<String> {
+    let sql = format!(
+        "SELECT event_id FROM events WHERE room_id = '{room}' AND type = 'm.room.message'
+         ORDER BY topological_ordering, stream_ordering"
+    );
+    port.sql(&port.world.server, &sql).lines().map(str::to_owned).collect()
+}
+
+/// Asks about the oldest message of a room.
+fn late(room: &str, what: &str) -> String {
+    format!(
+        "SELECT {what} FROM events e WHERE e.room_id = '{room}' AND e.type = 'm.room.message'
+         ORDER BY e.topological_ordering, e.stream_ordering LIMIT 1"
+    )
+}
+
+/// Says when the oldest message of a room came.
+fn arrived(room: &str, at: &str) -> String {
+    let oldest = late(room, "e.event_id");
+    format!("UPDATE events SET received_ts = {at} WHERE event_id = ({oldest})")
+}
+
+/// Has history purged again: what was purged, and nothing else.
+fn cut_again(port: &Port, yaml: &Path, (room, kept): (&str, &[String])) {
+    let said = port.say(&port.world.server, (0, room), "said after the restore");
+    let token = port.world.directory().join("token.txt");
+    let mut words = vec!["restore", "erasures", "latest", "--json", "-c", yaml.to_str().unwrap()];
+    words.extend(["-i", port.identity.to_str().unwrap()]);
+    words.extend(["--yes", "--admin-token-file", token.to_str().unwrap()]);
+    let said_of = |outcome: &Value| {
+        let things = outcome["things"].as_array().unwrap().clone();
+        things.into_iter().find(|thing| thing["id"] == room)
+    };
+    let answer = lifeboat(words.clone());
+    let outcome = answer.result(answer.exit);
+    let thing = said_of(&outcome).unwrap_or_else(|| panic!("{outcome}"));
+    assert_eq!((&thing["what"], &thing["done"]), (&"purge-history".into(), &true.into()));
+    let expected: Vec<String> = kept.iter().cloned().chain([said]).collect();
+    assert_eq!(messages(port, room), expected);
+    let answer = lifeboat(words);
+    let outcome = answer.result(answer.exit);
+    assert_eq!(said_of(&outcome), None, "nothing is left of it: {outcome}");
 }
 
 /// Has a room purged and an account closed again by the Synapse that was restored.
@@ -142,8 +204,8 @@ fn done_again(port: &Port, yaml: &Path, (room, person): (&str, &str)) {
         }
         lifeboat(words)
     };
-    // The lists go back some minutes, in which the seed purged history of another room.
-    let is_of_seed = |thing: &Value| thing["what"] == "purge-history" && thing["id"] != room;
+    // History of another room is left open: one of its events came after the purge.
+    let is_other_history = |thing: &Value| thing["what"] == "purge-history" && thing["id"] != room;
     let redo = |who: Option<usize>| {
         let said = said(who);
         let outcome = said.result(said.exit);
@@ -162,6 +224,8 @@ fn done_again(port: &Port, yaml: &Path, (room, person): (&str, &str)) {
     open(&listed, "purge-room", room, false);
     open(&listed, "erase", person, false);
     assert_eq!(listed["acted"], false);
+    assert!(listed.to_string().contains("an event that is not in the backup"), "{listed}");
+    assert!(listed.to_string().contains("1 events that came after that purge"), "{listed}");
     let refused = said(Some(1));
     assert!(refused.exit == 1 && refused.stdout.contains("users.admin = 1"), "{refused:?}");
     assert_ne!(rows("events", "room_id", room), "0", "nothing was done by somebody else");
@@ -189,7 +253,7 @@ fn done_again(port: &Port, yaml: &Path, (room, person): (&str, &str)) {
     assert_eq!(name, "", "who is erased has no name: {account}");
     let again = redo(Some(0));
     let things = again["things"].as_array().unwrap();
-    assert!(things.iter().all(is_of_seed), "{again}");
+    assert!(things.iter().all(is_other_history), "{again}");
     assert_eq!(again["acted"], !things.is_empty());
     for what in ["rooms_gone", "accounts_closed"] {
         let count = |outcome: &Value| outcome[what].as_u64().unwrap();

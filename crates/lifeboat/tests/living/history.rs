@@ -19,13 +19,15 @@ fn middle(port: &Port, room: &str) -> String {
     port.sql(&port.world.server, &sql)
 }
 
-fn purge_history(port: &Port, room: &str) {
+/// Purges what is older than the middle of a room, as an administrator does.
+pub(crate) fn purge_history(port: &Port, room: &str) {
+    purge_before(port, room, &middle(port, room));
+}
+
+/// Purges what is older than an event.
+pub(crate) fn purge_before(port: &Port, room: &str, event: &str) {
     let server = &port.world.server;
-    let path = format!(
-        "/_synapse/admin/v1/purge_history/{}/{}",
-        escaped(room),
-        escaped(&middle(port, room))
-    );
+    let path = format!("/_synapse/admin/v1/purge_history/{}/{}", escaped(room), escaped(event));
     let body = json!({"delete_local_events": true}).to_string();
     let id = port.ask(server, ("POST", &path), Some(&body))["purge_id"].clone();
     let path = format!("/_synapse/admin/v1/purge_history_status/{}", id.as_str().unwrap());

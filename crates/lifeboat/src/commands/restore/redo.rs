@@ -13,11 +13,13 @@ use crate::commands::vault::VaultFlags;
 use crate::commands::{Ended, Exit, Session, story};
 use crate::secrets::{IdentityFlags, first_line};
 
-/// Purge rooms and close accounts again that were since the backup; only list them without --yes
+/// Purge rooms and history and close accounts again, as was done since the backup; only list them
+/// without --yes
 ///
-/// After a restore, when Synapse runs again: the lists in the vault say which rooms were purged and
-/// which accounts were closed after the backup was made. Synapse does it, asked as an
-/// administrator. What is not there any more is left alone, so running it again does nothing twice.
+/// After a restore, when Synapse runs again: the lists in the vault say which rooms and which
+/// history were purged and which accounts were closed after the backup was made. Synapse does it,
+/// asked as an administrator. What is not there any more is left alone, so running it again does
+/// nothing twice.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -72,8 +74,7 @@ pub(super) async fn run(session: &Session, flags: RedoFlags) -> Result<Ended, Fa
 fn lines(outcome: &RedoOutcome) -> Vec<String> {
     let until = outcome.until.as_deref().unwrap_or("nothing is known since the backup");
     let mut lines = vec![story::line("as of", until)];
-    for thing in &outcome.things {
-        let Redone { what, id, done, problem } = thing;
+    for Redone { what, id, before, done, problem } in &outcome.things {
         let what = match what {
             Redo::PurgeRoom => "purge room",
             Redo::PurgeHistory => "purge history of room",
@@ -81,13 +82,14 @@ fn lines(outcome: &RedoOutcome) -> Vec<String> {
             Redo::Erase => "close and forget account",
         };
         let word = if *done { "done" } else { "open" };
-        lines.push(story::line(word, &format!("{what} {id}")));
+        let end = before.as_ref().map(|before| format!(" before {}", before.event));
+        lines.push(story::line(word, &format!("{what} {id}{}", end.unwrap_or_default())));
         lines.extend(problem.iter().map(|problem| format!("          {problem}")));
     }
     let (rooms, accounts) = (outcome.rooms_gone, outcome.accounts_closed);
     lines.push(story::line("gone", &format!("{rooms} rooms, {accounts} accounts: nothing to do")));
     lines.extend(outcome.problems.iter().map(|problem| story::line("GAP", problem)));
-    let is_open = |thing: &Redone| !thing.done && thing.what != Redo::PurgeHistory;
+    let is_open = |thing: &Redone| !thing.done && thing.problem.is_none();
     if !outcome.acted && outcome.things.iter().any(is_open) {
         let next = "the same with --admin-token-file FILE --yes does it";
         lines.push(story::line("next", next));
