@@ -140,6 +140,10 @@ fn hint_for(code: &str, routine: Option<&str>) -> Option<&'static str> {
             "policies of row-level security would hide rows from this role: connect as one that \
              has BYPASSRLS or owns the table (unless that has FORCE ROW LEVEL SECURITY)"
         }
+        "42501" if matches!(routine, Some("RenameDatabase" | "createdb")) => {
+            "let the role make and rename databases (ALTER ROLE … CREATEDB), or do it yourself as \
+             an administrator"
+        }
         "42501" => {
             "grant the role SELECT on all tables and sequences (see the guide, least privilege)"
         }

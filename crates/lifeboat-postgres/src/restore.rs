@@ -36,6 +36,7 @@ pub(crate) const SESSION: &str = "SET standard_conforming_strings = on; SET byte
     SET datestyle = 'ISO, YMD'; SET xmloption = 'content'; SET intervalstyle = 'postgres';
     SET timezone = 'UTC'; SET client_encoding = 'UTF8'; SET search_path = '';
     SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0; SET lock_timeout = 0;
+    SET default_transaction_read_only = off;
     SET synchronous_commit = off; SET check_function_bodies = off; SET row_security = off;
     SET maintenance_work_mem = '256MB';";
 /// Bytes that go to the server in one message, at most.

@@ -170,7 +170,7 @@ async fn sqlite(
             "look for another backup",
         ));
     };
-    files::sqlite(kept.open, (content, path), loading.placing).await
+    files::sqlite(kept.open, (content, path), &kept.record.facts, loading.placing).await
 }
 
 async fn postgres(
@@ -301,7 +301,7 @@ async fn make_empty(
     done: &mut StepDone,
 ) -> Result<(), Failure> {
     let name = connector.database();
-    let Ok(session) = connector.connect().await else {
+    let Ok(session) = restore::lane(connector).await else {
         make(connector, facts).await?;
         done.lines.push(format!("database {name} was made"));
         return Ok(());
