@@ -110,10 +110,15 @@ impl PostgresError {
 
     /// Whether running the same command again can succeed without changing anything else.
     pub fn is_transient(&self) -> bool {
-        matches!(
-            self,
-            Self::Lost { .. } | Self::Connect { .. } | Self::Moved { .. } | Self::Busy { .. }
-        )
+        match self {
+            // No password, no role or no database of that name comes by waiting (PostgreSQL
+            // documentation, appendix A).
+            Self::Connect { .. } => {
+                !self.code().is_some_and(|code| code.starts_with("28") || code == "3D000")
+            }
+            Self::Lost { .. } | Self::Moved { .. } | Self::Busy { .. } => true,
+            _ => false,
+        }
     }
 
     /// The SQLSTATE, where the server gave one.

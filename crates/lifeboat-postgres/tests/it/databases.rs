@@ -241,3 +241,11 @@ async fn role_that_may_not_rename_is_told_what_it_needs() {
     assert!(refused.to_string().contains("CREATEDB"), "{refused}");
     source.connect().await.unwrap();
 }
+
+#[tokio::test]
+async fn database_and_role_that_are_not_there_do_not_come_by_waiting() {
+    for connector in [one().connector("nowhere"), one().beside_as("nobody", "postgres")] {
+        let Err(refused) = connector.connect().await else { panic!("there is none") };
+        assert!(!refused.is_transient(), "{refused}");
+    }
+}
