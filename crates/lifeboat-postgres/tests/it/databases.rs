@@ -233,7 +233,8 @@ async fn role_that_may_not_rename_is_told_what_it_needs() {
     let source = one().fresh("kept_name");
     let name = source.database();
     let plain = format!(
-        "CREATE ROLE renames_nothing LOGIN NOCREATEDB; ALTER DATABASE {name} OWNER TO renames_nothing"
+        "CREATE ROLE renames_nothing LOGIN NOCREATEDB;
+         ALTER DATABASE {name} OWNER TO renames_nothing"
     );
     one().cluster.psql("postgres", &plain).unwrap();
     let administration = one().beside_as("renames_nothing", "postgres");

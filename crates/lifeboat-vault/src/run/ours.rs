@@ -1,6 +1,6 @@
-//! What is left out of the trees of components: what is ours, as a vault that held itself would grow
-//! with every run; and databases of `SQLite`, which are kept as such: a file that is written while it
-//! is read would come back over the whole one.
+//! What is left out of the trees of components: what is ours, as a vault that held itself would
+//! grow with every run; and databases of `SQLite`, which are kept as such: a file that is written
+//! while it is read would come back over the whole one.
 
 use std::path::{Path, PathBuf};
 
