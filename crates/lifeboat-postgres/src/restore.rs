@@ -31,7 +31,7 @@ pub use database::{
 pub use schema::{RestoreError, Skipped, run_after, run_schema};
 
 /// What a session that writes is told. Text forms are read as they were written, and bytes of a
-/// database without an encoding as they are; whoever loses power before the end begins again anyway.
+/// database without an encoding as they are; whoever loses power before the end begins again.
 pub(crate) const SESSION: &str = "SET standard_conforming_strings = on; SET bytea_output = 'hex';
     SET datestyle = 'ISO, YMD'; SET xmloption = 'content'; SET intervalstyle = 'postgres';
     SET timezone = 'UTC'; SET client_encoding = 'UTF8'; SET search_path = '';
