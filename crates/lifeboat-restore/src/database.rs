@@ -350,6 +350,14 @@ pub(crate) async fn make(connector: &Connector, facts: &DatabaseFacts) -> Result
     let Err(refused) = create_database(&administration, &name, facts, None).await else {
         return Ok(());
     };
+    if connector.connect().await.is_ok() {
+        // The server went on with what an earlier run had asked for.
+        return Err(Failure::failed(
+            format!("database {name} was made by somebody else just now"),
+            "run the same command again",
+        )
+        .because(refused));
+    }
     let how = how_to_make(connector, facts).await;
     Err(Failure::failed(
         format!("there is no database {name}, and it cannot be made"),

@@ -131,7 +131,12 @@ impl Vault {
                 let there = place.list().await.map_err(|e| told(cannot(), e))?;
                 let is_empty = there.iter().all(|entry| entry.name.starts_with(PROBES));
                 let Some(cx) = make.filter(|_| is_empty) else {
-                    return Err(no_vault(location, is_empty));
+                    let has_backups = there.iter().any(|entry| entry.name.starts_with(PACKAGES));
+                    return Err(if has_backups {
+                        lost_sign(location)
+                    } else {
+                        no_vault(location, is_empty)
+                    });
                 };
                 let id = PackageId::from_bytes(cx.random()).to_string();
                 let sign = Sign { format: FORMAT.into(), version: VERSION.into(), vault: id };
@@ -450,6 +455,17 @@ fn read_sign(location: &str, bytes: &[u8]) -> Result<String, Failure> {
             "use a Lifeboat that knows it, or another copy of the vault",
         )
     })
+}
+
+fn lost_sign(location: &str) -> Failure {
+    Failure::not_valid(
+        format!("{location} has backups, and lost its {VAULT}"),
+        format!(
+            "bring {VAULT} back from a copy of this very folder; to restore, one with any id will \
+             do: {{\"format\":\"{FORMAT}\",\"version\":\"{VERSION}\",\"vault\":\"{}\"}}",
+            "0".repeat(32)
+        ),
+    )
 }
 
 fn no_vault(location: &str, is_empty: bool) -> Failure {

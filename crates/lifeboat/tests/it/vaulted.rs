@@ -117,6 +117,23 @@ fn what_opens_a_borrowed_volume_is_checked_and_without_it_nothing_is_borrowed() 
 }
 
 #[test]
+fn vault_that_lost_its_sign_is_told_from_a_place_that_is_none_and_gives_its_backups_back() {
+    let small = Small::new(FILES);
+    small.write("data/first", "one");
+    small.back_up();
+    let sign = small.path("vault/vault.json");
+    fs::remove_file(&sign).unwrap();
+    let said = small.ask(&["backup", "verify", "--json"]);
+    assert_eq!(said.exit, NOT_VALID, "{}", said.stdout);
+    let remedy = said.last_json()["remedy"].as_str().unwrap().to_owned();
+    fs::write(&sign, &remedy[remedy.find('{').unwrap()..]).unwrap();
+    assert_eq!(small.restore("back", &[]).exit, DONE);
+    fs::remove_dir_all(small.path("vault/packages")).unwrap();
+    fs::remove_file(&sign).unwrap();
+    assert_eq!(small.say(&["backup", "run"]).exit, USAGE, "only owner.json is there");
+}
+
+#[test]
 fn damaged_key_of_a_lender_is_found_without_an_identity() {
     let small = Small::new(FILES);
     small.write("data/first", "one");
