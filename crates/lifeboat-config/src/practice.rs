@@ -288,6 +288,10 @@ fn moved(path: &Path, root: &Path) -> Zeroizing<String> {
 
 fn below(root: &Path, path: &Path) -> PathBuf {
     let path = absolute(Path::new("/"), path);
+    // What the file names relative to itself has been put back, and is there already.
+    if path.starts_with(root) {
+        return path;
+    }
     root.join(path.strip_prefix("/").unwrap_or(&path))
 }
 

@@ -17,7 +17,7 @@ use lifeboat_package::key::PackageKey;
 use lifeboat_package::limits::{KEY_FILE_BYTES, MANIFEST_RAW_BYTES};
 use lifeboat_package::manifest::{MANIFEST_NAME, Manifest, Volume};
 use lifeboat_package::seal::{HEAD, RangeKey, SealedRange, open_bytes, segment_around};
-use lifeboat_storage::Access;
+use lifeboat_storage::{Access, StorageError};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use zeroize::Zeroizing;
@@ -251,8 +251,11 @@ impl Package {
         stretch: Range<u64>,
     ) -> Result<Zeroizing<Vec<u8>>, Failure> {
         let broken = |e| damaged(&volume.name).because(e);
-        let unreadable =
-            |e| storage(Failure::failed(format!("cannot read {}", volume.name), ""), e);
+        let unreadable = |e| match e {
+            // The manifest names it, and so many bytes of it: it was whole once.
+            StorageError::NotFound { .. } | StorageError::Damaged { .. } => broken_off(volume, e),
+            e => storage(Failure::failed(format!("cannot read {}", volume.name), ""), e),
+        };
         let range = SealedRange::of(volume.size, stretch.start, stretch.end - stretch.start);
         let range = range.map_err(broken)?;
         let key = if let Some(key) = self.segments.key(volume_number(volume)) {
@@ -317,6 +320,12 @@ async fn clear_file(files: &PackageFiles, name: &str, limit: u64) -> Result<Vec<
         )
     };
     read.map(|bytes| bytes.to_vec()).ok_or_else(missing)
+}
+
+/// A volume is lost or cut off.
+fn broken_off(volume: &Volume, error: StorageError) -> Failure {
+    let what = format!("{} is missing or cut off", volume.name);
+    Failure::not_valid(what, "look for another copy of the package").because(error)
 }
 
 /// An object of the package is damaged.

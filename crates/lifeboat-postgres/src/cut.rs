@@ -8,12 +8,14 @@ use super::columns::quoted;
 use super::connect::Connector;
 
 /// Settings every reading session gets, so that text forms never depend on the server's
-/// configuration.
+/// configuration. A database without an encoding gives its bytes as they are.
 const SESSION: &str = "SET standard_conforming_strings = on; SET bytea_output = 'hex';
     SET datestyle = 'ISO, YMD'; SET xmloption = 'content'; SET row_security = off; SET jit = off;
     SET timezone = 'UTC'; SET extra_float_digits = 1; SET intervalstyle = 'postgres';
     SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0;
-    SET lock_timeout = '60s'; SET synchronize_seqscans = off;";
+    SET lock_timeout = '60s'; SET synchronize_seqscans = off;
+    SELECT pg_catalog.set_config('client_encoding', 'SQL_ASCII', false)
+    WHERE pg_catalog.current_setting('server_encoding') = 'SQL_ASCII'";
 
 /// What the planner is told. A range of rooms is a small part of a large table: with the default
 /// price of a random page the server would rather read and sort whole tables for each range, on

@@ -110,10 +110,15 @@ impl PostgresError {
 
     /// Whether running the same command again can succeed without changing anything else.
     pub fn is_transient(&self) -> bool {
-        matches!(
-            self,
-            Self::Lost { .. } | Self::Connect { .. } | Self::Moved { .. } | Self::Busy { .. }
-        )
+        match self {
+            // No password, no role or no database of that name comes by waiting (PostgreSQL
+            // documentation, appendix A).
+            Self::Connect { .. } => {
+                !self.code().is_some_and(|code| code.starts_with("28") || code == "3D000")
+            }
+            Self::Lost { .. } | Self::Moved { .. } | Self::Busy { .. } => true,
+            _ => false,
+        }
     }
 
     /// The SQLSTATE, where the server gave one.
@@ -139,6 +144,10 @@ fn hint_for(code: &str, routine: Option<&str>) -> Option<&'static str> {
         "42501" if routine == Some("check_enable_rls") => {
             "policies of row-level security would hide rows from this role: connect as one that \
              has BYPASSRLS or owns the table (unless that has FORCE ROW LEVEL SECURITY)"
+        }
+        "42501" if matches!(routine, Some("RenameDatabase" | "createdb")) => {
+            "let the role make and rename databases (ALTER ROLE … CREATEDB), or do it yourself as \
+             an administrator"
         }
         "42501" => {
             "grant the role SELECT on all tables and sequences (see the guide, least privilege)"

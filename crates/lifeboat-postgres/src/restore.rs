@@ -29,14 +29,17 @@ pub use database::{
 };
 pub use schema::{RestoreError, Skipped, run_schema, work_off};
 
-/// What a session that writes is told. Text forms are read as they were written; whoever loses
-/// power before the end begins again anyway.
+/// What a session that writes is told. Text forms are read as they were written, and bytes of a
+/// database without an encoding as they are; whoever loses power before the end begins again.
 pub(crate) const SESSION: &str = "SET standard_conforming_strings = on; SET bytea_output = 'hex';
     SET datestyle = 'ISO, YMD'; SET xmloption = 'content'; SET intervalstyle = 'postgres';
     SET timezone = 'UTC'; SET client_encoding = 'UTF8'; SET search_path = '';
     SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0; SET lock_timeout = 0;
+    SET default_transaction_read_only = off;
     SET synchronous_commit = off; SET check_function_bodies = off; SET row_security = off;
-    SET maintenance_work_mem = '256MB';";
+    SET maintenance_work_mem = '256MB';
+    SELECT pg_catalog.set_config('client_encoding', 'SQL_ASCII', false)
+    WHERE pg_catalog.current_setting('server_encoding') = 'SQL_ASCII'";
 /// Bytes that go to the server in one message, at most.
 const MESSAGE_BYTES: usize = 256 << 10;
 /// Sequences set in one statement.

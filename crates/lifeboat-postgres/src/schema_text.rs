@@ -127,12 +127,14 @@ pub async fn schema_text(cut: &Cut, program: &PgDump) -> Result<SchemaText, Sche
 
 async fn dump(cut: &Cut, program: &PgDump, what: &[&str]) -> Result<String, SchemaTextError> {
     let access = access::Access::to(&cut.connector)?;
-    let arguments: [OsString; 7] = [
+    let arguments: [OsString; 8] = [
         format!("--snapshot={}", cut.snapshot).into(),
         format!("--lock-wait-timeout={LOCK_WAIT_MILLIS}").into(),
         "--no-tablespaces".into(),
         "--no-publications".into(),
         "--no-subscriptions".into(),
+        // Large objects, whose content is not kept: empty ones would pass for what they were.
+        "-B".into(),
         "--no-password".into(),
         "--encoding=UTF8".into(),
     ];

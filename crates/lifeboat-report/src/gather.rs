@@ -95,7 +95,7 @@ async fn look_into(
 ) -> Result<Vec<Held>, Failure> {
     let mut all = Vec::new();
     for listed in backups.iter().rev().take(OPENED) {
-        let sealed = survey.find(&listed.backup)?;
+        let sealed = survey.find(&listed.backup, listed.begun)?;
         let manifest = OpenBackup::manifest_of(vault, (&sealed.folder, identities)).await?;
         let components = manifest.components.into_iter().map(|found| found.name).collect();
         all.push(Held { listed: listed.clone(), components });

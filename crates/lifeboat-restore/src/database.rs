@@ -169,7 +169,7 @@ async fn sqlite(
             "look for another backup",
         ));
     };
-    files::sqlite(kept.open, (content, path), loading.placing).await
+    files::sqlite(kept.open, (content, path), &kept.record.facts, loading.placing).await
 }
 
 async fn postgres(
@@ -296,7 +296,7 @@ async fn make_empty(
     done: &mut StepDone,
 ) -> Result<(), Failure> {
     let name = connector.database();
-    let Ok(session) = connector.connect().await else {
+    let Ok(session) = restore::lane(connector).await else {
         make(connector, facts).await?;
         done.lines.push(format!("database {name} was made"));
         return Ok(());
@@ -345,6 +345,14 @@ pub(crate) async fn make(connector: &Connector, facts: &DatabaseFacts) -> Result
     let Err(refused) = create_database(&administration, &name, facts, None).await else {
         return Ok(());
     };
+    if connector.connect().await.is_ok() {
+        // The server went on with what an earlier run had asked for.
+        return Err(Failure::failed(
+            format!("database {name} was made by somebody else just now"),
+            "run the same command again",
+        )
+        .because(refused));
+    }
     let how = how_to_make(connector, facts).await;
     Err(Failure::failed(
         format!("there is no database {name}, and it cannot be made"),

@@ -153,13 +153,27 @@ async fn one(
     cx.go_on()?;
     let path = placing.targets.place(&path_of(&record));
     match record.kind {
-        FileKind::Folder => {
-            fs::create_dir_all(&path).map_err(|e| cannot("make", &path, e))?;
-            Ok((Placed::default(), Some((path, record))))
-        }
+        FileKind::Folder => Ok((folder(&path, &record, placing)?, Some((path, record)))),
         FileKind::Link => Ok((link(&path, &record, placing)?, None)),
         FileKind::File => Ok((file(cx, open, (path, record), placing).await?, None)),
     }
+}
+
+/// Makes a folder. A link that leads to one is followed where the tree itself begins: below, it
+/// would lead what is written to a place that the backup never saw.
+fn folder(path: &Path, record: &FileRecord, placing: &Placing<'_>) -> Result<Placed, Failure> {
+    let mut placed = Placed::default();
+    let is_root = record.path.is_empty() && record.path_bytes.is_none();
+    let is_in_the_way = match fs::symlink_metadata(path) {
+        Ok(found) if found.is_symlink() => !is_root || !path.is_dir(),
+        Ok(found) => !found.is_dir(),
+        Err(_) => false,
+    };
+    if is_in_the_way {
+        make_way(path, placing, &mut placed)?;
+    }
+    fs::create_dir_all(path).map_err(|e| cannot("make", path, e))?;
+    Ok(placed)
 }
 
 async fn file(
@@ -257,23 +271,36 @@ fn cannot(verb: &str, path: &Path, error: io::Error) -> Failure {
     Failure::failed(format!("cannot {verb} {}", path.display()), remedy).because(error)
 }
 
-/// Puts a database of SQLite back. Its owner and mode are not in a backup: it gets those of the
-/// file that was there, else the owner of its folder.
+/// Whose a file of `SQLite` was, and its mode: in what a backup tells of the database. Backups of
+/// before this was kept do not tell.
+#[derive(Default, serde::Deserialize)]
+#[serde(default)]
+struct Was {
+    uid: Option<u32>,
+    gid: Option<u32>,
+    mode: Option<u32>,
+}
+
+/// Puts a database of SQLite back, with its owner and mode by `facts`. Where those do not tell, it
+/// gets those of the file that was there, else the owner of its folder.
 ///
 /// # Errors
 /// As [`place`].
 pub async fn sqlite(
     open: &OpenBackup,
     (content, path): (&Content, &Path),
+    facts: &serde_json::Value,
     placing: &Placing<'_>,
 ) -> Result<StepDone, Failure> {
+    let was: Was = serde_json::from_value(facts.clone()).unwrap_or_default();
     let mut placed = Placed::default();
     let folder = path.parent().unwrap_or(Path::new("/"));
     fs::create_dir_all(folder).map_err(|e| cannot("make", folder, e))?;
     let before = fs::metadata(path).ok();
-    let owner = match &before {
-        Some(found) => (found.uid(), found.gid()),
-        None => fs::metadata(folder)
+    let owner = match (was.uid.zip(was.gid), &before) {
+        (Some(owner), _) => owner,
+        (None, Some(found)) => (found.uid(), found.gid()),
+        (None, None) => fs::metadata(folder)
             .map(|found| (found.uid(), found.gid()))
             .map_err(|e| cannot("look at", folder, e))?,
     };
@@ -294,8 +321,8 @@ pub async fn sqlite(
         file.write_all(&bytes).map_err(|e| cannot("write", path, e))?;
     }
     give(file.path(), owner, &mut placed).map_err(|e| cannot("look at", path, e))?;
-    if let Some(before) = before {
-        let mode = fs::Permissions::from_mode(before.mode() & MODE_BITS);
+    if let Some(mode) = was.mode.or_else(|| before.map(|before| before.mode())) {
+        let mode = fs::Permissions::from_mode(mode & MODE_BITS);
         fs::set_permissions(file.path(), mode).map_err(|e| cannot("set the mode of", path, e))?;
     }
     file.as_file().sync_data().map_err(|e| cannot("write", path, e))?;

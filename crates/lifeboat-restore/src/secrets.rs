@@ -1,6 +1,7 @@
 //! Secrets before data: whether all are there without which the rest is useless.
 
-use std::path::{Path, PathBuf};
+use std::fs;
+use std::path::Path;
 
 use lifeboat_engine::failure::Failure;
 use lifeboat_suite::Installation;
@@ -19,8 +20,8 @@ pub fn demand(
     let mut done = StepDone::default();
     for component in installation.components.iter().filter(|c| names.contains(&c.name)) {
         for secret in &component.secrets {
-            let path = place(targets, &secret.path);
-            if !path.is_file() {
+            let path = targets.installed(&secret.path);
+            if !is_there(&path) {
                 return Err(Failure::failed(
                     format!(
                         "the {} of {} is missing: {}",
@@ -37,10 +38,10 @@ pub fn demand(
     Ok(done)
 }
 
-/// An installation that was put back below a root names some files with that root.
-fn place(targets: &Targets, path: &Path) -> PathBuf {
-    match &targets.root {
-        Some(root) if path.starts_with(root) => path.to_owned(),
-        _ => targets.place(path),
-    }
+/// A file, or a folder with something in it, such as MAS' `keys_dir`.
+fn is_there(path: &Path) -> bool {
+    path.is_file() || fs::read_dir(path).is_ok_and(|mut found| found.next().is_some())
 }
+
+#[cfg(test)]
+mod tests;

@@ -33,6 +33,15 @@ impl Targets {
         }
     }
 
+    /// Where something goes that an installation names. One that was put back below the root names
+    /// some places with the root already: what its files name relative to themselves.
+    pub fn installed(&self, path: &Path) -> PathBuf {
+        match &self.root {
+            Some(root) if path.starts_with(root) => path.to_owned(),
+            _ => self.place(path),
+        }
+    }
+
     /// Where a database goes, by the component's own configuration.
     ///
     /// # Errors
@@ -51,7 +60,7 @@ impl Targets {
         let known = installation.component(component).ok_or_else(unknown)?;
         let database = known.database(name).ok_or_else(unknown)?;
         match &database.at {
-            At::Sqlite(path) => Ok(TargetDatabase::Sqlite(self.place(path))),
+            At::Sqlite(path) => Ok(TargetDatabase::Sqlite(self.installed(path))),
             At::Postgres(target) => {
                 let mut target = (**target).clone();
                 target.find_password(&self.around);

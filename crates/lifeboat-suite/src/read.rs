@@ -208,6 +208,12 @@ fn components(
             let remedy = "give each a `name` of its own";
             return Err(item.wrong(&["name"], "names two components", remedy));
         }
+        // They share `server_name`, and are cut as one.
+        let is_one = matches!(kind, Kind::Synapse | Kind::Mas);
+        if is_one && components.iter().any(|known: &Component| known.kind == kind) {
+            let remedy = "a server has one: write another lifeboat.yaml for another server";
+            return Err(item.wrong(&["kind"], "is there twice", remedy));
+        }
         components.push(component(&item, folder, around, (kind, name))?);
     }
     Ok(components)

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use lifeboat_engine::failure::Failure;
+use lifeboat_engine::failure::{Code, Failure};
 use lifeboat_engine::keyring::Identities;
 use lifeboat_engine::reader::{EntryPlace, Package, PartEntries, damaged, open_any};
 use lifeboat_package::backup::{Component, Content};
@@ -11,7 +11,7 @@ use lifeboat_package::id::{PackageId, PartPath, Section};
 use lifeboat_package::manifest::Manifest;
 use serde::de::DeserializeOwned;
 
-use crate::layout::Folder;
+use crate::layout::{Folder, PACKAGES};
 use crate::place::{Survey, Vault};
 
 /// An open backup.
@@ -159,7 +159,15 @@ async fn open_package(
     folder: &Folder,
     identities: &Identities,
 ) -> Result<Package, Failure> {
-    open_any(&vault.package(folder), &vault.access).await?.open(identities).await
+    let opened =
+        async { open_any(&vault.package(folder), &vault.access).await?.open(identities).await };
+    // A backup is read from several packages: which one is it?
+    opened.await.map_err(|e| match e.code {
+        Code::NotValid => {
+            Failure { what: format!("{PACKAGES}{}: {}", folder.as_str(), e.what), ..e }
+        }
+        _ => e,
+    })
 }
 
 /// Where content lies, by the indexes of all volumes that the backup owns or borrows.

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use bytes::Bytes;
 use lifeboat_engine::context::Context;
 use lifeboat_engine::failure::Failure;
-use lifeboat_package::contents::{CONTENTS_NAME, Contents};
+use lifeboat_package::contents::{CONTENTS_NAME, Contents, SealedFile};
 use lifeboat_package::digest::Digest;
 use lifeboat_package::id::PackageId;
 use lifeboat_package::limits::MANIFEST_RAW_BYTES;
@@ -14,11 +14,16 @@ use serde::{Deserialize, Serialize};
 
 use crate::layout::{
     DRILLS, ERASURES, FORGOTTEN, Folder, OWNER, PACKAGES, PARTIAL, PINNED, PROBES, PRUNES, VAULT,
-    VERIFIED, stamp,
+    VERIFIED, seconds_of, stamp,
 };
 
 const FORMAT: &str = "lifeboat-vault";
 const VERSION: &str = "1.0";
+/// The folder of a package's volumes.
+const VOLUMES: &str = "volumes/";
+/// Seconds by which clocks of two machines may differ: what is dated later than that was made with
+/// a clock that was wrong.
+const CLOCKS_DIFFER: i64 = 24 * 60 * 60;
 /// Bytes that a small file of the vault may have.
 const SMALL_BYTES: u64 = 1 << 20;
 
@@ -55,6 +60,14 @@ pub struct Sealed {
     pub folder: Folder,
     /// `seal.json`.
     pub contents: Contents,
+}
+
+impl Sealed {
+    /// Its files that are no volumes, with their names in the vault.
+    pub fn small_files(&self) -> impl Iterator<Item = (String, &SealedFile)> {
+        let small = self.contents.files.iter().filter(|file| !file.name.starts_with(VOLUMES));
+        small.map(|file| (self.folder.file(&file.name), file))
+    }
 }
 
 /// What came of reading a backup whole.
@@ -118,7 +131,12 @@ impl Vault {
                 let there = place.list().await.map_err(|e| told(cannot(), e))?;
                 let is_empty = there.iter().all(|entry| entry.name.starts_with(PROBES));
                 let Some(cx) = make.filter(|_| is_empty) else {
-                    return Err(no_vault(location, is_empty));
+                    let has_backups = there.iter().any(|entry| entry.name.starts_with(PACKAGES));
+                    return Err(if has_backups {
+                        lost_sign(location)
+                    } else {
+                        no_vault(location, is_empty)
+                    });
                 };
                 let id = PackageId::from_bytes(cx.random()).to_string();
                 let sign = Sign { format: FORMAT.into(), version: VERSION.into(), vault: id };
@@ -308,26 +326,52 @@ impl Survey {
         })
     }
 
-    /// Whether a volume is there with the size that a seal says.
+    /// Whether a volume is there with the size that a seal says, and with it what opens it.
     pub fn has(&self, package: &PackageId, name: &str, size: u64) -> bool {
         let folder = self.folder(package);
-        folder.is_some_and(|folder| self.files.get(&folder.file(name)) == Some(&size))
+        let is_there = |folder: &Folder| self.files.get(&folder.file(name)) == Some(&size);
+        folder.is_some_and(is_there) && self.lacks(package).next().is_none()
+    }
+
+    /// What is missing of a package beside its volumes, in words: without its seal, header, key and
+    /// manifest nobody reads them. Of a run that is not done all of that is yet to come.
+    pub fn lacks(&self, package: &PackageId) -> impl Iterator<Item = String> {
+        let is_it = |folder: &&Folder| folder.id() == *package;
+        let damaged = self.damaged.iter().find(is_it);
+        let damaged =
+            damaged.map(|folder| format!("{}: it is damaged", folder.file(CONTENTS_NAME)));
+        let sealed = self.backups.iter().find(|sealed| sealed.folder.id() == *package);
+        let small = sealed.into_iter().flat_map(Sealed::small_files);
+        let lost = small.filter_map(|(name, file)| match self.files.get(&name) {
+            None => Some(format!("{name}: it is missing")),
+            Some(found) if *found != file.size => {
+                Some(format!("{name}: {found} bytes, not {}", file.size))
+            }
+            Some(_) => None,
+        });
+        damaged.into_iter().chain(lost)
     }
 
     /// The backup that `wanted` names: `latest`, which is the newest of the whole installation
     /// (where there is none, the newest of some components), an id, or the beginning of one id or
-    /// folder.
+    /// folder. What is dated after `now`, seconds since 1970, is the latest only where nothing else
+    /// is: a clock that was wrong once would have its backup restored for years.
     ///
     /// # Errors
     /// [`Failure`] when none or several fit.
-    pub fn find(&self, wanted: &str) -> Result<&Sealed, Failure> {
+    pub fn find(&self, wanted: &str, now: i64) -> Result<&Sealed, Failure> {
         if wanted == "latest" {
             let nothing = || {
                 Failure::failed("there is no backup in the vault", "make one: lifeboat backup run")
             };
             let is_whole = |sealed: &&Sealed| !self.partial.contains(&sealed.folder.id());
-            let whole = self.kept().rfind(is_whole);
-            return whole.or_else(|| self.kept().next_back()).ok_or_else(nothing);
+            let is_past = |sealed: &&Sealed| {
+                let begun = seconds_of(sealed.folder.stamp()).unwrap_or_default();
+                begun <= now.saturating_add(CLOCKS_DIFFER)
+            };
+            let whole = self.kept().filter(is_past).rfind(is_whole);
+            let newest = whole.or_else(|| self.kept().rfind(is_whole));
+            return newest.or_else(|| self.kept().next_back()).ok_or_else(nothing);
         }
         let fits = |sealed: &&Sealed| {
             let folder = sealed.folder.as_str();
@@ -411,6 +455,17 @@ fn read_sign(location: &str, bytes: &[u8]) -> Result<String, Failure> {
             "use a Lifeboat that knows it, or another copy of the vault",
         )
     })
+}
+
+fn lost_sign(location: &str) -> Failure {
+    Failure::not_valid(
+        format!("{location} has backups, and lost its {VAULT}"),
+        format!(
+            "bring {VAULT} back from a copy of this very folder; to restore, one with any id will \
+             do: {{\"format\":\"{FORMAT}\",\"version\":\"{VERSION}\",\"vault\":\"{}\"}}",
+            "0".repeat(32)
+        ),
+    )
 }
 
 fn no_vault(location: &str, is_empty: bool) -> Failure {

@@ -189,6 +189,7 @@ pub async fn run(cx: &Context, mut request: BackupRequest) -> Result<BackupOutco
     let vault = Vault::open(&request.vault, &access, Some(cx)).await?;
     vault.demand_owner(&request.server_name, true).await?;
     ours::leave_out(cx, &mut request)?;
+    ours::leave_databases(cx, &mut request);
     let begun = begin::begin(cx, &request, &vault, &state.journal(&vault.id)).await?;
     let mut outcome = pour(cx, &request, (&vault, &state), begun).await?;
     if let Some(Err(failure)) = note_erasures(cx, &vault, &request).await {

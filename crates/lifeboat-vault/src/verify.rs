@@ -71,12 +71,14 @@ pub async fn verify(
             outcome.content_checked = true;
             match OpenBackup::open(vault, survey, (&sealed.folder, identities)).await {
                 Ok(open) => content(cx, &open, &mut outcome).await?,
-                Err(e) if e.code == Code::NotValid => {
-                    outcome.problems.push(format!("{}: {}", sealed.folder.as_str(), e.what));
-                }
+                Err(e) if e.code == Code::NotValid => outcome.problems.push(e.what),
                 Err(e) => return Err(e),
             }
-            small_files(cx, vault, sealed, &mut outcome).await;
+            for sealed in lenders(survey, sealed).chain([sealed]) {
+                for (name, file) in sealed.small_files() {
+                    sum(cx, vault, (&name, &file.sha256), &mut outcome).await;
+                }
+            }
         }
         _ => scrub(cx, vault, (survey, sealed), &mut outcome).await,
     }
@@ -92,7 +94,16 @@ pub fn unreadable(folder: &Folder) -> VerifyOutcome {
     VerifyOutcome { backup, problems, ..VerifyOutcome::default() }
 }
 
-/// Every file that the seal names is there with its size.
+/// The backups of whose volumes this one names some; of those whose seal can be read.
+fn lenders<'a>(survey: &'a Survey, sealed: &Sealed) -> impl Iterator<Item = &'a Sealed> {
+    let own = sealed.folder.id();
+    let needed = needed(sealed);
+    let is_lender = move |id: &PackageId| *id != own && needed.contains(id);
+    survey.backups.iter().filter(move |sealed| is_lender(&sealed.folder.id()))
+}
+
+/// Every file that the seal names is there with its size; and of those it borrows from, what opens
+/// their volumes.
 fn presence(survey: &Survey, sealed: &Sealed, outcome: &mut VerifyOutcome) {
     let own = sealed.contents.files.iter().map(|file| (sealed.folder.file(&file.name), file.size));
     let borrowed = sealed.contents.borrowed.iter().map(|file| {
@@ -109,9 +120,16 @@ fn presence(survey: &Survey, sealed: &Sealed, outcome: &mut VerifyOutcome) {
             Some(_) => {}
         }
     }
+    let own = sealed.folder.id();
+    let mut lenders: Vec<PackageId> = needed(sealed).into_iter().filter(|id| *id != own).collect();
+    lenders.sort_unstable_by_key(PackageId::to_string);
+    outcome.problems.extend(lenders.iter().flat_map(|lender| survey.lacks(lender)));
+    let unsealed = survey.unfinished.iter().filter(|folder| lenders.contains(&folder.id()));
+    let unsealed = unsealed.map(|folder| format!("{}: it is missing", folder.file(CONTENTS_NAME)));
+    outcome.problems.extend(unsealed);
 }
 
-/// Sums of all sealed files, own and borrowed: needs no key.
+/// Sums of all sealed files, own and borrowed, and of what opens those that are: needs no key.
 async fn scrub(
     cx: &Context,
     vault: &Vault,
@@ -127,6 +145,9 @@ async fn scrub(
             files.push((folder.file(&file.name), file.sha256, file.size));
         }
     }
+    for lender in lenders(survey, sealed) {
+        files.extend(lender.small_files().map(|(name, file)| (name, file.sha256, file.size)));
+    }
     cx.stage("verify", files.iter().map(|(.., size)| size).sum(), Unit::Bytes);
     for (name, sha256, size) in files {
         if survey.files.get(&name) == Some(&size) {
@@ -136,16 +157,7 @@ async fn scrub(
     }
 }
 
-/// Sums of the files of the package that are no volumes.
-async fn small_files(cx: &Context, vault: &Vault, sealed: &Sealed, outcome: &mut VerifyOutcome) {
-    for file in &sealed.contents.files {
-        if !file.name.starts_with("volumes/") {
-            let name = sealed.folder.file(&file.name);
-            sum(cx, vault, (&name, &file.sha256), outcome).await;
-        }
-    }
-}
-
+/// Whether a file is what its seal says.
 async fn sum(
     cx: &Context,
     vault: &Vault,

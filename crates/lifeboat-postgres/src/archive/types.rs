@@ -16,6 +16,9 @@ const DEEPEST: u32 = 16;
 /// `regclass`, `regtype`, `regrole`, `regnamespace`, `regconfig`, `regdictionary`, `regcollation`.
 const NAMES_OF_OBJECTS: &[u32] = &[24, 2202, 2203, 2204, 2205, 2206, 4096, 4089, 3734, 3769, 4191];
 
+/// `tsquery`: PostgreSQL sends an empty one and does not take it back.
+const NOT_TAKEN_BACK: &[u32] = &[3615];
+
 /// What must be known of a type.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Known {
@@ -60,7 +63,8 @@ impl Types {
 
     fn is_portable_at(&self, oid: u32, depth: u32) -> bool {
         let Some(known) = self.0.get(&oid) else { return false };
-        if depth > DEEPEST || !known.has_binary || NAMES_OF_OBJECTS.contains(&oid) {
+        let means_more = NAMES_OF_OBJECTS.contains(&oid) || NOT_TAKEN_BACK.contains(&oid);
+        if depth > DEEPEST || !known.has_binary || means_more {
             return false;
         }
         match known.kind {

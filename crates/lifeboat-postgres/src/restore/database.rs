@@ -14,6 +14,8 @@ const NAME_BYTES: usize = 63;
 const RENAME_TRIES: u32 = 20;
 /// SQLSTATE of a database that is being used.
 const OBJECT_IN_USE: &str = "55006";
+/// SQLSTATE of what the role may not do.
+const DENIED: &str = "42501";
 /// SQLSTATE of what a server cannot do, as ICU without its library.
 const UNSUPPORTED: &str = "0A000";
 
@@ -125,15 +127,23 @@ pub async fn apply_settings(
     Ok(skipped)
 }
 
-/// The session takes the value first, because lists are written otherwise in a statement.
+/// The session takes the value first, because lists are written otherwise in a statement; for as
+/// long as that takes only, because the next statement is not to wait for it, or be read-only.
 async fn apply(client: &Client, name: &str, value: &str) -> Result<(), PostgresError> {
     let doing = |e| PostgresError::sorted("set what the database is told", e);
-    let set = "SELECT pg_catalog.set_config($1, $2, false), current_database()::text";
-    let row = client.query_one(set, &[&name, &value]).await.map_err(doing)?;
-    let database = quoted(row.get(1));
-    let parts: Vec<String> = name.split('.').map(quoted).collect();
-    let keep = format!("ALTER DATABASE {database} SET {} FROM CURRENT", parts.join("."));
-    client.batch_execute(&keep).await.map_err(doing)
+    client.batch_execute("BEGIN").await.map_err(doing)?;
+    let kept = async {
+        let set = "SELECT pg_catalog.set_config($1, $2, true), current_database()::text";
+        let row = client.query_one(set, &[&name, &value]).await.map_err(doing)?;
+        let database = quoted(row.get(1));
+        let parts: Vec<String> = name.split('.').map(quoted).collect();
+        let keep = format!("ALTER DATABASE {database} SET {} FROM CURRENT", parts.join("."));
+        client.batch_execute(&keep).await.map_err(doing)
+    };
+    let kept = kept.await;
+    let end = if kept.is_ok() { "COMMIT" } else { "ROLLBACK" };
+    client.batch_execute(end).await.map_err(doing)?;
+    kept
 }
 
 /// True when a database has nothing of anybody's in it.
@@ -240,7 +250,8 @@ pub async fn clear(client: &Client) -> Result<(), PostgresError> {
         }
         client.batch_execute(&statement).await.map_err(doing)?;
     }
-    Ok(())
+    let objects = "SELECT pg_catalog.lo_unlink(oid) FROM pg_catalog.pg_largeobject_metadata";
+    client.batch_execute(objects).await.map_err(doing)
 }
 
 /// Makes `public` as a new database has it (PostgreSQL documentation, "The Public Schema"): what a
@@ -295,8 +306,21 @@ pub async fn rename_database(
 pub async fn drop_database(administration: &Connector, name: &str) -> Result<(), PostgresError> {
     let client = administration.connect().await?;
     let doing = |e| PostgresError::sorted(format!("dropped the database {name}"), e);
-    let statement = format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", quoted(name));
-    client.batch_execute(&statement).await.map_err(doing)
+    let plain = format!("DROP DATABASE IF EXISTS {}", quoted(name));
+    let forced = format!("{plain} WITH (FORCE)");
+    match client.batch_execute(&forced).await.map_err(doing) {
+        // The server's own vacuum is at work there: a plain role may not end it, the plain
+        // statement does.
+        Err(refused) if refused.code() == Some(DENIED) => {
+            match client.batch_execute(&plain).await.map_err(doing) {
+                Err(used) if used.code() == Some(OBJECT_IN_USE) => {
+                    client.batch_execute(&forced).await.map_err(doing)
+                }
+                outcome => outcome,
+            }
+        }
+        outcome => outcome,
+    }
 }
 
 /// What a server says of one of its databases.
@@ -345,7 +369,9 @@ async fn rename(client: &Client, name: &str, to: &str) -> Result<(), PostgresErr
     loop {
         client
             .execute(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1",
+                // The server's own vacuum gives way by itself, and is not ours to end.
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+                 WHERE datname = $1 AND backend_type <> 'autovacuum worker'",
                 &[&name],
             )
             .await

@@ -196,3 +196,57 @@ async fn damaged_segment_is_refused_whole() {
     let row = client.query_one("SELECT array_agg(x) FROM public.a", &[]).await.unwrap();
     assert_eq!(row.get::<_, Vec<i32>>(0), [7]);
 }
+
+#[tokio::test]
+async fn settings_of_a_database_do_not_bind_the_session_that_sets_them() {
+    let (source, target) = (one().fresh("bound"), one().fresh("bound_too"));
+    let name = source.database();
+    let settings = format!(
+        "ALTER DATABASE {name} SET default_transaction_read_only = on;
+         ALTER DATABASE {name} SET search_path = nowhere"
+    );
+    one().cluster.psql("postgres", &settings).unwrap();
+    let known = facts(&Cut::open(&source).await.unwrap()).await.unwrap();
+    let lane = restore::lane(&target).await.unwrap();
+    assert_eq!(restore::apply_settings(&lane, &known).await.unwrap(), []);
+    restore::mark(&lane, "a backup").await.unwrap();
+    // Nor the one that comes to clear what broke off.
+    let again = restore::lane(&target).await.unwrap();
+    restore::clear(&again).await.unwrap();
+    restore::unmark(&again).await.unwrap();
+    let too = facts(&Cut::open(&target).await.unwrap()).await.unwrap();
+    assert_eq!(too.settings, known.settings);
+}
+
+#[tokio::test]
+async fn large_objects_of_a_restore_that_broke_off_are_cleared() {
+    let target = one().fresh("broken_off");
+    let lane = restore::lane(&target).await.unwrap();
+    restore::mark(&lane, "a backup").await.unwrap();
+    lane.batch_execute("CREATE TABLE public.a (x int); SELECT lo_create(77)").await.unwrap();
+    restore::clear(&lane).await.unwrap();
+    assert!(restore::is_empty(&lane).await.unwrap());
+}
+
+#[tokio::test]
+async fn role_that_may_not_rename_is_told_what_it_needs() {
+    let source = one().fresh("kept_name");
+    let name = source.database();
+    let plain = format!(
+        "CREATE ROLE renames_nothing LOGIN NOCREATEDB;
+         ALTER DATABASE {name} OWNER TO renames_nothing"
+    );
+    one().cluster.psql("postgres", &plain).unwrap();
+    let administration = one().beside_as("renames_nothing", "postgres");
+    let refused = restore::rename_database(&administration, &name, "another").await.unwrap_err();
+    assert!(refused.to_string().contains("CREATEDB"), "{refused}");
+    source.connect().await.unwrap();
+}
+
+#[tokio::test]
+async fn database_and_role_that_are_not_there_do_not_come_by_waiting() {
+    for connector in [one().connector("nowhere"), one().beside_as("nobody", "postgres")] {
+        let Err(refused) = connector.connect().await else { panic!("there is none") };
+        assert!(!refused.is_transient(), "{refused}");
+    }
+}

@@ -88,3 +88,7 @@ CREATE STATISTICS deep.together ON kind, id FROM deep.parent;
 ALTER TABLE deep.parent ADD CONSTRAINT late CHECK (id > 0) NOT VALID;
 ALTER TABLE "Odd; name"."Table ON (x" REPLICA IDENTITY USING INDEX "Table ON (x_pkey";
 ALTER TABLE deep.parent CLUSTER ON parent_pkey;
+
+-- PostgreSQL sends an empty one in binary form and does not take it back.
+CREATE TABLE searches (id int PRIMARY KEY, wanted tsquery, lists tsquery[]);
+INSERT INTO searches VALUES (1, '', '{"", "a & b"}'), (2, 'rat & !cat', NULL);

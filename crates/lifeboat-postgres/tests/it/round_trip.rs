@@ -10,7 +10,7 @@ use lifeboat_postgres::cut::Cut;
 use lifeboat_postgres::restore::{self, Board, Filling, RestoreError, Wanted};
 use lifeboat_postgres::schema_text::{PgDump, SchemaText, SearchPlaces, schema_text};
 
-use crate::standing::{Standing, newer, one};
+use crate::standing::{OWNER, Standing, newer, one};
 
 /// What a plain owner can make that is hard to carry.
 const HARD: &str = include_str!("hard.sql");
@@ -190,4 +190,24 @@ async fn tables_of_an_extension_are_left_to_it_and_rows_of_ours_in_them_are_kept
     let rows = client.query("SELECT name FROM ports ORDER BY name", &[]).await.unwrap();
     let names: Vec<&str> = rows.iter().map(|row| row.get(0)).collect();
     assert_eq!(names, ["given", "ours"]);
+}
+
+#[tokio::test]
+async fn text_of_a_database_without_an_encoding_comes_back_byte_by_byte() {
+    let make = format!(
+        "CREATE DATABASE bytes ENCODING 'SQL_ASCII' LOCALE 'C' TEMPLATE template0 OWNER {OWNER}"
+    );
+    one().cluster.psql("postgres", &make).unwrap();
+    let source = one().connector("bytes");
+    let client = restore::lane(&source).await.unwrap();
+    // Latin-1, and what is no encoding's: a column of each form in which rows travel.
+    let fill = "CREATE TYPE public.pair AS (a text, b int);
+        CREATE TABLE public.words (plain text, pair public.pair);
+        INSERT INTO public.words VALUES (E'caf\\xe9', ROW (E'\\xff\\xfe', 1));";
+    client.batch_execute(fill).await.unwrap();
+    let kept = keep(&source, &SearchPlaces::default()).await;
+    let target = restore::lane(&bring(&kept, one(), "bytes_too").await).await.unwrap();
+    let ask = "SELECT encode(plain::bytea || (pair).a::bytea, 'hex') FROM public.words";
+    let row = target.query_one(ask, &[]).await.unwrap();
+    assert_eq!(row.get::<_, String>(0), "636166e9fffe");
 }

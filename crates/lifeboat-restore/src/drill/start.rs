@@ -179,8 +179,8 @@ impl Start<'_> {
         socket: &Path,
     ) -> Result<PracticeConfig, String> {
         let targets = &self.restore.targets;
-        let copies = installed.config.iter().map(|path| targets.place(path));
-        let copies: Vec<PathBuf> = copies.filter(|path| path.is_file()).collect();
+        let copies = installed.config.iter().map(|path| targets.installed(path));
+        let copies: Vec<PathBuf> = copies.filter(|path| path.exists()).collect();
         let options = ReadOptions { workdir: installed.workdir.clone() };
         let config = read_synapse(&copies, &options)
             .map_err(|e| format!("the homeserver.yaml that was put back: {e}"))?;

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use lifeboat_engine::failure::Failure;
 use lifeboat_engine::reader::apart;
-use lifeboat_package::backup::FileRecord;
+use lifeboat_package::backup::{FileKind, FileRecord};
 use lifeboat_package::digest::{Digest, Hasher};
 use lifeboat_storage::direct::write_all_at;
 use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, XattrFlags};
@@ -26,6 +26,8 @@ const HOLE_BYTES: usize = 4096;
 const COMPARED_BYTES: u64 = 16 << 20;
 /// Bytes after which files begin to go to the disk.
 const FLUSH_BYTES: u64 = 128 << 20;
+/// What of a mode makes a program act as its owner or group.
+const SET_ID_BITS: u32 = 0o6000;
 /// Bytes of a file that are read at once.
 const READ_BYTES: usize = 1 << 20;
 
@@ -243,8 +245,12 @@ fn write_sparse(file: &mut File, bytes: &[u8]) -> io::Result<()> {
 
 /// Owner, mode, attributes and times. The owner first: changing it takes rights away.
 pub(super) fn dress(path: &Path, record: &FileRecord, placed: &mut Placed) -> Result<(), Failure> {
-    give(path, (record.uid, record.gid), placed).map_err(|e| cannot("look at", path, e))?;
-    let mode = fs::Permissions::from_mode(record.mode);
+    let is_given = give(path, (record.uid, record.gid), placed);
+    let is_given = is_given.map_err(|e| cannot("look at", path, e))?;
+    // Whoever runs it would act as somebody it never was for.
+    let is_harmless = is_given || record.kind != FileKind::File;
+    let mode = if is_harmless { record.mode } else { record.mode & !SET_ID_BITS };
+    let mode = fs::Permissions::from_mode(mode);
     fs::set_permissions(path, mode).map_err(|e| cannot("set the mode of", path, e))?;
     for (name, value) in &record.attributes {
         let set = unhex(value).is_some_and(|value| {
@@ -261,14 +267,16 @@ pub(super) fn dress(path: &Path, record: &FileRecord, placed: &mut Placed) -> Re
         .map_err(|e| cannot("set the time of", path, e.into()))
 }
 
-pub(super) fn give(path: &Path, (uid, gid): (u32, u32), placed: &mut Placed) -> io::Result<()> {
+/// Whether the file is whose it was.
+pub(super) fn give(path: &Path, (uid, gid): (u32, u32), placed: &mut Placed) -> io::Result<bool> {
     let found = fs::symlink_metadata(path)?;
     if (found.uid(), found.gid()) != (uid, gid)
         && std::os::unix::fs::chown(path, Some(uid), Some(gid)).is_err()
     {
         placed.owners += 1;
+        return Ok(false);
     }
-    Ok(())
+    Ok(true)
 }
 
 fn nanos(metadata: &fs::Metadata) -> i64 {

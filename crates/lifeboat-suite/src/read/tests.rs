@@ -209,3 +209,15 @@ proptest::proptest! {
         proptest::prop_assert_eq!(first, told(&changed));
     }
 }
+
+#[test]
+fn second_mas_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("mas.yaml");
+    std::fs::write(&config, "database: {uri: postgres://mas@db/mas}\n").unwrap();
+    let one = format!("components:\n  - {{kind: mas, config: {}}}\n", config.display());
+    good(&format!("{HEAD}{one}"));
+    let two = format!("{one}  - {{kind: mas, name: other, config: {}}}\n", config.display());
+    let told = refused(&format!("{HEAD}{two}"));
+    assert!(told.contains("is there twice") && told.contains("another lifeboat.yaml"), "{told}");
+}

@@ -1,6 +1,7 @@
 //! Lanes: what a backup reads, part by part, so many at a time.
 
 use std::collections::VecDeque;
+use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
@@ -24,6 +25,9 @@ use super::union::{self, Union};
 use super::{BackupRequest, DatabaseAt, Poured, flow, media, sqlite};
 use crate::known::Known;
 use crate::ledger::State;
+
+/// What of a file's mode is its permissions.
+const MODE_BITS: u32 = 0o7777;
 
 /// How the lanes pour.
 pub struct Setting<'a> {
@@ -275,11 +279,17 @@ async fn pour_unit(
                     return Ok(Poured::default());
                 }
             };
+            let mut facts = serde_json::json!({ "path": path.display().to_string() });
+            if let Ok(found) = std::fs::metadata(path) {
+                facts["uid"] = found.uid().into();
+                facts["gid"] = found.gid().into();
+                facts["mode"] = (found.mode() & MODE_BITS).into();
+            }
             let (content, poured) = tree::file_segments(copy.path(), known, sink).await?;
             let record = DatabaseRecord {
                 database: name.clone(),
                 engine: "sqlite".to_owned(),
-                facts: serde_json::json!({ "path": path.display().to_string() }),
+                facts,
                 pre_data: None,
                 post_data: None,
                 rights: None,

@@ -1,4 +1,6 @@
-//! What is ours in the trees of components: a vault that held itself would grow with every run.
+//! What is left out of the trees of components: what is ours, as a vault that held itself would
+//! grow with every run; and databases of `SQLite`, which are kept as such: a file that is written
+//! while it is read would come back over the whole one.
 
 use std::path::{Path, PathBuf};
 
@@ -6,7 +8,7 @@ use lifeboat_engine::context::Context;
 use lifeboat_engine::failure::Failure;
 use lifeboat_storage::Location;
 
-use super::BackupRequest;
+use super::{BackupRequest, DatabaseAt};
 
 /// Leaves the vault and the state folder out of every tree, and says so.
 ///
@@ -34,6 +36,39 @@ pub fn leave_out(cx: &Context, request: &mut BackupRequest) -> Result<(), Failur
         }
     }
     Ok(())
+}
+
+/// What `SQLite` has in a database's place and beside it.
+const SQLITE_ENDS: [&str; 4] = ["", "-wal", "-shm", "-journal"];
+
+/// Leaves the databases of `SQLite` of all components out of every tree.
+pub fn leave_databases(cx: &Context, request: &mut BackupRequest) {
+    let databases = request.components.iter().flat_map(|subject| &subject.databases);
+    let databases: Vec<PathBuf> = databases
+        .filter_map(|database| match &database.at {
+            DatabaseAt::Sqlite(path) => path.canonicalize().ok(),
+            DatabaseAt::Postgres(_) => None,
+        })
+        .collect();
+    for subject in &mut request.components {
+        for tree in &mut subject.trees {
+            let Ok(root) = tree.root.canonicalize() else { continue };
+            let below = databases.iter().filter_map(|path| path.strip_prefix(&root).ok());
+            for below in below.filter(|below| !below.as_os_str().is_empty()) {
+                let path = tree.root.join(below);
+                if tree.without.contains(&path) {
+                    continue;
+                }
+                let shown = path.display();
+                cx.note(format!("{}: leaves out {shown}, kept as a database", subject.name));
+                tree.without.extend(SQLITE_ENDS.map(|end| {
+                    let mut name = path.as_os_str().to_owned();
+                    name.push(end);
+                    PathBuf::from(name)
+                }));
+            }
+        }
+    }
 }
 
 fn inside(subject: &str, root: &Path, folder: &Path) -> Failure {

@@ -32,7 +32,28 @@ fn backups_of_one_second_are_in_the_order_in_which_they_were_made() {
         let (_, survey) = berth.open().await;
         let kept: Vec<String> = survey.kept().map(|s| s.folder.id().to_string()).collect();
         assert_eq!(kept, made);
-        assert_eq!(survey.find("latest").unwrap().folder.id().to_string(), made[7]);
+        assert_eq!(survey.find("latest", i64::MAX).unwrap().folder.id().to_string(), made[7]);
+    });
+}
+
+#[test]
+fn backup_that_a_wrong_clock_dated_ahead_is_not_the_latest() {
+    let berth = Berth::new("data");
+    let made: Vec<String> = (0..2).map(|_| berth.back_up().unwrap().backup).collect();
+    let ahead = "22001231T000000Z";
+    for folder in fs::read_dir(berth.path("vault/packages")).unwrap() {
+        let folder = folder.unwrap().path();
+        let name = folder.file_name().unwrap().to_str().unwrap().to_owned();
+        if name.ends_with(&made[0]) {
+            fs::rename(&folder, folder.with_file_name(format!("{ahead}-{}", made[0]))).unwrap();
+        }
+    }
+    now(async {
+        let (_, survey) = berth.open().await;
+        let latest = |now| survey.find("latest", now).unwrap().folder.id().to_string();
+        assert_eq!(latest(0), made[0], "where all are ahead, it is the newest of them");
+        assert_eq!(latest(2_000_000_000), made[1]);
+        assert_eq!(latest(i64::MAX), made[0]);
     });
 }
 

@@ -52,7 +52,7 @@ pub(crate) async fn run(session: &Session, flags: DrillFlags) -> Result<Ended, F
     let installation = flags.of.vault.installation(session)?;
     let location = flags.of.vault.vault.as_ref().unwrap_or(&installation.vault);
     let (vault, survey) = survey(session, location).await?;
-    let sealed = survey.find(&flags.of.backup)?;
+    let sealed = survey.find(&flags.of.backup, (session.context.now)())?;
     let began = (cx.now)();
     let open = OpenBackup::open(&vault, &survey, (&sealed.folder, &identities)).await?;
     let request = DrillRequest {

@@ -126,7 +126,7 @@ pub(crate) async fn run(session: &Session, flags: RestoreFlags) -> Result<Ended,
     let identities = flags.of.identities.demand(&session.context)?;
     let (location, state) = places(session, &flags)?;
     let (vault, survey) = survey(session, &location).await?;
-    let sealed = survey.find(&flags.of.backup)?;
+    let sealed = survey.find(&flags.of.backup, (session.context.now)())?;
     let open = OpenBackup::open(&vault, &survey, (&sealed.folder, &identities)).await?;
     let made = recovery_point(open.manifest());
     let erasures = after((&vault, &survey), &identities, (open.manifest(), &made)).await?;
@@ -137,7 +137,11 @@ pub(crate) async fn run(session: &Session, flags: RestoreFlags) -> Result<Ended,
         from_step: flags.from_step,
         config: flags.of.vault.config(session),
         state,
-        targets: Targets { root: flags.root, suffix: flags.beside, around: around(session) },
+        targets: Targets {
+            root: flags.root.map(|root| std::path::absolute(&root).unwrap_or(root)),
+            suffix: flags.beside,
+            around: around(session),
+        },
         replace: flags.replace,
         rights: true,
         no_commands: flags.no_start,

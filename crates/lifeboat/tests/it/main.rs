@@ -9,3 +9,4 @@ mod manual;
 mod passphrase;
 mod signals;
 mod usage;
+mod vaulted;

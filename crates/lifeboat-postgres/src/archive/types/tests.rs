@@ -6,6 +6,7 @@ const INT4: u32 = 23;
 const INT4_ARRAY: u32 = 1007;
 const REGCLASS: u32 = 2205;
 const REGCLASS_ARRAY: u32 = 2210;
+const TSQUERY: u32 = 3615;
 const ACLITEM: u32 = 1033;
 const INT4_RANGE: u32 = 3904;
 const COLOUR: u32 = 20_000;
@@ -25,6 +26,7 @@ fn types() -> Types {
             (INT4_ARRAY, known('b', 0, INT4, true)),
             (REGCLASS, known('b', 0, 0, true)),
             (REGCLASS_ARRAY, known('b', 0, REGCLASS, true)),
+            (TSQUERY, known('b', 0, 0, true)),
             (ACLITEM, known('b', 0, 0, false)),
             (INT4_RANGE, known('r', 0, 0, true)),
             (COLOUR, known('e', 0, 0, true)),
@@ -48,7 +50,7 @@ fn values_that_hold_object_ids_of_their_database_travel_as_text() {
     for oid in [REGCLASS, REGCLASS_ARRAY, ACLITEM, COLOUR_ARRAY, POINT_OF_OURS] {
         assert!(!types.is_portable(oid), "{oid}");
     }
-    for oid in [DOMAIN_OF_ARRAY, RANGE_OF_OURS, ENDLESS, UNKNOWN] {
+    for oid in [TSQUERY, DOMAIN_OF_ARRAY, RANGE_OF_OURS, ENDLESS, UNKNOWN] {
         assert!(!types.is_portable(oid), "{oid}");
     }
 }

@@ -77,7 +77,7 @@ pub(super) async fn run(session: &Session, flags: ExportFlags) -> Result<Ended, 
         if flags.recipient.is_empty() { &installation.recipients } else { &flags.recipient };
     let recipients = Recipients::parse(named)?;
     let (vault, survey) = flags.of.vault.open(session).await?;
-    let sealed = survey.find(&flags.of.backup)?;
+    let sealed = survey.find(&flags.of.backup, (session.context.now)())?;
     let open = OpenBackup::open(&vault, &survey, (&sealed.folder, &identities)).await?;
     let of = OfBackup {
         backup: open.manifest().package.to_string(),

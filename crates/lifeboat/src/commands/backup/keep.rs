@@ -1,8 +1,10 @@
 //! `lifeboat backup forget`, `pin`, `prune`, `key`, `copy`.
 
+use std::path::Path;
+
 use lifeboat_engine::failure::Failure;
 use lifeboat_engine::keyring::Recipients;
-use lifeboat_storage::LockMode;
+use lifeboat_storage::{Location, LockMode};
 use lifeboat_suite::{LOCK_DAYS, ObjectLock};
 use lifeboat_vault::place::Vault;
 use lifeboat_vault::retention::{self, Choice};
@@ -122,7 +124,7 @@ pub(super) async fn forget(session: &Session, flags: ForgetFlags) -> Result<Ende
     vault.demand_owner(&installation.server_name, false).await?;
     let mut named = Vec::new();
     for name in &flags.backup {
-        named.push(survey.find(name)?.folder.id());
+        named.push(survey.find(name, (cx.now)())?.folder.id());
     }
     let rules = (&installation.retention, &installation.schedule.time_zone);
     let choices = retention::choose(cx, (&vault, &survey), rules, &named).await?;
@@ -152,14 +154,14 @@ fn choice_line(choice: &Choice) -> String {
 
 pub(super) async fn pin(session: &Session, flags: PinFlags) -> Result<Ended, Failure> {
     let (vault, survey) = flags.vault.open(session).await?;
-    let id = survey.find(&flags.backup)?.folder.id();
+    let id = survey.find(&flags.backup, (session.context.now)())?.folder.id();
     forgetting::pin(&session.context, &vault, (&id, &flags.reason)).await?;
     Ok(marked("backup pin", &id.to_string(), "is pinned"))
 }
 
 pub(super) async fn unpin(session: &Session, flags: UnpinFlags) -> Result<Ended, Failure> {
     let (vault, survey) = flags.vault.open(session).await?;
-    let id = survey.find(&flags.backup)?.folder.id();
+    let id = survey.find(&flags.backup, (session.context.now)())?.folder.id();
     forgetting::unpin(&vault, &id).await?;
     Ok(marked("backup unpin", &id.to_string(), "is left to retention"))
 }
@@ -212,10 +214,18 @@ pub(super) async fn key(session: &Session, flags: KeyFlags) -> Result<Ended, Fai
         KeyVerb::Remove(flags) => (flags, false),
     };
     let mut list = flags.vault.installation(session)?.recipients;
-    let is_listed = list.contains(&flags.recipient);
-    list.retain(|known| *known != flags.recipient);
+    // What is no recipient would be told as taken away. A comment does not make it another one.
+    let named = named(&flags.recipient)?;
+    let before = list.len();
+    list.retain(|known| self::named(known).map_or(true, |known| known != named));
+    let is_listed = list.len() < before;
     if is_added {
         list.push(flags.recipient.clone());
+    } else if list.is_empty() {
+        return Err(Failure::usage(
+            "it is the only recipient: nobody could open the backups",
+            "add another one to lifeboat.yaml first; nothing was changed",
+        ));
     }
     let recipients = Recipients::parse(&list)?;
     let identities = flags.identities.demand(&session.context)?;
@@ -233,12 +243,42 @@ pub(super) async fn key(session: &Session, flags: KeyFlags) -> Result<Ended, Fai
     Ok(Ended::new("backup key", &outcome, lines, Exit::Done))
 }
 
+/// A copy in the same place is none.
+fn demand_another(vault: &str, to: &str) -> Result<(), Failure> {
+    let folder = |place: &str| Location::parse(place).ok()?.as_directory().map(Path::to_owned);
+    let is_inside = match (folder(vault), folder(to)) {
+        (Some(vault), Some(to)) => is_inside(&vault, &to),
+        _ => vault.trim_end_matches('/') == to.trim_end_matches('/'),
+    };
+    if !is_inside {
+        return Ok(());
+    }
+    Err(Failure::usage(
+        format!("{to} is the vault that is copied, or lies in it"),
+        "name another place, best on another machine; nothing was copied",
+    ))
+}
+
+/// Whether a place, which need not be there yet, is in a folder.
+fn is_inside(folder: &Path, place: &Path) -> bool {
+    let (Ok(folder), Ok(place)) = (folder.canonicalize(), std::path::absolute(place)) else {
+        return false;
+    };
+    let there = place.ancestors().find_map(|parent| parent.canonicalize().ok());
+    there.is_some_and(|there| there.starts_with(folder))
+}
+
+fn named(recipient: &str) -> Result<Vec<String>, Failure> {
+    Ok(Recipients::parse(&[recipient.to_owned()])?.names())
+}
+
 pub(super) async fn copy(session: &Session, flags: CopyFlags) -> Result<Ended, Failure> {
     let (vault, survey) = flags.vault.open(session).await?;
     let access = locked(session, flags.object_lock);
     if access.has_lock() {
         locking::check(&session.context, &flags.to, &access).await?;
     }
+    demand_another(&vault.location, &flags.to)?;
     let to = Vault::open(&flags.to, &access, Some(&session.context)).await?;
     // A machine that only fetches may not know the installation.
     if flags.vault.vault.is_none() {

@@ -85,7 +85,7 @@ fn row(listed: &Listed) -> String {
 pub(super) async fn show(session: &Session, flags: ShowFlags) -> Result<Ended, Failure> {
     let identities = flags.of.identities.read(&session.context)?;
     let (vault, survey) = flags.of.vault.open(session).await?;
-    let sealed = survey.find(&flags.of.backup)?;
+    let sealed = survey.find(&flags.of.backup, (session.context.now)())?;
     let shown = list::show(&vault, &survey, (sealed, identities.as_ref())).await?;
     let listed = &shown.listed;
     let mut lines = vec![
@@ -120,8 +120,11 @@ pub(super) async fn verify(session: &Session, flags: VerifyFlags) -> Result<Ende
     let identities =
         if flags.scrub { None } else { Some(flags.of.identities.demand(&session.context)?) };
     let (vault, survey) = flags.of.vault.open(session).await?;
-    let chosen =
-        if flags.all { survey.kept().collect() } else { vec![survey.find(&flags.of.backup)?] };
+    let chosen = if flags.all {
+        survey.kept().collect()
+    } else {
+        vec![survey.find(&flags.of.backup, (session.context.now)())?]
+    };
     let mut outcomes = Vec::new();
     for sealed in chosen {
         let subject = (sealed, identities.as_ref());

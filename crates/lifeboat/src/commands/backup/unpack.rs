@@ -40,7 +40,7 @@ pub(super) struct UnpackFlags {
 pub(super) async fn run(session: &Session, flags: UnpackFlags) -> Result<Ended, Failure> {
     let identities = flags.of.identities.demand(&session.context)?;
     let (vault, survey) = flags.of.vault.open(session).await?;
-    let sealed = survey.find(&flags.of.backup)?;
+    let sealed = survey.find(&flags.of.backup, (session.context.now)())?;
     let open = OpenBackup::open(&vault, &survey, (&sealed.folder, &identities)).await?;
     for name in &flags.component {
         if open.component(name).is_none() {

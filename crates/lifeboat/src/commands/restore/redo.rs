@@ -55,7 +55,7 @@ pub(super) async fn run(session: &Session, flags: RedoFlags) -> Result<Ended, Fa
     let token = flags.admin_token_file.filter(|_| flags.yes);
     let token = token.map(|path| first_line(cx, &session.folder.join(path))).transpose()?;
     let (vault, survey) = flags.vault.open(session).await?;
-    let sealed = survey.find(&flags.backup)?;
+    let sealed = survey.find(&flags.backup, (session.context.now)())?;
     let open = OpenBackup::open(&vault, &survey, (&sealed.folder, &identities)).await?;
     let made = recovery_point(open.manifest());
     let ledger = after((&vault, &survey), &identities, (open.manifest(), &made)).await?;

@@ -1,0 +1,252 @@
+//! Backups of files and of `SQLite`, by the program: what a damaged vault is told as, and whether
+//! what is put back is as it was.
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+
+use rusqlite::Connection;
+
+use crate::conversation::{Said, lifeboat};
+
+/// Everything was done.
+const DONE: i32 = 0;
+/// The request makes no sense.
+const USAGE: i32 = 2;
+/// Done; what is missing is listed. Without a Synapse nobody signs, and that is.
+const GAPS: i32 = 3;
+/// Damaged.
+const NOT_VALID: i32 = 4;
+
+/// An installation of files with its vault.
+struct Small {
+    folder: tempfile::TempDir,
+    recipient: String,
+}
+
+impl Small {
+    /// With these components, of what lies in `data`.
+    fn new(components: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir(folder.path().join("data")).unwrap();
+        let identity = folder.path().join("identity.txt");
+        let made = lifeboat(["keygen", "--json", "-o", identity.to_str().unwrap()]);
+        let recipient = made.last_json()["outcome"]["recipient"].as_str().unwrap().to_owned();
+        let text = format!(
+            "server_name: example.org\nvault: vault\nstate: state\nrecipients: [{recipient}]\n\
+             components:\n{components}"
+        );
+        fs::write(folder.path().join("lifeboat.yaml"), text).unwrap();
+        Self { folder, recipient }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        fs::write(self.path(name), text).unwrap();
+    }
+
+    fn text(&self, name: &str) -> String {
+        self.path(name).display().to_string()
+    }
+
+    /// Says the words to the program, with `-c`.
+    fn say(&self, words: &[&str]) -> Said {
+        let config = self.text("lifeboat.yaml");
+        lifeboat([words, &["-c", &config]].concat())
+    }
+
+    /// Says the words to the program, with `-c` and `-i`.
+    fn ask(&self, words: &[&str]) -> Said {
+        self.say(&[words, &["-i", &self.text("identity.txt")]].concat())
+    }
+
+    /// Makes a backup; the folder of its package.
+    fn back_up(&self) -> PathBuf {
+        let said = self.say(&["backup", "run", "--json"]);
+        assert_eq!(said.exit, GAPS, "{}", said.stdout);
+        let backup = said.last_json()["outcome"]["backup"].as_str().unwrap().to_owned();
+        let packages = fs::read_dir(self.path("vault/packages")).unwrap();
+        let mut packages = packages.map(|package| package.unwrap().path());
+        packages.find(|package| package.display().to_string().ends_with(&backup)).unwrap()
+    }
+
+    /// Puts the newest backup back below a folder, where the installation's own then is.
+    fn restore(&self, below: &str, more: &[&str]) -> Said {
+        let (root, state) = (self.text(below), self.text(&format!("{below}-state")));
+        let words = ["restore", "run", "--no-start", "--root", &root, "--state", &state];
+        self.ask(&[&words[..], more].concat())
+    }
+
+    /// Where something is after [`Self::restore`].
+    fn below(&self, below: &str, name: &str) -> PathBuf {
+        self.path(below).join(self.path(name).strip_prefix("/").unwrap())
+    }
+}
+
+fn last_name(path: &Path) -> &str {
+    path.file_name().unwrap().to_str().unwrap()
+}
+
+const FILES: &str = "  - {kind: files, name: web, paths: data}\n";
+
+#[test]
+fn what_opens_a_borrowed_volume_is_checked_and_without_it_nothing_is_borrowed() {
+    for name in ["key.age", "header.json", "manifest.sealed", "seal.json"] {
+        let small = Small::new(FILES);
+        small.write("data/first", "one");
+        let lender = small.back_up();
+        small.write("data/second", "two");
+        small.back_up();
+        assert_eq!(small.say(&["backup", "verify", "--scrub"]).exit, DONE);
+        fs::remove_file(lender.join(name)).unwrap();
+        for said in [small.say(&["backup", "verify", "--scrub"]), small.ask(&["backup", "verify"])]
+        {
+            assert_eq!(said.exit, NOT_VALID, "{name}: {}", said.stdout);
+            let named = format!("{}/{name}: it is missing", last_name(&lender));
+            assert!(said.stdout.contains(&named), "{}", said.stdout);
+        }
+        let said = small.restore("lost", &[]);
+        assert_eq!(said.exit, NOT_VALID, "{}", said.stderr);
+        assert!(said.stderr.contains(last_name(&lender)), "{}", said.stderr);
+        small.back_up();
+        assert_eq!(small.ask(&["backup", "verify"]).exit, DONE, "{name}");
+    }
+}
+
+#[test]
+fn vault_that_lost_its_sign_is_told_from_a_place_that_is_none_and_gives_its_backups_back() {
+    let small = Small::new(FILES);
+    small.write("data/first", "one");
+    small.back_up();
+    let sign = small.path("vault/vault.json");
+    fs::remove_file(&sign).unwrap();
+    let said = small.ask(&["backup", "verify", "--json"]);
+    assert_eq!(said.exit, NOT_VALID, "{}", said.stdout);
+    let remedy = said.last_json()["remedy"].as_str().unwrap().to_owned();
+    fs::write(&sign, &remedy[remedy.find('{').unwrap()..]).unwrap();
+    assert_eq!(small.restore("back", &[]).exit, DONE);
+    fs::remove_dir_all(small.path("vault/packages")).unwrap();
+    fs::remove_file(&sign).unwrap();
+    assert_eq!(small.say(&["backup", "run"]).exit, USAGE, "only owner.json is there");
+}
+
+#[test]
+fn damaged_key_of_a_lender_is_found_without_an_identity() {
+    let small = Small::new(FILES);
+    small.write("data/first", "one");
+    let key = small.back_up().join("key.age");
+    small.back_up();
+    let mut bytes = fs::read(&key).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(&key, bytes).unwrap();
+    let said = small.say(&["backup", "verify", "--scrub"]);
+    assert_eq!(said.exit, NOT_VALID, "{}", said.stdout);
+}
+
+#[test]
+fn volume_that_is_lost_or_cut_off_is_damage_to_whoever_reads_it() {
+    let small = Small::new(FILES);
+    small.write("data/first", "one");
+    let volume = small.back_up().join("volumes/000001.vol");
+    let whole = fs::read(&volume).unwrap();
+    fs::write(&volume, &whole[..whole.len() - 1]).unwrap();
+    assert_eq!(small.restore("cut", &[]).exit, NOT_VALID);
+    fs::remove_file(&volume).unwrap();
+    assert_eq!(small.restore("lost", &[]).exit, NOT_VALID);
+    assert_eq!(small.ask(&["backup", "show"]).exit, NOT_VALID);
+}
+
+#[test]
+fn database_of_sqlite_comes_back_in_its_place_with_its_mode_and_no_torn_file_over_it() {
+    let small = Small::new(
+        "  - {kind: files, name: bot, paths: data}\n  \
+         - {kind: database, name: store, sqlite: data/bot.db}\n",
+    );
+    let database = Connection::open(small.path("data/bot.db")).unwrap();
+    // What is written stays in the log beside the file.
+    database.execute_batch("PRAGMA journal_mode = wal; PRAGMA wal_autocheckpoint = 0").unwrap();
+    database.execute_batch("CREATE TABLE t (x); INSERT INTO t VALUES (7)").unwrap();
+    let open = fs::Permissions::from_mode(0o640);
+    fs::set_permissions(small.path("data/bot.db"), open).unwrap();
+    small.write("data/else", "too");
+    small.back_up();
+    let said = small.restore("back", &[]);
+    assert_eq!(said.exit, DONE, "{}{}", said.stdout, said.stderr);
+    let back = small.below("back", "data/bot.db");
+    assert_eq!(fs::metadata(&back).unwrap().permissions().mode() & 0o7777, 0o640);
+    assert!(!small.below("back", "data/bot.db-wal").exists());
+    let found = Connection::open(&back).unwrap();
+    let x: i64 = found.query_row("SELECT x FROM t", [], |row| row.get(0)).unwrap();
+    assert_eq!(x, 7);
+    assert!(small.below("back", "data/else").exists());
+}
+
+#[test]
+fn file_in_the_place_of_a_folder_is_moved_aside_where_that_is_asked_for() {
+    let small = Small::new(FILES);
+    fs::create_dir(small.path("data/folder")).unwrap();
+    small.write("data/folder/file", "kept");
+    small.back_up();
+    assert_eq!(small.restore("back", &[]).exit, DONE);
+    let folder = small.below("back", "data/folder");
+    fs::remove_dir_all(&folder).unwrap();
+    fs::write(&folder, "in the way").unwrap();
+    let said = small.restore("back", &[]);
+    assert!(said.stderr.contains("is there already, and differs"), "{}", said.stderr);
+    assert!(said.stderr.contains("--replace"), "{}", said.stderr);
+    assert_eq!(small.restore("back", &["--replace"]).exit, DONE);
+    assert_eq!(fs::read_to_string(folder.join("file")).unwrap(), "kept");
+}
+
+#[test]
+fn link_in_the_place_of_a_folder_is_not_followed() {
+    let small = Small::new(FILES);
+    fs::create_dir(small.path("data/folder")).unwrap();
+    small.write("data/folder/file", "kept");
+    small.back_up();
+    assert_eq!(small.restore("back", &[]).exit, DONE);
+    let (folder, elsewhere) = (small.below("back", "data/folder"), small.path("elsewhere"));
+    fs::remove_dir_all(&folder).unwrap();
+    fs::create_dir(&elsewhere).unwrap();
+    symlink(&elsewhere, &folder).unwrap();
+    let said = small.restore("back", &[]);
+    assert!(said.stderr.contains("is there already, and differs"), "{}", said.stderr);
+    assert_eq!(fs::read_dir(&elsewhere).unwrap().count(), 0);
+    // A tree as a whole may have moved to another disk.
+    let tree = small.below("back", "data");
+    fs::remove_dir_all(&tree).unwrap();
+    symlink(&elsewhere, &tree).unwrap();
+    assert_eq!(small.restore("back", &[]).exit, DONE);
+    assert_eq!(fs::read_to_string(elsewhere.join("folder/file")).unwrap(), "kept");
+}
+
+#[test]
+fn what_is_no_recipient_or_the_only_one_is_not_told_as_taken_away() {
+    let small = Small::new(FILES);
+    small.write("data/first", "one");
+    small.back_up();
+    let said = small.ask(&["backup", "key", "remove", "age1nonsense"]);
+    assert_eq!((said.exit, said.stdout.as_str()), (USAGE, ""));
+    let said = small.ask(&["backup", "key", "remove", &small.recipient]);
+    assert_eq!(said.exit, USAGE, "{}", said.stderr);
+    assert!(said.stderr.contains("it is the only recipient"), "{}", said.stderr);
+    assert_eq!(small.ask(&["backup", "verify"]).exit, DONE);
+}
+
+#[test]
+fn vault_is_not_copied_into_itself() {
+    let small = Small::new(FILES);
+    small.write("data/first", "one");
+    small.back_up();
+    for to in ["vault", "vault/", "vault/copy"] {
+        let said = small.say(&["backup", "copy", "--to", &small.text(to)]);
+        assert_eq!(said.exit, USAGE, "{to}: {}", said.stdout);
+    }
+    assert!(!small.path("vault/copy").exists());
+    let said = small.say(&["backup", "copy", "--to", &small.text("second")]);
+    assert_eq!(said.exit, DONE, "{}", said.stderr);
+}
