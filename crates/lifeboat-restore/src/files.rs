@@ -25,6 +25,8 @@ mod making;
 
 pub(crate) use making::digest_of;
 
+/// Files that are made at once for each lane: most of the time they wait for the disk.
+const FILES_A_LANE: usize = 4;
 /// What SQLite has beside the file of a database.
 const SQLITE_ENDS: [&str; 3] = ["-wal", "-shm", "-journal"];
 /// What of a file's mode is its permissions.
@@ -66,15 +68,18 @@ pub async fn place(
         let records = open.package().records::<FileRecord>(&entry).await?;
         let records = records.into_iter().filter(|record| wanted(&record.role));
         let work = records.map(|record| one(cx, open, record, placing));
-        let mut work = pin!(stream::iter(work).buffered(placing.lanes.max(1)));
+        let mut work =
+            pin!(stream::iter(work).buffer_unordered(placing.lanes.max(1) * FILES_A_LANE));
         while let Some((more, folder)) = work.try_next().await? {
             placed.add(more);
             placed.keep_up().await?;
             folders.extend(folder);
         }
     }
-    // Times of a folder change with what is put into it.
-    for (path, record) in folders.iter().rev() {
+    // Times of a folder change with what is put into it, and who may not look into it cannot reach
+    // what is below.
+    folders.sort_by(|(a, _), (b, _): &(PathBuf, FileRecord)| b.cmp(a));
+    for (path, record) in &folders {
         dress(path, record, &mut placed)?;
     }
     placed.settle().await?;
@@ -108,7 +113,7 @@ pub(crate) async fn gather(
         let path = into.join(&record.path);
         file(cx, open, (path, record), placing)
     });
-    let mut work = pin!(stream::iter(work).buffered(placing.lanes.max(1)));
+    let mut work = pin!(stream::iter(work).buffer_unordered(placing.lanes.max(1) * FILES_A_LANE));
     while let Some(more) = work.try_next().await? {
         cx.go_on()?;
         placed.add(more);

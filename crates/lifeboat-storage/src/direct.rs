@@ -1,12 +1,17 @@
-//! Writing past the system's cache, where the file system lets one (`O_DIRECT` of open(2)).
+//! Writing and reading past the system's cache, where the file system lets one (`O_DIRECT` of
+//! open(2)).
 //!
 //! What is written once and not read soon would be copied once more on its way through the cache,
-//! and push out what the servers of the machine read.
+//! and push out what the servers of the machine read. And who verifies wants to know what is on the
+//! disk, not what is still in memory.
 
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io;
-use std::os::unix::fs::FileExt as _;
+use std::ops::Range;
+use std::os::fd::AsRawFd as _;
+use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
 
+use bytes::Bytes;
 use rustix::fs::OFlags;
 
 /// Bytes below which it does not pay: the disk is waited for each time.
@@ -135,6 +140,51 @@ pub fn write_all_at(file: &File, bytes: &[u8], offset: u64) -> io::Result<()> {
         block.begin_at(offset);
     }
     Ok(())
+}
+
+/// Reads exactly the bytes of `range`, past the cache where they are many.
+///
+/// # Errors
+/// What the file system answers, also when the file ends before the range does.
+pub(crate) fn read_exact_at(file: &File, range: Range<u64>) -> io::Result<Bytes> {
+    let length = usize::try_from(range.end.saturating_sub(range.start)).unwrap_or(usize::MAX);
+    if length >= DIRECT_BYTES
+        && let Some(bytes) = read_direct(file, range.start, length)?
+    {
+        return Ok(bytes);
+    }
+    let mut bytes = vec![0; length];
+    file.read_exact_at(&mut bytes, range.start)?;
+    Ok(bytes.into())
+}
+
+/// The bytes, if they could be read past the cache.
+fn read_direct(file: &File, offset: u64, length: usize) -> io::Result<Option<Bytes>> {
+    // Others read through the file at the same time, and not in whole blocks.
+    let mut how = OpenOptions::new();
+    how.read(true).custom_flags(OFlags::DIRECT.bits().cast_signed());
+    let Ok(own) = how.open(format!("/proc/self/fd/{}", file.as_raw_fd())) else {
+        return Ok(None);
+    };
+    let skipped = usize::try_from(offset % ALIGNMENT as u64).unwrap_or_default();
+    let whole = (skipped + length).next_multiple_of(ALIGNMENT);
+    let mut bytes = vec![0; whole + ALIGNMENT];
+    let base = bytes.as_ptr().align_offset(ALIGNMENT).min(ALIGNMENT);
+    let mut read = 0;
+    while read < skipped + length {
+        let place = offset - skipped as u64 + read as u64;
+        match own.read_at(&mut bytes[base + read..base + whole], place) {
+            Ok(0) => break,
+            Ok(more) => read += more,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            // Larger blocks than ours, or a piece that ended within one.
+            Err(error) if error.kind() == io::ErrorKind::InvalidInput => return Ok(None),
+            Err(error) => return Err(error),
+        }
+    }
+    let begin = base + skipped;
+    let is_whole = read >= skipped + length;
+    Ok(is_whole.then(|| Bytes::from(bytes).slice(begin..begin + length)))
 }
 
 /// Whether the bytes could be written past the cache.

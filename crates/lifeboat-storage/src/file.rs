@@ -6,12 +6,13 @@
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
 use std::ops::Range;
-use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
 
+use crate::direct::read_exact_at;
 use crate::error::{At, StorageError};
 use crate::pieces::Pieces;
 
@@ -155,9 +156,7 @@ pub(crate) async fn read_exact(
         if range.end > have {
             return Ok(Err(too_short(place, &range, have)));
         }
-        let mut bytes = vec![0; usize::try_from(length).unwrap_or(usize::MAX)];
-        file.read_exact_at(&mut bytes, range.start)?;
-        Ok(Ok(Bytes::from(bytes)))
+        read_exact_at(&file, range).map(Ok)
     });
     read.await?
 }

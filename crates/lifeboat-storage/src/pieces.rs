@@ -1,10 +1,12 @@
 //! An object read piece by piece.
 
 use std::fs::File;
+use std::io;
 use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use tokio::task::JoinHandle;
 
 use crate::error::{At, StorageError};
 use crate::file::read_exact;
@@ -13,18 +15,22 @@ use crate::objects::ObjectPieces;
 /// Bytes of a piece; only the last is smaller. One segment of a sealed file.
 pub const PIECE_BYTES: u64 = 1 << 20;
 
-/// The bytes of an object, or of a range of it, in order. Holds at most one piece.
+/// The bytes of an object, or of a range of it, in order. Holds at most two pieces: of a file the
+/// next one is read while the last one is worked on.
 #[must_use]
 pub struct Pieces(Kind);
 
 enum Kind {
-    File { file: Arc<File>, range: Range<u64>, at: At },
+    File { file: Arc<File>, range: Range<u64>, at: At, next: Option<Reading> },
     Objects(Box<ObjectPieces>),
 }
 
+/// A piece that is being read.
+type Reading = JoinHandle<Result<Bytes, StorageError>>;
+
 impl Pieces {
     pub(crate) fn of_file(file: Arc<File>, range: Range<u64>, at: At) -> Self {
-        Self(Kind::File { file, range, at })
+        Self(Kind::File { file, range, at, next: None })
     }
 
     pub(crate) fn of_object(pieces: ObjectPieces) -> Self {
@@ -47,11 +53,15 @@ impl Pieces {
     pub async fn next(&mut self) -> Result<Option<Bytes>, StorageError> {
         match &mut self.0 {
             Kind::File { range, .. } if range.is_empty() => Ok(None),
-            Kind::File { file, range, at } => {
-                let end = range.end.min(range.start + PIECE_BYTES);
-                let piece = read_exact(Arc::clone(file), range.start..end, at.clone()).await?;
-                range.start = end;
-                Ok(Some(piece))
+            Kind::File { file, range, at, next } => {
+                let piece = |start: u64| start..range.end.min(start + PIECE_BYTES);
+                let read = |asked| tokio::spawn(read_exact(Arc::clone(file), asked, at.clone()));
+                let asked = piece(range.start);
+                let reading = next.take().unwrap_or_else(|| read(asked.clone()));
+                *next = (asked.end < range.end).then(|| read(piece(asked.end)));
+                range.start = asked.end;
+                let cut_short = |e| StorageError::from_io(at.clone(), io::Error::other(e));
+                reading.await.map_err(cut_short)?.map(Some)
             }
             Kind::Objects(pieces) => pieces.next().await,
         }

@@ -74,7 +74,7 @@ pub(super) const AGAIN_BORG: Contender = Contender {
 
 pub(super) const ROWS: Contender = Contender {
     name: "lifeboat backup run",
-    before: "",
+    before: "rm -rf back-*",
     script: "lifeboat backup run -c lifeboat.yaml --component database || [ $? = 3 ]",
     outputs: &["vault"],
     restores: false,
@@ -106,35 +106,37 @@ pub(super) const CHECK_BORG: Contender = Contender {
     restores: false,
 };
 
+/// Each has a folder of its own: a file system looks long for a place for new files where as many
+/// were just removed.
 pub(super) const BACK: Contender = Contender {
     name: "lifeboat restore run",
-    before: "rm -rf back",
+    before: "rm -rf back-ours",
     script: "lifeboat restore run -c lifeboat.yaml -i identity.txt --component media \\
-    --root $PWD/back --beside _back --no-start || [ $? = 3 ]",
+    --root $PWD/back-ours --beside _back --no-start || [ $? = 3 ]",
     outputs: &[],
     restores: false,
 };
 
 pub(super) const BACK_PIPE: Contender = Contender {
     name: "age, zstd and tar, piped",
-    before: "rm -rf back; mkdir back",
-    script: "age -d -i identity.txt media.age | zstd -q -d | tar -C back -xf -",
+    before: "rm -rf back-pipe; mkdir back-pipe",
+    script: "age -d -i identity.txt media.age | zstd -q -d | tar -C back-pipe -xf -",
     outputs: &[],
     restores: false,
 };
 
 pub(super) const BACK_RESTIC: Contender = Contender {
     name: "restic restore",
-    before: "rm -rf back",
-    script: "restic -q -r restic restore latest --target back",
+    before: "rm -rf back-restic",
+    script: "restic -q -r restic restore latest --target back-restic",
     outputs: &[],
     restores: false,
 };
 
 pub(super) const BACK_BORG: Contender = Contender {
     name: "borg extract",
-    before: "rm -rf back; mkdir back",
-    script: "cd back; borg extract ../borg::first",
+    before: "rm -rf back-borg; mkdir back-borg",
+    script: "cd back-borg; borg extract ../borg::first",
     outputs: &[],
     restores: false,
 };

@@ -84,8 +84,14 @@ impl Job {
 
     fn begin(&self) -> Result<Making, Failure> {
         let folder = self.path.parent().unwrap_or(Path::new("/"));
-        fs::create_dir_all(folder).map_err(|e| cannot("make", folder, e))?;
-        let file = NamedTempFile::new_in(folder).map_err(|e| cannot("write into", folder, e))?;
+        let made = match NamedTempFile::new_in(folder) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                fs::create_dir_all(folder).map_err(|e| cannot("make", folder, e))?;
+                NamedTempFile::new_in(folder)
+            }
+            made => made,
+        };
+        let file = made.map_err(|e| cannot("write into", folder, e))?;
         Ok(Making { file, size: 0 })
     }
 

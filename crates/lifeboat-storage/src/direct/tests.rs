@@ -54,3 +54,26 @@ fn bytes_are_written_wherever_they_begin_and_end() {
         assert!(found[begin..] == bytes, "{at} {size}");
     }
 }
+
+#[test]
+fn bytes_are_read_wherever_they_begin_and_end() {
+    let scratch = Scratch::new("direct").unwrap();
+    let path = scratch.path().join("a");
+    let all = noise((3 << 20) + 77, 5);
+    fs::write(&path, &all).unwrap();
+    let file = fs::File::open(&path).unwrap();
+    let end = all.len();
+    let ends = [0, 1, 4095, 4096, DIRECT_BYTES, DIRECT_BYTES + 1, 1 << 20, end - 1, end];
+    for begin in ends {
+        for end in ends.into_iter().filter(|end| *end >= begin) {
+            let read = read_exact_at(&file, begin as u64..end as u64).unwrap();
+            assert!(read == all[begin..end], "{begin} {end}");
+            if end - begin >= DIRECT_BYTES {
+                let direct = read_direct(&file, begin as u64, end - begin).unwrap();
+                assert!(direct.is_none_or(|direct| direct == all[begin..end]), "{begin} {end}");
+            }
+        }
+    }
+    let beyond = read_exact_at(&file, 0..end as u64 + 1).unwrap_err();
+    assert_eq!(beyond.kind(), io::ErrorKind::UnexpectedEof);
+}
