@@ -1,15 +1,21 @@
 //! What a run keeps on the host while its package is made: the journal that a resume needs, and the
 //! cache that the next run borrows by.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use lifeboat_engine::failure::Failure;
 use lifeboat_engine::journal::Journal;
 use lifeboat_engine::writer::{Finished, Ledger};
 use lifeboat_package::id::{EntryPath, PackageId};
+use tempfile::NamedTempFile;
 
 use crate::known::Known;
+
+/// In the state folder: which vault was where.
+pub const VAULTS: &str = "vaults.json";
+const VAULTS_BYTES: u64 = 1 << 20;
 
 /// The journal and the cache of a run.
 pub struct RunLedger {
@@ -78,6 +84,44 @@ impl State {
     /// Where the cache of a vault is.
     pub fn cache(&self, vault: &str) -> PathBuf {
         self.folder.join(format!("vault-{vault}.sqlite"))
+    }
+
+    /// The id of the vault that was last used at a location, where that is known.
+    pub fn vault_at(&self, location: &str) -> Option<String> {
+        self.vaults().remove(location.trim_end_matches('/'))
+    }
+
+    /// Notes which vault is at a location.
+    ///
+    /// # Errors
+    /// [`Failure`] when the folder cannot be written.
+    pub fn note_vault(&self, location: &str, id: &str) -> Result<(), Failure> {
+        let mut vaults = self.vaults();
+        let place = location.trim_end_matches('/').to_owned();
+        if vaults.insert(place, id.to_owned()).is_some_and(|known| known == id) {
+            return Ok(());
+        }
+        let write = || {
+            let mut file = NamedTempFile::new_in(&self.folder)?;
+            serde_json::to_writer(&mut file, &vaults)?;
+            file.persist(self.folder.join(VAULTS))?;
+            Ok(())
+        };
+        write().map_err(|e: std::io::Error| {
+            Failure::failed(
+                format!("cannot write {VAULTS} in the state folder {}", self.folder.display()),
+                "look at the disk, then run the same command again",
+            )
+            .because(e)
+        })
+    }
+
+    /// Vaults by their locations. Who lost the list begins it anew: it only warns.
+    fn vaults(&self) -> BTreeMap<String, String> {
+        let mut text = Vec::new();
+        let file = std::fs::File::open(self.folder.join(VAULTS));
+        file.and_then(|file| file.take(VAULTS_BYTES).read_to_end(&mut text)).ok();
+        serde_json::from_slice(&text).unwrap_or_default()
     }
 
     /// A folder for what must lie on disk for a moment.

@@ -150,6 +150,25 @@ impl Vault {
         Ok(Self { place, location, id, access: access.clone() })
     }
 
+    /// Whether there is nothing at a location, not even the folder.
+    ///
+    /// # Errors
+    /// [`Failure`] when the place cannot be read.
+    pub async fn is_nothing(location: &str, access: &Access) -> Result<bool, Failure> {
+        let cannot = || Failure::failed(format!("cannot open the vault {location}"), "");
+        let parsed = Location::parse(location)
+            .map_err(|e| Failure::usage(format!("{location} names no place"), "").because(e))?;
+        let place = Place::open(&parsed, access).await.map_err(|e| told(cannot(), e))?;
+        match place.read_whole(VAULT, SMALL_BYTES).await {
+            Err(StorageError::NotFound { .. }) => {
+                let there = place.list().await.map_err(|e| told(cannot(), e))?;
+                Ok(there.iter().all(|entry| entry.name.starts_with(PROBES)))
+            }
+            // What else is wrong is told by who opens it.
+            _ => Ok(false),
+        }
+    }
+
     /// Sees that the vault is one of this server, and makes it so when it is nobody's yet:
     /// retention would count the backups of two servers as one row.
     ///

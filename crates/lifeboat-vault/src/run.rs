@@ -43,7 +43,7 @@ use self::union::Union;
 use crate::cache::Cache;
 use crate::erasures::{ErasureRequest, ErasuresNoted};
 use crate::known::Known;
-use crate::ledger::{RunLedger, State};
+use crate::ledger::{RunLedger, State, VAULTS};
 use crate::place::{Sealed, Survey, Vault};
 use crate::{erasures, prune, verify};
 
@@ -186,7 +186,9 @@ pub async fn run(cx: &Context, mut request: BackupRequest) -> Result<BackupOutco
     if access.has_lock() {
         locking::check(cx, &request.vault, &access).await?;
     }
+    demand_known(&request, &access, &state).await?;
     let vault = Vault::open(&request.vault, &access, Some(cx)).await?;
+    state.note_vault(&request.vault, &vault.id)?;
     vault.demand_owner(&request.server_name, true).await?;
     ours::leave_out(cx, &mut request)?;
     ours::leave_databases(cx, &mut request);
@@ -201,6 +203,27 @@ pub async fn run(cx: &Context, mut request: BackupRequest) -> Result<BackupOutco
         });
     }
     Ok(BackupOutcome { seconds: (cx.now)() - started, ..outcome })
+}
+
+/// Sees that a vault that was there is not gone: where its disk is not mounted, or its bucket was
+/// emptied, a new one would begin in silence, on another disk and without what was kept.
+async fn demand_known(
+    request: &BackupRequest,
+    access: &Access,
+    state: &State,
+) -> Result<(), Failure> {
+    let Some(id) = state.vault_at(&request.vault) else { return Ok(()) };
+    if !Vault::is_nothing(&request.vault, access).await? {
+        return Ok(());
+    }
+    Err(Failure::failed(
+        format!("there was a vault at {}, with id {id}, and now there is nothing", request.vault),
+        format!(
+            "see that its disk is mounted, or its bucket the right one; to begin a new vault \
+             there, first remove {}",
+            state.folder().join(VAULTS).display()
+        ),
+    ))
 }
 
 /// Lists what was taken back for good, where there is a Synapse; the backup is whole without.

@@ -36,6 +36,32 @@ fn backups_of_one_second_are_in_the_order_in_which_they_were_made() {
     });
 }
 
+/// As where the disk of the vault is not mounted.
+#[test]
+fn vault_that_is_gone_is_not_begun_anew_in_silence() {
+    let berth = Berth::new("data");
+    let first = berth.back_up().unwrap().backup;
+    fs::rename(berth.path("vault"), berth.path("elsewhere")).unwrap();
+    for _ in 0..2 {
+        let refused = berth.back_up().unwrap_err();
+        assert!(refused.what.contains("there was a vault"), "{refused:?}");
+        assert!(refused.remedy.contains("vaults.json"), "{refused:?}");
+        assert!(!berth.path("vault/vault.json").exists());
+        // An empty mount point is there.
+        fs::create_dir_all(berth.path("vault")).unwrap();
+    }
+    fs::remove_dir(berth.path("vault")).unwrap();
+    fs::rename(berth.path("elsewhere"), berth.path("vault")).unwrap();
+    berth.back_up().unwrap();
+    now(async {
+        let (_, survey) = berth.open().await;
+        assert!(survey.kept().any(|sealed| sealed.folder.id().to_string() == first));
+    });
+    fs::rename(berth.path("vault"), berth.path("elsewhere")).unwrap();
+    fs::remove_file(berth.path("state/vaults.json")).unwrap();
+    berth.back_up().unwrap();
+}
+
 #[test]
 fn backup_that_a_wrong_clock_dated_ahead_is_not_the_latest() {
     let berth = Berth::new("data");
