@@ -1,11 +1,11 @@
 //! A database made again from what [`super::archive`] and [`super::schema_text`] kept.
 //!
-//! In this order: [`create_database`], [`run_schema`] with the text before the rows, [`work_off`]
-//! with a [`Board`] of the tables and the text after the rows, which fills each table with
-//! [`begin_table`] and [`Filling::load`], [`set_sequences`], [`apply_settings`]; in the end what
-//! [`super::rights`] kept. All of it works for a role that owns the database, for a superuser who
-//! is [acting](Connector::acting_as) as that role, and into a newer PostgreSQL. Not all is one
-//! transaction: what breaks off is dropped and begun again.
+//! In this order: [`create_database`], [`run_schema`] with the text before the rows,
+//! [`set_sequences`], [`work_off`] with a [`Board`] of the tables and the text after the rows,
+//! which fills each table with [`begin_table`] and [`Filling::load`], [`apply_settings`]; in the
+//! end what [`super::rights`] kept. All of it works for a role that owns the database, for a
+//! superuser who is [acting](Connector::acting_as) as that role, and into a newer PostgreSQL. Not
+//! all is one transaction: what breaks off is dropped and begun again.
 
 use bytes::Bytes;
 use futures_util::SinkExt;
@@ -38,6 +38,8 @@ pub(crate) const SESSION: &str = "SET standard_conforming_strings = on; SET byte
     SET default_transaction_read_only = off;
     SET synchronous_commit = off; SET check_function_bodies = off; SET row_security = off;
     SET maintenance_work_mem = '256MB';
+    SELECT pg_catalog.set_config(name, '0', false) FROM pg_catalog.pg_settings
+    WHERE name = 'idle_session_timeout';
     SELECT pg_catalog.set_config('client_encoding', 'SQL_ASCII', false)
     WHERE pg_catalog.current_setting('server_encoding') = 'SQL_ASCII'";
 /// Bytes that go to the server in one message, at most.

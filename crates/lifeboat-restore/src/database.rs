@@ -226,9 +226,9 @@ async fn fill(
         Some(rows) => RowsLeft { rows, ..RowsLeft::default() },
         None => RowsLeft::of(kept, &tables).await?,
     };
+    restore::set_sequences(session, &sequences).await.map_err(database_fault)?;
     let (rows, mut skipped) =
         build(cx, (kept, &tables), (connector, lanes), (loading, &after)).await?;
-    restore::set_sequences(session, &sequences).await.map_err(database_fault)?;
     if kept.record.rights.is_some() {
         // Rights tell of them, where others get any.
         skipped.retain(|skipped| !is_policy(&skipped.statement));

@@ -147,6 +147,8 @@ pub async fn redo(
         let (accounts, rooms) = outcome.things.split_at_mut(rooms);
         act(cx, (&admin, &address), accounts).await?;
         part(cx, &session, ledger).await?;
+        let left = remaining(&session, &ledger.erasures).await.map_err(database_fault)?;
+        doubt(rooms, &left);
         act(cx, (&admin, &address), rooms).await?;
         see((&session, ledger), &mut outcome.things).await?;
     }
@@ -166,6 +168,16 @@ async fn part(cx: &Context, session: &Client, ledger: &ErasureLedger) -> Result<
         tokio::time::sleep(PAUSE).await;
     }
     Ok(())
+}
+
+/// Leaves history alone of which it is no longer sure what a purge would take: meanwhile more of it
+/// may have come from other servers.
+fn doubt(rooms: &mut [Redone], left: &Remaining) {
+    for thing in rooms.iter_mut().filter(|thing| thing.problem.is_none()) {
+        let mut same = left.histories.iter();
+        let found = same.find(|found| found.room == thing.id && found.before == thing.before);
+        thing.problem = found.and_then(|found| found.doubt).map(by_hand);
+    }
 }
 
 /// What remains, accounts first.

@@ -177,8 +177,7 @@ fn read_direct(file: &File, offset: u64, length: usize) -> io::Result<Option<Byt
             Ok(0) => break,
             Ok(more) => read += more,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            // Larger blocks than ours, or a piece that ended within one.
-            Err(error) if error.kind() == io::ErrorKind::InvalidInput => return Ok(None),
+            Err(error) if is_refused(&error) => return Ok(None),
             Err(error) => return Err(error),
         }
     }
@@ -196,10 +195,15 @@ fn write_direct(file: &File, bytes: &[u8], offset: u64) -> io::Result<bool> {
     let written = file.write_all_at(bytes, offset);
     rustix::fs::fcntl_setfl(file, flags)?;
     match written {
-        // Larger blocks than ours, or a file system that says so only now.
-        Err(error) if error.kind() == io::ErrorKind::InvalidInput => Ok(false),
+        Err(error) if is_refused(&error) => Ok(false),
         written => written.map(|()| true),
     }
+}
+
+/// Larger blocks than ours, a piece that ended within one, or a file system that says only now that
+/// it cannot.
+fn is_refused(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported)
 }
 
 #[cfg(test)]

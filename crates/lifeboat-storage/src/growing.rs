@@ -28,11 +28,10 @@ const SYNC_BYTES: usize = 32 << 20;
 /// A local file in the making.
 #[derive(Debug)]
 pub struct GrowingFile {
-    /// What bytes go through.
+    /// Locked. The lock is let go with this value, also where a write is still under way: that is
+    /// no second writer. It is on the descriptor that writes, as some file systems (SMB) let nobody
+    /// else write then.
     file: Arc<File>,
-    /// Holds the lock, and nothing else does: a write that is under way when this is dropped must
-    /// not look like a second writer.
-    _lock: File,
     path: PathBuf,
     /// Bytes, with those that are gathered.
     len: u64,
@@ -45,6 +44,8 @@ pub struct GrowingFile {
     /// Bytes that went into the cache since the last sync began.
     cached_bytes: usize,
     syncing: Option<JoinHandle<Result<(), StorageError>>>,
+    /// A write failed, or was not waited for: the end of the file may have a hole.
+    is_broken: bool,
 }
 
 impl GrowingFile {
@@ -53,7 +54,7 @@ impl GrowingFile {
     /// # Errors
     /// [`StorageError::Exists`] when the name is taken.
     pub async fn create(path: &Path) -> Result<Self, StorageError> {
-        Self::of(path, open_with(path, "create", create()).await?).await
+        open_with(path, "create", create()).await.map(|opened| Self::of(path, opened))
     }
 
     /// Opens a file to go on writing it and locks it against a second writer.
@@ -62,15 +63,14 @@ impl GrowingFile {
     /// [`StorageError::NotFound`] when there is none, [`StorageError::Busy`] when another process
     /// writes it.
     pub async fn open(path: &Path) -> Result<Self, StorageError> {
-        Self::of(path, open_with(path, "open for writing", writable()).await?).await
+        let mut how = OpenOptions::new();
+        how.read(true).write(true);
+        open_with(path, "open for writing", how).await.map(|opened| Self::of(path, opened))
     }
 
-    async fn of(path: &Path, (locked, len): (File, u64)) -> Result<Self, StorageError> {
-        let opened = path.to_owned();
-        let open = move || writable().open(opened);
-        Ok(Self {
-            file: Arc::new(blocking(at("open for writing", path), open).await?),
-            _lock: locked,
+    fn of(path: &Path, (file, len): (File, u64)) -> Self {
+        Self {
+            file: Arc::new(file),
             path: path.to_owned(),
             len,
             block: Block::at(len),
@@ -78,7 +78,8 @@ impl GrowingFile {
             is_direct: true,
             cached_bytes: 0,
             syncing: None,
-        })
+            is_broken: false,
+        }
     }
 
     /// Bytes of the file, with those that are gathered.
@@ -212,8 +213,13 @@ impl GrowingFile {
 
     /// Waits for the block that is on its way, if one is, and gives it back.
     async fn written(&mut self) -> Result<Option<Block>, StorageError> {
+        if self.is_broken {
+            return Err(self.broken());
+        }
         let Some(writing) = self.writing.take() else { return Ok(None) };
+        self.is_broken = true;
         let Written { block, is_direct, cached_bytes } = self.ended(writing.await)??;
+        self.is_broken = false;
         self.is_direct = is_direct;
         self.cached_bytes += cached_bytes;
         if self.cached_bytes >= SYNC_BYTES {
@@ -229,7 +235,15 @@ impl GrowingFile {
     /// Waits for what is on its way to the disk: a failure of it is told once, and here.
     async fn synced(&mut self) -> Result<(), StorageError> {
         let Some(syncing) = self.syncing.take() else { return Ok(()) };
-        self.ended(syncing.await)?
+        self.is_broken = true;
+        self.ended(syncing.await)??;
+        self.is_broken = false;
+        Ok(())
+    }
+
+    fn broken(&self) -> StorageError {
+        let earlier = io::Error::other("an earlier write of this file failed");
+        StorageError::from_io(at("write", &self.path), earlier)
     }
 
     fn ended<T>(&self, outcome: Result<T, tokio::task::JoinError>) -> Result<T, StorageError> {
@@ -237,11 +251,11 @@ impl GrowingFile {
     }
 }
 
-/// How a file that is there is written.
-fn writable() -> OpenOptions {
-    let mut how = OpenOptions::new();
-    how.read(true).write(true);
-    how
+impl Drop for GrowingFile {
+    fn drop(&mut self) {
+        // Without locks there is none to let go.
+        self.file.unlock().ok();
+    }
 }
 
 #[cfg(test)]

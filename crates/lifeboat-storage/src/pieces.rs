@@ -61,7 +61,13 @@ impl Pieces {
                 *next = (asked.end < range.end).then(|| read(piece(asked.end)));
                 range.start = asked.end;
                 let cut_short = |e| StorageError::from_io(at.clone(), io::Error::other(e));
-                reading.await.map_err(cut_short)?.map(Some)
+                let read = reading.await.map_err(cut_short).flatten();
+                if read.is_err() {
+                    // What follows a piece that is missing is not the next one.
+                    range.start = range.end;
+                    *next = None;
+                }
+                read.map(Some)
             }
             Kind::Objects(pieces) => pieces.next().await,
         }

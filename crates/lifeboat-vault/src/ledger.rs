@@ -104,6 +104,7 @@ impl State {
         let write = || {
             let mut file = NamedTempFile::new_in(&self.folder)?;
             serde_json::to_writer(&mut file, &vaults)?;
+            file.as_file().sync_all()?;
             file.persist(self.folder.join(VAULTS))?;
             Ok(())
         };

@@ -188,6 +188,10 @@ pub async fn run(cx: &Context, mut request: BackupRequest) -> Result<BackupOutco
     }
     demand_known(&request, &access, &state).await?;
     let vault = Vault::open(&request.vault, &access, Some(cx)).await?;
+    if let Some(known) = state.vault_at(&request.vault).filter(|known| *known != vault.id) {
+        let (place, id) = (&vault.location, &vault.id);
+        cx.note(format!("the vault at {place} is {id}, and was {known} the last time"));
+    }
     state.note_vault(&request.vault, &vault.id)?;
     vault.demand_owner(&request.server_name, true).await?;
     ours::leave_out(cx, &mut request)?;

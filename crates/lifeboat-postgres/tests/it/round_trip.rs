@@ -51,6 +51,7 @@ async fn bring(kept: &Kept, standing: &Standing, name: &str) -> Connector {
     let skipped = restore::run_schema(&lane, &kept.schema.before).await.unwrap();
     assert_eq!(skipped, []);
     assert!(!restore::is_empty(&lane).await.unwrap());
+    restore::set_sequences(&lane, &kept.sequences).await.unwrap();
     let wanted = kept.tables.iter().map(|(shape, copies)| Wanted {
         shape,
         bytes: copies.iter().map(|copy| copy.len() as u64).sum(),
@@ -69,7 +70,6 @@ async fn bring(kept: &Kept, standing: &Standing, name: &str) -> Connector {
     };
     let skipped = restore::work_off::<RestoreError>((&connector, 2), &board, rows, |e| e);
     assert_eq!(skipped.await.unwrap(), []);
-    restore::set_sequences(&lane, &kept.sequences).await.unwrap();
     connector
 }
 

@@ -76,6 +76,23 @@ async fn large_files_are_as_they_were_given_past_the_cache_and_through_it() {
 }
 
 #[tokio::test]
+async fn a_file_that_could_not_be_written_once_is_never_called_written() {
+    let scratch = scratch();
+    let mut file = GrowingFile::create(&scratch.path().join("a")).await.unwrap();
+    file.append(Bytes::from_static(b"one")).await.unwrap();
+    let full = StorageError::from_io(at("write", file.path()), io::ErrorKind::StorageFull.into());
+    file.writing = Some(tokio::spawn(async { Err(full) }));
+    let error = file.append(Bytes::from(vec![1; 2 << 20])).await.unwrap_err();
+    assert!(matches!(error, StorageError::Full { .. }), "{error}");
+    for _ in 0..2 {
+        assert!(file.sync().await.is_err());
+        assert!(file.patch(0, Bytes::from_static(b"two")).await.is_err());
+        assert!(file.persist_as(&scratch.path().join("b")).await.is_err());
+    }
+    assert!(!scratch.path().join("b").exists());
+}
+
+#[tokio::test]
 async fn a_file_gets_its_final_name_but_never_over_another() {
     let scratch = scratch();
     let (partial, taken) = (scratch.path().join("a.partial"), scratch.path().join("taken"));

@@ -60,6 +60,15 @@ fn vault_that_is_gone_is_not_begun_anew_in_silence() {
     fs::rename(berth.path("vault"), berth.path("elsewhere")).unwrap();
     fs::remove_file(berth.path("state/vaults.json")).unwrap();
     berth.back_up().unwrap();
+    berth.notes();
+    // Two disks that take turns.
+    fs::rename(berth.path("vault"), berth.path("other")).unwrap();
+    fs::rename(berth.path("elsewhere"), berth.path("vault")).unwrap();
+    berth.back_up().unwrap();
+    let notes = berth.notes();
+    assert!(notes.iter().any(|note| note.contains("the last time")), "{notes:?}");
+    berth.back_up().unwrap();
+    assert!(!berth.notes().iter().any(|note| note.contains("the last time")));
 }
 
 #[test]
