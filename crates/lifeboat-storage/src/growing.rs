@@ -176,6 +176,15 @@ impl GrowingFile {
         Ok(())
     }
 
+    /// Waits until nothing is under way any more, however that ended: who lets the file go then
+    /// leaves it as it is.
+    pub async fn settle(&mut self) {
+        if let Some(writing) = self.writing.take() {
+            self.is_broken = true;
+            writing.await.ok();
+        }
+    }
+
     /// Closes the file and removes its name.
     ///
     /// # Errors

@@ -1,6 +1,6 @@
 //! `backup copy`: the kept backups of one vault in a second one, byte for byte and without a key.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use lifeboat_engine::context::{Context, Unit};
 use lifeboat_engine::failure::Failure;
@@ -11,6 +11,7 @@ use serde::Serialize;
 use crate::layout::{DRILLS, ERASURES, FORGOTTEN, OWNER, PARTIAL, PINNED, VAULT};
 use crate::place::{Sealed, Survey, Vault, told};
 use crate::run::locking::hold_all;
+use crate::verify::suspects;
 
 const VOLUMES: &str = "volumes/";
 
@@ -25,6 +26,9 @@ pub struct CopyOutcome {
     pub copied_bytes: u64,
     /// Files that were there already.
     pub equal_files: u64,
+    /// Of those that were copied: in the place of one that a verify of the second vault found
+    /// wrong, or might have.
+    pub replaced_files: u64,
 }
 
 /// A file to copy: name, sum, size.
@@ -32,7 +36,8 @@ type Listed = (String, Digest, u64);
 
 /// Copies every kept backup and what it borrows. Every file is compared with the sum in its seal on
 /// the way; seals are written last. Where the second vault was opened with a lock, everything that
-/// its backups need is held for as long, also what was there.
+/// its backups need is held for as long, also what was there. What is there with the right size is
+/// not read again; what the newest verify of the second vault found wrong is copied anew.
 ///
 /// # Errors
 /// [`Failure`] when a vault cannot be read or written, or a file is damaged: it is not copied.
@@ -43,7 +48,7 @@ pub async fn copy(
 ) -> Result<CopyOutcome, Failure> {
     survey.demand_whole()?;
     let there = to.survey().await?;
-    let sealed_there = sums(&there);
+    let (sealed_there, doubted) = (sums(&there), doubted(to, &there).await?);
     let (files, seals) = listed(survey);
     let lists = survey.files.keys().filter(|name| name.starts_with(ERASURES));
     let needed = files.iter().map(|(name, ..)| name).chain(&seals).chain(lists);
@@ -55,7 +60,8 @@ pub async fn copy(
     for (name, sha256, size) in files {
         // A volume is written once; an envelope may have been written anew since.
         let is_same = name.contains(VOLUMES) || sealed_there.get(&name) == Some(&sha256);
-        if is_same && there.files.get(&name) == Some(&size) {
+        let is_doubted = doubted.contains(&name);
+        if is_same && !is_doubted && there.files.get(&name) == Some(&size) {
             outcome.equal_files += 1;
             cx.advance(size);
             continue;
@@ -64,6 +70,7 @@ pub async fn copy(
         one(cx, from, to, (&name, &sha256)).await?;
         outcome.copied_files += 1;
         outcome.copied_bytes += size;
+        outcome.replaced_files += u64::from(is_doubted);
     }
     // Marks before seals: what was let go, and only lends, must not look kept there.
     let marks = survey.files.keys().filter(|name| {
@@ -80,6 +87,23 @@ pub async fn copy(
         hold_all(cx, to, needed).await?;
     }
     Ok(outcome)
+}
+
+/// Files that a verify of a vault found wrong: volumes, and all small files of the backups they are
+/// of, which are named in other ways.
+async fn doubted(vault: &Vault, survey: &Survey) -> Result<HashSet<String>, Failure> {
+    let suspects = suspects(vault, survey).await?;
+    let mut doubted = HashSet::new();
+    for sealed in &survey.backups {
+        let id = sealed.folder.id();
+        let own = suspects.iter().filter(|(package, _)| *package == id);
+        let volumes: Vec<String> = own.map(|(_, name)| sealed.folder.file(name)).collect();
+        if !volumes.is_empty() {
+            doubted.extend(sealed.small_files().map(|(name, _)| name));
+            doubted.extend(volumes);
+        }
+    }
+    Ok(doubted)
 }
 
 /// What the seals of a vault say of its files.

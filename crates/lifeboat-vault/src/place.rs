@@ -121,30 +121,19 @@ impl Vault {
         access: &Access,
         make: Option<&Context>,
     ) -> Result<Self, Failure> {
-        let cannot = || Failure::failed(format!("cannot open the vault {location}"), "");
-        let parsed = Location::parse(location)
-            .map_err(|e| Failure::usage(format!("{location} names no place"), "").because(e))?;
-        let place = Place::open(&parsed, access).await.map_err(|e| told(cannot(), e))?;
-        let id = match place.read_whole(VAULT, SMALL_BYTES).await {
-            Ok(bytes) => read_sign(location, &bytes)?,
-            Err(StorageError::NotFound { .. }) => {
-                let there = place.list().await.map_err(|e| told(cannot(), e))?;
-                let is_empty = there.iter().all(|entry| entry.name.starts_with(PROBES));
-                let Some(cx) = make.filter(|_| is_empty) else {
-                    let has_backups = there.iter().any(|entry| entry.name.starts_with(PACKAGES));
-                    return Err(if has_backups {
-                        lost_sign(location)
-                    } else {
-                        no_vault(location, is_empty)
-                    });
-                };
+        let (place, found) = look(location, access).await?;
+        let id = match (found, make) {
+            (Found::Vault(id), _) => id,
+            (Found::Nothing, Some(cx)) => {
+                let cannot = |e| told(cannot_open(location), e);
                 let id = PackageId::from_bytes(cx.random()).to_string();
                 let sign = Sign { format: FORMAT.into(), version: VERSION.into(), vault: id };
                 let text = serde_json::to_vec(&sign).unwrap_or_default();
-                place.put(VAULT, text.into()).await.map_err(|e| told(cannot(), e))?;
+                place.put(VAULT, text.into()).await.map_err(cannot)?;
                 sign.vault
             }
-            Err(e) => return Err(told(cannot(), e)),
+            (Found::Backups, _) => return Err(lost_sign(location)),
+            (found, _) => return Err(no_vault(location, matches!(found, Found::Nothing))),
         };
         let location = location.trim_end_matches('/').to_owned();
         Ok(Self { place, location, id, access: access.clone() })
@@ -153,20 +142,10 @@ impl Vault {
     /// Whether there is nothing at a location, not even the folder.
     ///
     /// # Errors
-    /// [`Failure`] when the place cannot be read.
+    /// [`Failure`] when the place cannot be read, or what is there is no vault of this version.
     pub async fn is_nothing(location: &str, access: &Access) -> Result<bool, Failure> {
-        let cannot = || Failure::failed(format!("cannot open the vault {location}"), "");
-        let parsed = Location::parse(location)
-            .map_err(|e| Failure::usage(format!("{location} names no place"), "").because(e))?;
-        let place = Place::open(&parsed, access).await.map_err(|e| told(cannot(), e))?;
-        match place.read_whole(VAULT, SMALL_BYTES).await {
-            Err(StorageError::NotFound { .. }) => {
-                let there = place.list().await.map_err(|e| told(cannot(), e))?;
-                Ok(there.iter().all(|entry| entry.name.starts_with(PROBES)))
-            }
-            // What else is wrong is told by who opens it.
-            _ => Ok(false),
-        }
+        let (_, found) = look(location, access).await?;
+        Ok(matches!(found, Found::Nothing))
     }
 
     /// Sees that the vault is one of this server, and makes it so when it is nobody's yet:
@@ -474,6 +453,44 @@ fn read_sign(location: &str, bytes: &[u8]) -> Result<String, Failure> {
             "use a Lifeboat that knows it, or another copy of the vault",
         )
     })
+}
+
+/// What is at a location.
+enum Found {
+    /// A vault, with its id.
+    Vault(String),
+    /// Backups, and no sign of their vault.
+    Backups,
+    /// Something else.
+    Other,
+    /// Nothing but what doctor tried.
+    Nothing,
+}
+
+async fn look(location: &str, access: &Access) -> Result<(Place, Found), Failure> {
+    let cannot = |e| told(cannot_open(location), e);
+    let parsed = Location::parse(location)
+        .map_err(|e| Failure::usage(format!("{location} names no place"), "").because(e))?;
+    let place = Place::open(&parsed, access).await.map_err(cannot)?;
+    let found = match place.read_whole(VAULT, SMALL_BYTES).await {
+        Ok(bytes) => Found::Vault(read_sign(location, &bytes)?),
+        Err(StorageError::NotFound { .. }) => {
+            let there = place.list().await.map_err(cannot)?;
+            if there.iter().any(|entry| entry.name.starts_with(PACKAGES)) {
+                Found::Backups
+            } else if there.iter().all(|entry| entry.name.starts_with(PROBES)) {
+                Found::Nothing
+            } else {
+                Found::Other
+            }
+        }
+        Err(e) => return Err(cannot(e)),
+    };
+    Ok((place, found))
+}
+
+fn cannot_open(location: &str) -> Failure {
+    Failure::failed(format!("cannot open the vault {location}"), "")
 }
 
 fn lost_sign(location: &str) -> Failure {

@@ -162,13 +162,17 @@ impl Target {
         Ok(())
     }
 
-    /// Gives up the file that was begun, so that it does not lie around until the next run.
+    /// Gives up the file that was begun, so that it does not lie around until the next run. Of an
+    /// archive nothing is written any more after this: the next run goes on in the same file.
     pub async fn abandon(&mut self) {
-        if let Self::Files { open, .. } = self
-            && let Some(upload) = open.take()
-        {
-            // The next run, or the clean-up, finds what cannot be removed now.
-            upload.abort().await.ok();
+        match self {
+            Self::Archive { file, .. } => file.settle().await,
+            Self::Files { open, .. } => {
+                if let Some(upload) = open.take() {
+                    // The next run, or the clean-up, finds what cannot be removed now.
+                    upload.abort().await.ok();
+                }
+            }
         }
     }
 

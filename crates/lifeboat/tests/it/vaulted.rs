@@ -250,3 +250,31 @@ fn vault_is_not_copied_into_itself() {
     let said = small.say(&["backup", "copy", "--to", &small.text("second")]);
     assert_eq!(said.exit, DONE, "{}", said.stderr);
 }
+
+#[test]
+fn what_rotted_in_a_second_vault_is_copied_anew_once_a_verify_has_found_it() {
+    let small = Small::new(FILES);
+    small.write("data/first", "one");
+    let lender = small.back_up();
+    small.write("data/second", "two");
+    small.back_up();
+    let second = small.text("second");
+    let copy = || small.say(&["backup", "copy", "--json", "--to", &second]);
+    assert_eq!(copy().exit, DONE);
+    let check = ["backup", "verify", "--all", "--scrub", "--vault", &second];
+    for name in ["volumes/000001.vol", "key.age"] {
+        let rotten = small.path("second/packages").join(last_name(&lender)).join(name);
+        let whole = fs::read(&rotten).unwrap();
+        let mut bytes = whole.clone();
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 1;
+        fs::write(&rotten, bytes).unwrap();
+        assert_eq!(lifeboat(check).exit, NOT_VALID, "{name}");
+        let outcome = copy().last_json()["outcome"].clone();
+        assert!(outcome["replaced_files"].as_u64().unwrap() > 0, "{name}: {outcome}");
+        assert!(fs::read(&rotten).unwrap() == whole, "{name}");
+        assert_eq!(lifeboat(check).exit, DONE, "{name}");
+        let outcome = copy().last_json()["outcome"].clone();
+        assert_eq!((&outcome["copied_files"], &outcome["replaced_files"]), (&0.into(), &0.into()));
+    }
+}

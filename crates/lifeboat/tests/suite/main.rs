@@ -17,7 +17,7 @@ mod identity;
 mod introspection;
 mod left_out;
 mod locked;
-mod long;
+mod lost;
 mod ordered;
 #[path = "../e2e/program.rs"]
 #[expect(dead_code, reason = "the words of packages are not needed here")]

@@ -286,7 +286,7 @@ pub(super) async fn copy(session: &Session, flags: CopyFlags) -> Result<Ended, F
     }
     let copying = copying::copy(&session.context, (&vault, &survey), &to);
     let outcome = session.until_stopped(Box::pin(copying)).await?;
-    let lines = vec![
+    let mut lines = vec![
         story::line("backups", &outcome.backups.to_string()),
         story::line(
             "copied",
@@ -298,5 +298,11 @@ pub(super) async fn copy(session: &Session, flags: CopyFlags) -> Result<Ended, F
             ),
         ),
     ];
+    if outcome.replaced_files > 0 {
+        let told = size::count(outcome.replaced_files, "file", "files");
+        lines.push(story::line("replaced", &format!("{told} that a verify had found wrong there")));
+        let next = format!("lifeboat backup verify --all --vault {}", flags.to);
+        lines.push(story::line("next", &next));
+    }
     Ok(Ended::new("backup copy", &outcome, lines, Exit::Done))
 }
