@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use lifeboat_package::container::{BLOCK, ContainerError, END, Member, Walk, check_zeros};
-use lifeboat_storage::{Access, LocalFile, Location, Pieces, Place, StorageError};
+use lifeboat_storage::{Access, Ahead, LocalFile, Location, Pieces, Place, StorageError};
 
 use crate::failure::Failure;
 pub use target::Target;
@@ -111,6 +111,17 @@ impl PackageFiles {
                 file.read_at(start + range.start..start + range.end).await
             }
             Self::Files { place, .. } => place.read(name, range).await,
+        }
+    }
+
+    /// Begins to read bytes of a file that will be asked for next, where that is of use.
+    pub fn read_ahead(&self, name: &str, range: Range<u64>) -> Option<Ahead> {
+        match self {
+            Self::Archive { file, .. } => {
+                let start = self.member(name)?.offset;
+                Some(file.read_ahead(start + range.start..start + range.end))
+            }
+            Self::Files { place, .. } => place.read_ahead(name, range),
         }
     }
 

@@ -244,6 +244,24 @@ impl Package {
         Ok(bytes)
     }
 
+    /// Begins to read the segment after this one, if the volume is read from front to end.
+    fn read_ahead(&self, volume: &Volume, stretch: &Range<u64>) {
+        let number = volume_number(volume);
+        let is_first = stretch.start == 0;
+        let before = segment_around(volume.size, stretch.start.saturating_sub(1));
+        let is_in_order =
+            !is_first && before.is_ok_and(|before| self.segments.is_kept(number, before.start));
+        let Ok(next) = segment_around(volume.size, stretch.end) else { return };
+        if !is_in_order || self.segments.is_kept(number, next.start) {
+            return;
+        }
+        let range = SealedRange::of(volume.size, next.start, next.end - next.start);
+        let Ok(range) = range else { return };
+        if let Some(reading) = self.clear.files.read_ahead(&volume.name, range.bytes()) {
+            self.segments.keep_ahead(number, next.start, reading);
+        }
+    }
+
     /// Reads and opens the segment that holds exactly these plaintext bytes.
     async fn open_segment(
         &self,
@@ -269,7 +287,11 @@ impl Package {
             self.segments.keep_key(volume_number(volume), &key);
             key
         };
-        let sealed = self.clear.files.read(&volume.name, range.bytes()).await;
+        self.read_ahead(volume, &stretch);
+        let sealed = match self.segments.take_ahead(volume_number(volume), stretch.start) {
+            Some(reading) => reading.bytes().await,
+            None => self.clear.files.read(&volume.name, range.bytes()).await,
+        };
         let sealed = sealed.map_err(unreadable)?;
         let opened = apart(move || range.open(&key, &sealed)).await?;
         opened.map(Zeroizing::new).map_err(broken)

@@ -13,6 +13,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 
+use crate::ahead::Ahead;
 use crate::error::{At, StorageError};
 use crate::file::{LocalFile, blocking, lock};
 use crate::growing::GrowingFile;
@@ -94,6 +95,10 @@ impl Directory {
 
     pub(crate) async fn read(&self, name: &str, range: Range<u64>) -> Result<Bytes, StorageError> {
         LocalFile::open(&self.root.join(name)).await?.read_at(range).await
+    }
+
+    pub(crate) fn read_ahead(&self, name: &str, range: Range<u64>) -> Ahead {
+        Ahead::of_path(self.root.join(name), range, self.at("read", name))
     }
 
     pub(crate) async fn stream(

@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use crate::ahead::Ahead;
 use crate::direct::read_exact_at;
 use crate::error::{At, StorageError};
 use crate::pieces::Pieces;
@@ -64,6 +65,11 @@ impl LocalFile {
     /// [`StorageError::Damaged`] when the file ends before the range does.
     pub async fn read_at(&self, range: Range<u64>) -> Result<Bytes, StorageError> {
         read_exact(Arc::clone(&self.file), range, at("read", &self.path)).await
+    }
+
+    /// Begins to read exactly the bytes of `range`.
+    pub fn read_ahead(&self, range: Range<u64>) -> Ahead {
+        Ahead::of_file(&self.file, range, at("read", &self.path))
     }
 
     /// Streams `range` in pieces of at most 1 MiB.

@@ -12,6 +12,7 @@
 //! [`StorageError`] that names the place, the name and what to do.
 
 pub mod access;
+pub mod ahead;
 pub mod direct;
 mod directory;
 pub mod error;
@@ -28,6 +29,7 @@ pub mod place;
 pub mod upload;
 
 pub use access::{Access, Patience};
+pub use ahead::Ahead;
 pub use error::StorageError;
 pub use file::LocalFile;
 pub use foreign::Foreign;

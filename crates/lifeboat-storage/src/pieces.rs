@@ -1,15 +1,13 @@
 //! An object read piece by piece.
 
 use std::fs::File;
-use std::io;
 use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use tokio::task::JoinHandle;
 
+use crate::ahead::Ahead;
 use crate::error::{At, StorageError};
-use crate::file::read_exact;
 use crate::objects::ObjectPieces;
 
 /// Bytes of a piece; only the last is smaller. One segment of a sealed file.
@@ -21,12 +19,9 @@ pub const PIECE_BYTES: u64 = 1 << 20;
 pub struct Pieces(Kind);
 
 enum Kind {
-    File { file: Arc<File>, range: Range<u64>, at: At, next: Option<Reading> },
+    File { file: Arc<File>, range: Range<u64>, at: At, next: Option<Ahead> },
     Objects(Box<ObjectPieces>),
 }
-
-/// A piece that is being read.
-type Reading = JoinHandle<Result<Bytes, StorageError>>;
 
 impl Pieces {
     pub(crate) fn of_file(file: Arc<File>, range: Range<u64>, at: At) -> Self {
@@ -55,13 +50,12 @@ impl Pieces {
             Kind::File { range, .. } if range.is_empty() => Ok(None),
             Kind::File { file, range, at, next } => {
                 let piece = |start: u64| start..range.end.min(start + PIECE_BYTES);
-                let read = |asked| tokio::spawn(read_exact(Arc::clone(file), asked, at.clone()));
+                let read = |asked| Ahead::of_file(file, asked, at.clone());
                 let asked = piece(range.start);
                 let reading = next.take().unwrap_or_else(|| read(asked.clone()));
                 *next = (asked.end < range.end).then(|| read(piece(asked.end)));
                 range.start = asked.end;
-                let cut_short = |e| StorageError::from_io(at.clone(), io::Error::other(e));
-                let read = reading.await.map_err(cut_short).flatten();
+                let read = reading.bytes().await;
                 if read.is_err() {
                     // What follows a piece that is missing is not the next one.
                     range.start = range.end;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 
 use crate::access::Access;
+use crate::ahead::Ahead;
 use crate::directory::{Directory, PARTIAL};
 use crate::error::{At, StorageError};
 use crate::failing::Faults;
@@ -144,6 +145,17 @@ impl Place {
         match &self.kind {
             Kind::Directory(directory) => directory.read(name, range).await,
             Kind::Objects(objects) => objects.read(name, range).await,
+        }
+    }
+
+    /// Begins to read bytes of an object that will be asked for next. `None` where nothing is
+    /// gained: a bucket reads as fast when it is asked, and each byte is paid for.
+    pub fn read_ahead(&self, name: &str, range: Range<u64>) -> Option<Ahead> {
+        match &self.kind {
+            Kind::Directory(directory) if self.check("read", name).is_ok() => {
+                Some(directory.read_ahead(name, range))
+            }
+            Kind::Directory(_) | Kind::Objects(_) => None,
         }
     }
 

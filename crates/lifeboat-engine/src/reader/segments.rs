@@ -5,11 +5,14 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 
 use lifeboat_package::seal::RangeKey;
+use lifeboat_storage::Ahead;
 use tokio::sync::OnceCell;
 use zeroize::Zeroizing;
 
 /// Segments that are kept, a mebibyte each: some for each of the lanes that read side by side.
 const SEGMENTS: usize = 16;
+/// Segments that are read before they are asked for, one for each lane and some that nobody wants.
+const AHEAD: usize = 8;
 /// Keys of volumes that are kept.
 const KEYS: usize = 16;
 
@@ -22,6 +25,8 @@ pub(super) struct Segments {
     /// By volume and first plaintext byte, the latest used last.
     segments: Mutex<VecDeque<((u32, u64), Segment)>>,
     keys: Mutex<VecDeque<(u32, Arc<RangeKey>)>>,
+    /// By volume and first plaintext byte, the first begun first.
+    ahead: Mutex<VecDeque<((u32, u64), Ahead)>>,
 }
 
 impl Segments {
@@ -29,6 +34,28 @@ impl Segments {
     pub(super) fn segment(&self, volume: u32, offset: u64) -> Segment {
         let make = || Some(Segment::default());
         latest(&self.segments, (volume, offset), SEGMENTS, make).unwrap_or_default()
+    }
+
+    /// Whether the segment of `volume` that begins at `offset` was wanted lately.
+    pub(super) fn is_kept(&self, volume: u32, offset: u64) -> bool {
+        let kept = self.segments.lock();
+        kept.is_ok_and(|kept| kept.iter().any(|(key, _)| *key == (volume, offset)))
+    }
+
+    /// What was begun to be read of `volume` at `offset`, if it was.
+    pub(super) fn take_ahead(&self, volume: u32, offset: u64) -> Option<Ahead> {
+        let mut ahead = self.ahead.lock().ok()?;
+        let at = ahead.iter().position(|(key, _)| *key == (volume, offset))?;
+        ahead.remove(at).map(|(_, reading)| reading)
+    }
+
+    /// Keeps what was begun to be read.
+    pub(super) fn keep_ahead(&self, volume: u32, offset: u64, reading: Ahead) {
+        let Ok(mut ahead) = self.ahead.lock() else { return };
+        ahead.push_back(((volume, offset), reading));
+        if ahead.len() > AHEAD {
+            ahead.pop_front();
+        }
     }
 
     /// The key of `volume`, if it was used lately.
