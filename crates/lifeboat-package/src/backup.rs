@@ -174,6 +174,9 @@ pub struct FileRecord {
     /// Where a file's content is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub content: Option<Content>,
+    /// The path, below the same root, of a file listed before that this is another name of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hard_link: Option<String>,
     /// Where a link points to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target: Option<String>,

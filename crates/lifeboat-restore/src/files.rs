@@ -16,7 +16,7 @@ use lifeboat_engine::reader::apart;
 use lifeboat_package::backup::{Component, Content, FILES, FileKind, FileRecord};
 use lifeboat_vault::backup::OpenBackup;
 
-use self::making::{Job, Placed, Step, dress, give, is_equal};
+use self::making::{Job, Placed, Step, dress, dress_link, give, is_equal};
 use crate::aside::{Asides, KeptPath, Thing};
 use crate::journal::StepDone;
 use crate::targets::Targets;
@@ -63,10 +63,14 @@ pub async fn place(
     wanted: impl Fn(&str) -> bool,
 ) -> Result<StepDone, Failure> {
     let mut placed = Placed::default();
-    let mut folders = Vec::new();
+    let (mut folders, mut names) = (Vec::new(), Vec::new());
     for entry in open.record_entries(component, FILES) {
         let records = open.package().records::<FileRecord>(&entry).await?;
         let records = records.into_iter().filter(|record| wanted(&record.role));
+        let (more, records): (Vec<_>, Vec<_>) =
+            records.partition(|record| record.hard_link.is_some());
+        names.extend(more);
+        let records = records.into_iter();
         let work = records.map(|record| one(cx, open, record, placing));
         let mut work =
             pin!(stream::iter(work).buffer_unordered(placing.lanes.max(1) * FILES_A_LANE));
@@ -75,6 +79,9 @@ pub async fn place(
             placed.keep_up().await?;
             folders.extend(folder);
         }
+    }
+    for record in names {
+        placed.add(another_name(cx, open, record, placing).await?);
     }
     // Times of a folder change with what is put into it, and who may not look into it cannot reach
     // what is below.
@@ -222,6 +229,31 @@ async fn file(
     }
 }
 
+/// Gives a file its other name. Where that cannot be, it becomes a file of its own.
+async fn another_name(
+    cx: &Context,
+    open: &OpenBackup,
+    record: FileRecord,
+    placing: &Placing<'_>,
+) -> Result<Placed, Failure> {
+    let path = placing.targets.place(&path_of(&record));
+    let first = record.hard_link.clone().map(|path| FileRecord { path, ..record.clone() });
+    let first = first.map(|first| placing.targets.place(&path_of(&first)));
+    // What is there already is looked at as any other file is.
+    if fs::symlink_metadata(&path).is_err()
+        && let Some(first) = first
+        && let Some(folder) = path.parent()
+    {
+        fs::create_dir_all(folder).map_err(|e| cannot("make", folder, e))?;
+        if fs::hard_link(&first, &path).is_ok() {
+            let mut placed = Placed::default();
+            placed.written = 1;
+            return Ok(placed);
+        }
+    }
+    file(cx, open, (path, record), placing).await
+}
+
 /// Moves what is in the way aside, or stops.
 fn make_way(path: &Path, placing: &Placing<'_>, placed: &mut Placed) -> Result<(), Failure> {
     if fs::symlink_metadata(path).is_err() {
@@ -252,12 +284,14 @@ fn link(path: &Path, record: &FileRecord, placing: &Placing<'_>) -> Result<Place
     let Some(target) = &record.target else { return Ok(placed) };
     if fs::read_link(path).is_ok_and(|found| found == Path::new(target)) {
         placed.equal += 1;
+        dress_link(path, record, &mut placed)?;
         return Ok(placed);
     }
     make_way(path, placing, &mut placed)?;
     let folder = path.parent().unwrap_or(Path::new("/"));
     fs::create_dir_all(folder).map_err(|e| cannot("make", folder, e))?;
     std::os::unix::fs::symlink(target, path).map_err(|e| cannot("make the link", path, e))?;
+    dress_link(path, record, &mut placed)?;
     placed.written += 1;
     Ok(placed)
 }

@@ -258,6 +258,25 @@ pub(super) fn dress(path: &Path, record: &FileRecord, placed: &mut Placed) -> Re
     let mode = if is_harmless { record.mode } else { record.mode & !SET_ID_BITS };
     let mode = fs::Permissions::from_mode(mode);
     fs::set_permissions(path, mode).map_err(|e| cannot("set the mode of", path, e))?;
+    mark(path, record, placed)
+}
+
+/// Owner, attributes and time of a link itself; it has no mode.
+pub(super) fn dress_link(
+    path: &Path,
+    record: &FileRecord,
+    placed: &mut Placed,
+) -> Result<(), Failure> {
+    let found = fs::symlink_metadata(path).map_err(|e| cannot("look at", path, e))?;
+    let (uid, gid) = (record.uid, record.gid);
+    let is_given = (found.uid(), found.gid()) == (uid, gid)
+        || std::os::unix::fs::lchown(path, Some(uid), Some(gid)).is_ok();
+    placed.owners += u64::from(!is_given);
+    mark(path, record, placed)
+}
+
+/// Attributes and time.
+fn mark(path: &Path, record: &FileRecord, placed: &mut Placed) -> Result<(), Failure> {
     for (name, value) in &record.attributes {
         let set = unhex(value).is_some_and(|value| {
             rustix::fs::lsetxattr(path, name.as_str(), &value, XattrFlags::empty()).is_ok()

@@ -3,11 +3,11 @@
 //! Content that the vault has is named, not sent. A file that changes while it is read is read
 //! again; one that keeps changing is a gap.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs::{File, Metadata};
 use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use lifeboat_engine::failure::Failure;
@@ -120,6 +120,9 @@ pub(super) struct Pouring<'a> {
     pub(super) poured: Poured,
     /// What was taken, where somebody asks.
     pub(super) taken: Option<Taken>,
+    /// Files of several names that were taken, by device and inode: the first name, and how the
+    /// file was then.
+    named: HashMap<(u64, u64), (String, Stamp)>,
 }
 
 impl<'a> Pouring<'a> {
@@ -132,6 +135,7 @@ impl<'a> Pouring<'a> {
             seen: Vec::new(),
             poured: Poured::default(),
             taken: None,
+            named: HashMap::new(),
         }
     }
 
@@ -168,7 +172,14 @@ impl<'a> Pouring<'a> {
             record.kind = FileKind::Folder;
             record.size = 0;
             match names_below(path) {
-                Ok(names) => waiting.extend(names),
+                Ok(names) => {
+                    if is_running_cluster(&names) {
+                        let detail = "a PostgreSQL server that runs keeps its data here: its files \
+                                      are of different moments, and may not start again";
+                        self.gap(sink, "database-running", path, detail).await?;
+                    }
+                    waiting.extend(names);
+                }
                 Err(e) => self.gap(sink, "folder-unreadable", path, &e.to_string()).await?,
             }
         } else if kind.is_symlink() {
@@ -189,11 +200,14 @@ impl<'a> Pouring<'a> {
                 Ok((content, size)) => {
                     record.content = Some(content);
                     record.size = size;
+                    record.hard_link = self.other_name(&record, metadata);
                     self.poured.files += 1;
                     self.poured.file_bytes += size;
                 }
                 Err(gap) => return self.gap(sink, gap.0, path, &gap.1).await,
             }
+        } else if kind.is_block_device() || kind.is_char_device() {
+            return self.gap(sink, "device-not-kept", path, "devices are not kept").await;
         } else {
             // A socket or pipe is made anew by whoever listens at it.
             return Ok(());
@@ -203,6 +217,18 @@ impl<'a> Pouring<'a> {
             taken.add(&record.path);
         }
         self.lines.add(&record, sink).await
+    }
+
+    /// The name under which the file was taken before; keeps this one if it is the first.
+    fn other_name(&mut self, record: &FileRecord, metadata: &Metadata) -> Option<String> {
+        if metadata.nlink() < 2 || record.path.is_empty() || record.path_bytes.is_some() {
+            return None;
+        }
+        let stamp = stamp_of(metadata);
+        let key = (metadata.dev(), metadata.ino());
+        let (name, was) = self.named.entry(key).or_insert_with(|| (record.path.clone(), stamp));
+        // A file that was written in between is two contents in this backup.
+        (*name != record.path && *was == stamp).then(|| name.clone())
     }
 
     /// The content of a file, and its size; or why there is none.
@@ -369,6 +395,8 @@ impl<'a> Pouring<'a> {
     ) -> Result<(), Failure> {
         let remedy = match kind {
             "link-not-followed" => "name the place it leads to as a component of kind files",
+            "database-running" => "name its databases as components of kind database",
+            "device-not-kept" => "make it again with mknod after a restore, if it is needed",
             "file-changing" | "file-gone" => "nothing, if that is usual for it; else run again",
             _ => "make it readable for lifeboat, then run the backup again",
         };
@@ -408,6 +436,7 @@ pub(super) fn record(tree: &Tree, path: &Path, metadata: &Metadata) -> FileRecor
         modified: nanos(metadata.mtime(), metadata.mtime_nsec()),
         size: metadata.len(),
         content: None,
+        hard_link: None,
         target: None,
         attributes: BTreeMap::new(),
         sparse: metadata.is_file() && metadata.blocks().saturating_mul(512) < metadata.len(),
@@ -425,6 +454,12 @@ fn stamp_of(metadata: &Metadata) -> Stamp {
 
 fn nanos(seconds: i64, rest: i64) -> i64 {
     seconds.saturating_mul(1_000_000_000).saturating_add(rest)
+}
+
+/// Whether these are the names in the data folder of a PostgreSQL server that was not shut down.
+fn is_running_cluster(names: &[PathBuf]) -> bool {
+    let has = |name: &str| names.iter().any(|path| path.ends_with(name));
+    has("PG_VERSION") && has("global") && has("postmaster.pid")
 }
 
 /// Where a link leads to. One that is not UTF-8 cannot be written down.

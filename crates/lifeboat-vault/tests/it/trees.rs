@@ -133,9 +133,27 @@ fn odd_files_are_kept_with_everything_that_makes_them_again() {
         let records = records(&berth);
         let sparse = records.iter().find(|record| record.path == "sparse").unwrap();
         assert!(sparse.sparse);
+        let names: Vec<_> =
+            records.iter().filter_map(|record| record.hard_link.as_deref()).collect();
+        assert_eq!(names, ["large"]);
         let odd = records.iter().find(|record| record.path_bytes.is_some()).unwrap();
         assert_eq!(odd.path_bytes.as_deref(), Some("6e6f7420ff20746578740a"));
     }
+}
+
+#[test]
+fn device_and_the_folder_of_a_running_cluster_are_gaps() {
+    let berth = Berth::new("data");
+    let mut request = berth.request();
+    request.components[0].trees[0].root = "/dev/null".into();
+    let outcome = now(run(&berth.context(), request)).unwrap();
+    assert_eq!(outcome.gaps.kinds["device-not-kept"], 1);
+    let tree = berth.path("tree");
+    fs::write(tree.join("PG_VERSION"), "15\n").unwrap();
+    fs::create_dir(tree.join("global")).unwrap();
+    assert_eq!(gaps(&berth.back_up().unwrap()), 0, "it was shut down");
+    fs::write(tree.join("postmaster.pid"), "4711\n").unwrap();
+    assert_eq!(berth.back_up().unwrap().gaps.kinds["database-running"], 1);
 }
 
 #[test]

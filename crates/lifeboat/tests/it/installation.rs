@@ -128,3 +128,16 @@ fn backup_that_ended_well_is_due_no_more() {
     assert_eq!(said.exit, 3, "{}{}", said.stdout, said.stderr);
     assert!(!is_due());
 }
+
+#[test]
+fn backup_under_the_name_of_another_server_is_not_made() {
+    let folder = tempfile::tempdir().unwrap();
+    let homeserver = "server_name: other.example\ndatabase:\n  name: psycopg2\n  \
+                      args: {dbname: s, user: s}\nsigning_key_path: key\nmedia_store_path: media\n";
+    fs::write(folder.path().join("homeserver.yaml"), homeserver).unwrap();
+    let path = installation(folder.path(), "  - {kind: synapse, config: homeserver.yaml}\n");
+    let said = lifeboat(["backup", "run", "-c", &path]);
+    assert_eq!(said.exit, 2, "{}", said.stderr);
+    assert!(said.stderr.contains("is the Synapse of other.example"), "{}", said.stderr);
+    assert!(!folder.path().join("vault").exists());
+}

@@ -2,8 +2,10 @@
 //! what is put back is as it was.
 
 use std::fs;
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, UNIX_EPOCH};
 
 use rusqlite::Connection;
 
@@ -183,6 +185,39 @@ fn database_of_sqlite_comes_back_in_its_place_with_its_mode_and_no_torn_file_ove
     let x: i64 = found.query_row("SELECT x FROM t", [], |row| row.get(0)).unwrap();
     assert_eq!(x, 7);
     assert!(small.below("back", "data/else").exists());
+}
+
+#[test]
+fn names_of_one_file_are_one_file_again_and_links_keep_their_time() {
+    let small = Small::new(FILES);
+    let data = small.path("data");
+    fs::create_dir(data.join("deep")).unwrap();
+    fs::write(data.join("deep/first"), "the same").unwrap();
+    for name in ["deep/second", "third"] {
+        fs::hard_link(data.join("deep/first"), data.join(name)).unwrap();
+    }
+    fs::write(data.join("alike"), "the same").unwrap();
+    symlink("alike", data.join("link")).unwrap();
+    let long_ago = UNIX_EPOCH + Duration::from_secs(1_000_000_000);
+    let mut touch = Command::new("touch");
+    touch.args(["-h", "-d", "@1000000000"]).arg(data.join("link"));
+    assert!(touch.status().unwrap().success());
+    small.back_up();
+    for _ in 0..2 {
+        assert_eq!(small.restore("back", &[]).exit, DONE);
+        let back = small.below("back", "data");
+        let inode = |name: &str| fs::symlink_metadata(back.join(name)).unwrap().ino();
+        assert_eq!(inode("deep/first"), inode("deep/second"));
+        assert_eq!(inode("deep/first"), inode("third"));
+        assert_ne!(inode("deep/first"), inode("alike"));
+        assert_eq!(fs::read_to_string(back.join("third")).unwrap(), "the same");
+        let link = fs::symlink_metadata(back.join("link")).unwrap();
+        assert_eq!(link.modified().unwrap(), long_ago);
+        // What was lost of them comes back.
+        fs::remove_file(back.join("deep/first")).unwrap();
+        fs::remove_file(back.join("deep/second")).unwrap();
+        fs::remove_file(back.join("third")).unwrap();
+    }
 }
 
 #[test]

@@ -7,8 +7,8 @@ use lifeboat_engine::failure::Failure;
 use lifeboat_engine::keyring::Recipients;
 use lifeboat_package::backup::{Component, Group};
 use lifeboat_package::limits::VOLUME_TARGET_BYTES;
-use lifeboat_suite::Installation;
 use lifeboat_suite::runs::{self, Task};
+use lifeboat_suite::{Installation, Kind, proof};
 use lifeboat_vault::run::tree::Tree;
 use lifeboat_vault::run::{BackupOutcome, BackupRequest, run as back_up};
 use lifeboat_vault::subjects::{OWN, signing_keys, subjects};
@@ -60,6 +60,7 @@ fn lanes(text: &str) -> Result<usize, String> {
 
 pub(super) async fn run(session: &Session, flags: RunFlags) -> Result<Ended, Failure> {
     let installation = flags.installation.read(session)?;
+    demand_name(&installation)?;
     let mut components =
         subjects(&installation, &flags.component, (&around(session), &session.environment))?;
     let config = session.folder.join(&flags.installation.config);
@@ -95,6 +96,24 @@ pub(super) async fn run(session: &Session, flags: RunFlags) -> Result<Ended, Fai
     }
     let exit = Exit::with_gaps(outcome.gaps.total);
     Ok(Ended::new("backup run", &outcome, lines(&outcome), exit))
+}
+
+/// A backup under another server's name would be found by nobody. A configuration that cannot be
+/// read is told later.
+fn demand_name(installation: &Installation) -> Result<(), Failure> {
+    let written = &installation.server_name;
+    for synapse in installation.of_kind(Kind::Synapse) {
+        if let Ok(own) = proof::server_name(synapse)
+            && own != *written
+        {
+            let what = format!(
+                "{} is the Synapse of {own}, and lifeboat.yaml says {written}",
+                synapse.name
+            );
+            return Err(Failure::usage(what, "correct server_name, or the path in `config:`"));
+        }
+    }
+    Ok(())
 }
 
 /// The plan for the worst day, as it is before this run: a copy of it goes into the backup, where
