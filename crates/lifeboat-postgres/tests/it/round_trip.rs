@@ -211,3 +211,38 @@ async fn text_of_a_database_without_an_encoding_comes_back_byte_by_byte() {
     let row = target.query_one(ask, &[]).await.unwrap();
     assert_eq!(row.get::<_, String>(0), "636166e9fffe");
 }
+
+/// Rows that lie where a number says which each database gives out anew.
+const SPREAD: &str = "
+    CREATE TYPE wind AS ENUM ('calm', 'breeze', 'gale', 'storm', 'hurricane');
+    CREATE TABLE logged (wind wind, winds wind[], day int) PARTITION BY LIST (day);
+    CREATE TABLE first PARTITION OF logged FOR VALUES IN (1) PARTITION BY HASH (wind);
+    CREATE TABLE first_0 PARTITION OF first FOR VALUES WITH (MODULUS 3, REMAINDER 0);
+    CREATE TABLE first_1 PARTITION OF first FOR VALUES WITH (MODULUS 3, REMAINDER 1);
+    CREATE TABLE first_2 PARTITION OF first FOR VALUES WITH (MODULUS 3, REMAINDER 2);
+    CREATE TABLE other PARTITION OF logged DEFAULT;
+    INSERT INTO logged SELECT w, ARRAY[w, NULL], day
+        FROM unnest(enum_range(NULL::wind)) w, generate_series(1, 2) day, generate_series(1, 9);
+";
+
+#[tokio::test]
+async fn rows_spread_by_a_hash_of_an_enum_come_back_wherever_they_lie_now() {
+    const COUNTED: &str = "SELECT string_agg(line, ' ' ORDER BY line) FROM
+        (SELECT format('%s %s', logged, count(*)) AS line FROM logged GROUP BY logged) lines";
+    let source = one().fresh("spread");
+    let client = source.connect().await.unwrap();
+    client.batch_execute(SPREAD).await.unwrap();
+    let counted: String = client.query_one(COUNTED, &[]).await.unwrap().get(0);
+    let kept = keep(&source, &SearchPlaces::default()).await;
+    for (shape, _) in &kept.tables {
+        let root = restore::spread_by(&client, shape).await.unwrap();
+        let is_spread = shape.name.starts_with("first_");
+        assert_eq!(root.as_deref(), is_spread.then_some("public.logged"), "{}", shape.name);
+    }
+    for turn in 0..3 {
+        let restored = bring(&kept, one(), &format!("spread_back_{turn}")).await;
+        let client = restored.connect().await.unwrap();
+        let found: String = client.query_one(COUNTED, &[]).await.unwrap().get(0);
+        assert_eq!(found, counted);
+    }
+}
