@@ -12,7 +12,7 @@ use futures_util::SinkExt;
 use tokio_postgres::Client;
 
 use super::PostgresError;
-use super::archive::{SequenceValue, TableShape};
+use super::archive::{DatabaseFacts, SequenceValue, TableShape};
 use super::columns::{literal, quoted};
 use super::connect::Connector;
 
@@ -44,6 +44,18 @@ pub(crate) const SESSION: &str = "SET standard_conforming_strings = on; SET byte
     WHERE pg_catalog.current_setting('server_encoding') = 'SQL_ASCII'";
 /// Bytes that go to the server in one message, at most.
 const MESSAGE_BYTES: usize = 256 << 10;
+/// Tells the transaction where to look for names, where rows of a table are checked or computed by
+/// functions of the database's own.
+const SEARCHING: &str = "
+    SELECT pg_catalog.set_config('search_path', $2, true) WHERE EXISTS (
+        SELECT FROM pg_catalog.pg_depend d JOIN pg_catalog.pg_constraint c ON c.oid = d.objid
+        WHERE d.classid = 'pg_constraint'::regclass AND d.refclassid = 'pg_proc'::regclass
+        AND (c.conrelid = $1::text::regclass OR c.contypid IN (
+            SELECT atttypid FROM pg_catalog.pg_attribute WHERE attrelid = $1::text::regclass))
+        UNION ALL
+        SELECT FROM pg_catalog.pg_depend d JOIN pg_catalog.pg_attrdef a ON a.oid = d.objid
+        WHERE d.classid = 'pg_attrdef'::regclass AND d.refclassid = 'pg_proc'::regclass
+        AND a.adrelid = $1::text::regclass)";
 /// Sequences set in one statement.
 const AT_ONCE: usize = 200;
 
@@ -94,13 +106,14 @@ pub async fn spread_by(
 /// Begins a table, on a [`lane`] of this table alone. One of our own is emptied in the transaction
 /// that fills it: then the server can write rows that need no second look, as whoever sees the
 /// table sees them. An extension has put rows of its own into its tables, and a table that is
-/// [spread](spread_by) may have rows of its neighbours.
+/// [spread](spread_by) may have rows of its neighbours. Functions of constraints look for names
+/// where `facts` say that the database did.
 ///
 /// # Errors
 /// [`PostgresError`] when the table is missing, or the server is lost.
 pub async fn begin_table<'a>(
     lane: &'a Client,
-    shape: &TableShape,
+    (shape, facts): (&TableShape, &DatabaseFacts),
 ) -> Result<Filling<'a>, PostgresError> {
     const IS_OURS: &str = "SELECT pg_has_role(relowner, 'USAGE') AND NOT EXISTS (
             SELECT FROM pg_depend WHERE classid = 'pg_class'::regclass
@@ -117,6 +130,8 @@ pub async fn begin_table<'a>(
     if in_transaction {
         let begin = format!("BEGIN; TRUNCATE ONLY {table}");
         lane.batch_execute(&begin).await.map_err(doing)?;
+        let path = facts.search_path();
+        lane.execute(SEARCHING, &[&table, &path]).await.map_err(doing)?;
     }
     Ok(Filling { lane, through, in_transaction })
 }
