@@ -23,7 +23,7 @@ pub(crate) mod statements;
 
 pub use board::{Board, Wanted};
 pub use database::{
-    Standing, apply_settings, clear, create_database, creation, drop_database,
+    Standing, apply_settings, claim, clear, create_database, creation, drop_database,
     drop_unused_database, is_empty, is_marked, mark, name_before, rename_database, standing,
     things_in, unmark,
 };

@@ -179,8 +179,7 @@ async fn postgres(
 ) -> Result<StepDone, Failure> {
     let mut done = StepDone::default();
     let facts = kept.facts()?;
-    make_empty((kept, &facts), connector, loading, &mut done).await?;
-    let session = restore::lane(connector).await.map_err(database_fault)?;
+    let session = make_empty((kept, &facts), connector, loading, &mut done).await?;
     let order = text_order(&session).await.map_err(database_fault)?;
     tell_order((&facts, &order), connector, &mut done).await?;
     if loading.placing.targets.suffix.is_none() && !facts.replication.is_empty() {
@@ -277,27 +276,46 @@ fn tell(done: &mut StepDone, skipped: Vec<Skipped>) {
     }
 }
 
-/// An empty database: made, or found so, or made after what was there has another name.
+/// A session in a database that nobody else fills, for as long as it lasts.
+async fn claimed(connector: &Connector) -> Result<lifeboat_postgres::Client, Failure> {
+    let session = restore::lane(connector).await.map_err(database_fault)?;
+    claim(connector, session).await
+}
+
+async fn claim(
+    connector: &Connector,
+    session: lifeboat_postgres::Client,
+) -> Result<lifeboat_postgres::Client, Failure> {
+    if restore::claim(&session).await.map_err(database_fault)? {
+        return Ok(session);
+    }
+    let what = format!("another restore is filling database {}", connector.database());
+    Err(Failure::failed(what, "wait for its end, or end it, and look at what it says"))
+}
+
+/// An empty database: made, or found so, or made after what was there has another name. What is
+/// returned has claimed it.
 async fn make_empty(
     (kept, facts): (&Kept<'_>, &DatabaseFacts),
     connector: &Connector,
     loading: &Loading<'_>,
     done: &mut StepDone,
-) -> Result<(), Failure> {
+) -> Result<lifeboat_postgres::Client, Failure> {
     let name = connector.database();
     let Ok(session) = restore::lane(connector).await else {
         make(connector, facts).await?;
         done.lines.push(format!("database {name} was made"));
-        return Ok(());
+        return claimed(connector).await;
     };
+    let session = claim(connector, session).await?;
     let found = things_in(&session, 5).await.map_err(database_fault)?;
     if found.is_empty() {
-        return Ok(());
+        return Ok(session);
     }
     if restore::is_marked(&session).await.map_err(database_fault)? {
         restore::clear(&session).await.map_err(database_fault)?;
         done.lines.push(format!("what an earlier run had begun in {name} was cleared away"));
-        return Ok(());
+        return Ok(session);
     }
     if !loading.replace {
         return Err(Failure::failed(
@@ -324,7 +342,7 @@ async fn make_empty(
     rename_database(&administration, &name, &aside).await.map_err(database_fault)?;
     create_database(&administration, &name, facts, None).await.map_err(database_fault)?;
     done.lines.push(format!("the database that was there is {aside} now"));
-    Ok(())
+    claimed(connector).await
 }
 
 /// One stretch of rows to load.
