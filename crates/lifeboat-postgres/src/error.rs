@@ -108,6 +108,17 @@ impl PostgresError {
         Self::Refused { doing, message: db.message().to_owned(), code: code.to_owned(), hint }
     }
 
+    /// The same, of something that was to be made: where the role may not, what it takes.
+    #[must_use]
+    pub(crate) fn wants_more_rights(mut self) -> Self {
+        if let Self::Refused { code, hint, .. } = &mut self
+            && code == "42501"
+        {
+            "; this takes a superuser, or a role that one has let do it".clone_into(hint);
+        }
+        self
+    }
+
     /// Whether running the same command again can succeed without changing anything else.
     pub fn is_transient(&self) -> bool {
         match self {

@@ -12,7 +12,7 @@ use futures_util::SinkExt;
 use tokio_postgres::Client;
 
 use super::PostgresError;
-use super::archive::{SequenceValue, TableShape};
+use super::archive::{DatabaseFacts, SequenceValue, TableShape};
 use super::columns::{literal, quoted};
 use super::connect::Connector;
 
@@ -23,7 +23,7 @@ pub(crate) mod statements;
 
 pub use board::{Board, Wanted};
 pub use database::{
-    Standing, apply_settings, clear, create_database, creation, drop_database,
+    Standing, apply_settings, claim, clear, create_database, creation, drop_database,
     drop_unused_database, is_empty, is_marked, mark, name_before, rename_database, standing,
     things_in, unmark,
 };
@@ -44,6 +44,18 @@ pub(crate) const SESSION: &str = "SET standard_conforming_strings = on; SET byte
     WHERE pg_catalog.current_setting('server_encoding') = 'SQL_ASCII'";
 /// Bytes that go to the server in one message, at most.
 const MESSAGE_BYTES: usize = 256 << 10;
+/// Tells the transaction where to look for names, where rows of a table are checked or computed by
+/// functions of the database's own.
+const SEARCHING: &str = "
+    SELECT pg_catalog.set_config('search_path', $2, true) WHERE EXISTS (
+        SELECT FROM pg_catalog.pg_depend d JOIN pg_catalog.pg_constraint c ON c.oid = d.objid
+        WHERE d.classid = 'pg_constraint'::regclass AND d.refclassid = 'pg_proc'::regclass
+        AND (c.conrelid = $1::text::regclass OR c.contypid IN (
+            SELECT atttypid FROM pg_catalog.pg_attribute WHERE attrelid = $1::text::regclass))
+        UNION ALL
+        SELECT FROM pg_catalog.pg_depend d JOIN pg_catalog.pg_attrdef a ON a.oid = d.objid
+        WHERE d.classid = 'pg_attrdef'::regclass AND d.refclassid = 'pg_proc'::regclass
+        AND a.adrelid = $1::text::regclass)";
 /// Sequences set in one statement.
 const AT_ONCE: usize = 200;
 
@@ -61,24 +73,56 @@ pub async fn lane(connector: &Connector) -> Result<Client, PostgresError> {
 /// A table that is filled on one session.
 pub struct Filling<'a> {
     lane: &'a Client,
+    /// The table through which the server finds the place of each row, where that is another.
+    through: Option<String>,
     /// Whether the table was emptied in the transaction that fills it.
     in_transaction: bool,
 }
 
+/// The partitioned table, quoted, among whose partitions the rows of this one may lie otherwise
+/// than they did. Rows are spread by a hash, and that of a value of an enum is of the number which
+/// the database gave the value: another one in each database.
+///
+/// # Errors
+/// [`PostgresError`] when the server is lost.
+pub async fn spread_by(
+    client: &Client,
+    shape: &TableShape,
+) -> Result<Option<String>, PostgresError> {
+    const ROOT: &str = "SELECT quote_ident(n.nspname) || '.' || quote_ident(r.relname)
+        FROM pg_class r JOIN pg_namespace n ON n.oid = r.relnamespace
+        WHERE r.oid = pg_partition_root($1::text::regclass) AND EXISTS (
+            SELECT FROM pg_partition_ancestors($1::text::regclass) a
+            JOIN pg_partitioned_table p ON p.partrelid = a.relid AND p.partstrat = 'h'
+            JOIN pg_opclass o ON o.oid = ANY (p.partclass)
+            JOIN pg_opfamily f ON f.oid = o.opcfamily
+            WHERE f.opfname IN
+                ('enum_ops', 'array_ops', 'record_ops', 'range_ops', 'multirange_ops'))";
+    let doing = |e| PostgresError::sorted(format!("looked at {}", shape.label()), e);
+    let root = client.query_opt(ROOT, &[&shape.qualified()]).await.map_err(doing)?;
+    Ok(root.map(|row| row.get(0)))
+}
+
 /// Begins a table, on a [`lane`] of this table alone. One of our own is emptied in the transaction
 /// that fills it: then the server can write rows that need no second look, as whoever sees the
-/// table sees them. An extension has put rows of its own into its tables.
+/// table sees them. An extension has put rows of its own into its tables, and a table that is
+/// [spread](spread_by) may have rows of its neighbours. Functions of constraints look for names
+/// where `facts` say that the database did.
 ///
 /// # Errors
 /// [`PostgresError`] when the table is missing, or the server is lost.
 pub async fn begin_table<'a>(
     lane: &'a Client,
-    shape: &TableShape,
+    (shape, facts): (&TableShape, &DatabaseFacts),
 ) -> Result<Filling<'a>, PostgresError> {
     const IS_OURS: &str = "SELECT pg_has_role(relowner, 'USAGE') AND NOT EXISTS (
             SELECT FROM pg_depend WHERE classid = 'pg_class'::regclass
             AND objid = pg_class.oid AND deptype = 'e')
         FROM pg_class WHERE oid = $1::text::regclass";
+    let through = spread_by(lane, shape).await?;
+    if through.is_some() {
+        return Ok(Filling { lane, through, in_transaction: false });
+    }
     let table = shape.qualified();
     let doing = |e| PostgresError::sorted(format!("emptied {}", shape.label()), e);
     let row = lane.query_one(IS_OURS, &[&table]).await.map_err(doing)?;
@@ -86,14 +130,16 @@ pub async fn begin_table<'a>(
     if in_transaction {
         let begin = format!("BEGIN; TRUNCATE ONLY {table}");
         lane.batch_execute(&begin).await.map_err(doing)?;
+        let path = facts.search_path();
+        lane.execute(SEARCHING, &[&table, &path]).await.map_err(doing)?;
     }
-    Ok(Filling { lane, in_transaction })
+    Ok(Filling { lane, through, in_transaction })
 }
 
 impl<'a> Filling<'a> {
     /// A table that has rows already, or is looked at by others: each segment stands for itself.
     pub fn of(lane: &'a Client) -> Self {
-        Self { lane, in_transaction: false }
+        Self { lane, through: None, in_transaction: false }
     }
 
     /// Loads one segment, whole or not at all; returns how many rows the server took.
@@ -104,17 +150,18 @@ impl<'a> Filling<'a> {
     /// # Errors
     /// [`PostgresError`] when the rows do not fit the table, or the server is lost.
     pub async fn load(&self, shape: &TableShape, copy: Bytes) -> Result<u64, PostgresError> {
-        let Self { lane, in_transaction } = *self;
+        let Self { lane, in_transaction, .. } = *self;
+        let table = self.through.clone().unwrap_or_else(|| shape.qualified());
         if !shape.columns.iter().any(|column| column.as_text) {
             let how = if in_transaction { ", FREEZE" } else { "" };
-            return fill(lane, shape, (&shape.qualified(), how), copy).await;
+            return fill(lane, shape, (&table, how), copy).await;
         }
         if in_transaction {
-            return load_by_text(lane, shape, copy).await;
+            return load_by_text(lane, (shape, &table), copy).await;
         }
         let doing = |e| PostgresError::sorted(format!("filled {}", shape.label()), e);
         lane.batch_execute("BEGIN").await.map_err(doing)?;
-        match load_by_text(lane, shape, copy).await {
+        match load_by_text(lane, (shape, &table), copy).await {
             Ok(rows) => {
                 lane.batch_execute("COMMIT").await.map_err(doing)?;
                 Ok(rows)
@@ -142,7 +189,7 @@ impl<'a> Filling<'a> {
 /// in their place.
 async fn load_by_text(
     lane: &Client,
-    shape: &TableShape,
+    (shape, table): (&TableShape, &str),
     copy: Bytes,
 ) -> Result<u64, PostgresError> {
     const STAGE: &str = "pg_temp.lifeboat_rows";
@@ -170,11 +217,11 @@ async fn load_by_text(
             taken.push(name);
         }
     }
-    let table = shape.qualified();
     let make = format!(
         "CREATE TEMPORARY TABLE lifeboat_rows ON COMMIT DROP AS
-         SELECT {} FROM ONLY {table} WITH NO DATA",
-        staged.join(", ")
+         SELECT {} FROM ONLY {} WITH NO DATA",
+        staged.join(", "),
+        shape.qualified()
     );
     lane.batch_execute(&make).await.map_err(doing)?;
     fill(lane, shape, (STAGE, ""), copy).await?;

@@ -1,5 +1,5 @@
 //! Who owns what in a database, and who may do what there: grants, default privileges, policies
-//! for single roles, settings of roles, the comment of the database.
+//! for single roles, settings of roles, the comment of the database, how many may be in it.
 //!
 //! A backup keeps the statements as `pg_dump` writes them. They name roles, which belong to the
 //! server and not to the database, so they run at the end of a restore, one by one: what names a
@@ -97,6 +97,7 @@ impl<'a> Right<'a> {
                 }
             }
             ["COMMENT", "ON", "POLICY" | "DATABASE", ..]
+            | ["ALTER", "DATABASE", _, "CONNECTION", "LIMIT", ..]
             | ["SECURITY", "LABEL", "FOR", _, "ON", "DATABASE", ..] => {}
             _ => return None,
         }

@@ -11,7 +11,7 @@ use lifeboat_suite::{At, Installation, Surroundings};
 use serde::Serialize;
 
 use crate::aside::{Aside, AsideList, KeptDatabase, Thing, lists};
-use crate::database::administration;
+use crate::database::make::administration;
 use crate::journal::Journal;
 use crate::targets::{TargetDatabase, Targets};
 

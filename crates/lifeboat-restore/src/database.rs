@@ -14,21 +14,22 @@ use lifeboat_engine::import::check::database_fault;
 use lifeboat_package::backup::{
     Component, Content, DATABASES, DatabaseRecord, SEGMENTS, SegmentRecord, TABLES, TableRecord,
 };
-use lifeboat_postgres::archive::{
-    DatabaseFacts, SequenceValue, TableShape, TextOrder, server_version, text_order,
-};
+use lifeboat_postgres::PostgresError;
+use lifeboat_postgres::archive::{DatabaseFacts, SequenceValue, TableShape, TextOrder, text_order};
 use lifeboat_postgres::connect::Connector;
 use lifeboat_postgres::restore::{
-    self, Board, Filling, RestoreError, Skipped, Wanted, create_database, creation, name_before,
+    self, Board, Filling, RestoreError, Skipped, Wanted, create_database, name_before,
     rename_database, standing, things_in,
 };
 use lifeboat_vault::backup::OpenBackup;
 
+use self::make::{administration, how_to_make, make};
 use crate::aside::{KeptDatabase, Thing};
 use crate::files::{self, Placing};
 use crate::journal::StepDone;
 use crate::targets::TargetDatabase;
 
+pub(crate) mod make;
 pub(crate) mod part;
 
 /// Bytes of a schema's text.
@@ -37,8 +38,6 @@ const TEXT_BYTES: usize = 256 << 20;
 const SEGMENT_BYTES: usize = (1 << 30) + (16 << 20);
 /// Stretches of a table that are read while one is loaded.
 const READ_AHEAD: usize = 2;
-/// Where one asks to make databases: there on every server.
-const MAINTENANCE: [&str; 2] = ["postgres", "template1"];
 
 /// A database of a backup with its records.
 pub struct Kept<'a> {
@@ -180,10 +179,13 @@ async fn postgres(
 ) -> Result<StepDone, Failure> {
     let mut done = StepDone::default();
     let facts = kept.facts()?;
-    make_empty((kept, &facts), connector, loading, &mut done).await?;
-    let session = restore::lane(connector).await.map_err(database_fault)?;
+    let session = make_empty((kept, &facts), connector, loading, &mut done).await?;
     let order = text_order(&session).await.map_err(database_fault)?;
     tell_order((&facts, &order), connector, &mut done).await?;
+    if loading.placing.targets.suffix.is_none() && !facts.replication.is_empty() {
+        let what = facts.replication.join(", ");
+        done.gaps.push(format!("{what}: logical replication was not kept: set it up again"));
+    }
     let package = kept.open.manifest().package.to_string();
     restore::mark(&session, &package).await.map_err(database_fault)?;
     let portion = loading.portion.filter(|_| kept.component.kind == "synapse");
@@ -264,20 +266,6 @@ async fn tell_order(
     Ok(())
 }
 
-/// How an administrator makes the database, on the server where it is to be.
-async fn how_to_make(connector: &Connector, facts: &DatabaseFacts) -> String {
-    let version = async {
-        let session = administration(connector).await.ok()?.connect().await.ok()?;
-        server_version(&session).await.ok()
-    };
-    let version = version.await.unwrap_or(facts.server_version);
-    let owner = connector.role();
-    match creation(&connector.database(), (facts, owner), version) {
-        Ok(statement) => format!("as an administrator: {statement}"),
-        Err(refused) => format!("look for another server: {refused}"),
-    }
-}
-
 fn is_policy(statement: &str) -> bool {
     statement.starts_with("CREATE POLICY ") || statement.starts_with("COMMENT ON POLICY ")
 }
@@ -288,27 +276,46 @@ fn tell(done: &mut StepDone, skipped: Vec<Skipped>) {
     }
 }
 
-/// An empty database: made, or found so, or made after what was there has another name.
+/// A session in a database that nobody else fills, for as long as it lasts.
+async fn claimed(connector: &Connector) -> Result<lifeboat_postgres::Client, Failure> {
+    let session = restore::lane(connector).await.map_err(database_fault)?;
+    claim(connector, session).await
+}
+
+async fn claim(
+    connector: &Connector,
+    session: lifeboat_postgres::Client,
+) -> Result<lifeboat_postgres::Client, Failure> {
+    if restore::claim(&session).await.map_err(database_fault)? {
+        return Ok(session);
+    }
+    let what = format!("another restore is filling database {}", connector.database());
+    Err(Failure::failed(what, "wait for its end, or end it, and look at what it says"))
+}
+
+/// An empty database: made, or found so, or made after what was there has another name. What is
+/// returned has claimed it.
 async fn make_empty(
     (kept, facts): (&Kept<'_>, &DatabaseFacts),
     connector: &Connector,
     loading: &Loading<'_>,
     done: &mut StepDone,
-) -> Result<(), Failure> {
+) -> Result<lifeboat_postgres::Client, Failure> {
     let name = connector.database();
     let Ok(session) = restore::lane(connector).await else {
         make(connector, facts).await?;
         done.lines.push(format!("database {name} was made"));
-        return Ok(());
+        return claimed(connector).await;
     };
+    let session = claim(connector, session).await?;
     let found = things_in(&session, 5).await.map_err(database_fault)?;
     if found.is_empty() {
-        return Ok(());
+        return Ok(session);
     }
     if restore::is_marked(&session).await.map_err(database_fault)? {
         restore::clear(&session).await.map_err(database_fault)?;
         done.lines.push(format!("what an earlier run had begun in {name} was cleared away"));
-        return Ok(());
+        return Ok(session);
     }
     if !loading.replace {
         return Err(Failure::failed(
@@ -335,50 +342,7 @@ async fn make_empty(
     rename_database(&administration, &name, &aside).await.map_err(database_fault)?;
     create_database(&administration, &name, facts, None).await.map_err(database_fault)?;
     done.lines.push(format!("the database that was there is {aside} now"));
-    Ok(())
-}
-
-/// Makes the database that `connector` names. One that is there already is an error.
-pub(crate) async fn make(connector: &Connector, facts: &DatabaseFacts) -> Result<(), Failure> {
-    let name = connector.database();
-    let administration = administration(connector).await?;
-    let Err(refused) = create_database(&administration, &name, facts, None).await else {
-        return Ok(());
-    };
-    if connector.connect().await.is_ok() {
-        // The server went on with what an earlier run had asked for.
-        return Err(Failure::failed(
-            format!("database {name} was made by somebody else just now"),
-            "run the same command again",
-        )
-        .because(refused));
-    }
-    let how = how_to_make(connector, facts).await;
-    Err(Failure::failed(
-        format!("there is no database {name}, and it cannot be made"),
-        format!("{how}; then run the same command again"),
-    )
-    .because(refused))
-}
-
-pub(crate) async fn administration(connector: &Connector) -> Result<Connector, Failure> {
-    let mut refused = None;
-    for name in MAINTENANCE {
-        let other = connector.to_database(name);
-        match other.connect().await {
-            Ok(_) => return Ok(other),
-            Err(error) => refused = Some(error),
-        }
-    }
-    let failure = Failure::failed(
-        format!("there is no database {}, and none from which to make it", connector.database()),
-        "make it (ENCODING UTF8, LC_COLLATE C, LC_CTYPE C, TEMPLATE template0), owned by the role \
-         of the configuration, or see that PostgreSQL is up",
-    );
-    Err(match refused {
-        Some(error) => failure.because(error),
-        None => failure,
-    })
+    claimed(connector).await
 }
 
 /// One stretch of rows to load.
@@ -416,6 +380,7 @@ async fn build(
     (connector, lanes): (&Connector, usize),
     (left, after): (RowsLeft, &str),
 ) -> Result<(u64, Vec<Skipped>), Failure> {
+    let facts = kept.facts()?;
     let sizes: BTreeMap<usize, u64> = left
         .tables
         .iter()
@@ -428,7 +393,7 @@ async fn build(
         analyze: table.rows > 0,
     });
     let wanted: Vec<Wanted<'_>> = wanted.collect();
-    let board = Board::new(&wanted, after);
+    let board = Board::new(&wanted, (after, facts.search_path()));
     let begin_rest = || cx.stage("indexes and constraints", 0, Unit::Items);
     if sizes.is_empty() {
         begin_rest();
@@ -441,7 +406,7 @@ async fn build(
         let shape = &tables[at].1;
         // All of a table on one lane and in order: in another order the next backup would find its
         // rows in other stretches, and have to store them again.
-        let filling = restore::begin_table(lane, shape).await.map_err(database_fault)?;
+        let filling = restore::begin_table(lane, (shape, &facts)).await.map_err(database_fault)?;
         let rows = load_table(cx, kept.open, (&filling, shape), table).await?;
         filling.finish().await.map_err(database_fault)?;
         let is_last = count.lock().is_ok_and(|mut count| {
@@ -540,7 +505,7 @@ async fn load_table(
     while let Some((stretch, bytes)) = reading.try_next().await? {
         cx.go_on()?;
         cx.advance(bytes.len() as u64);
-        let rows = filling.load(shape, bytes).await.map_err(database_fault)?;
+        let rows = filling.load(shape, bytes).await.map_err(load_fault)?;
         if rows != stretch.rows {
             let (table, kept) = (shape.label(), stretch.rows);
             return Err(Failure::not_valid(
@@ -551,6 +516,19 @@ async fn load_table(
         all += rows;
     }
     Ok(all)
+}
+
+/// Rows that the server did not take.
+fn load_fault(error: PostgresError) -> Failure {
+    // A constraint holds for the rows in another order than they were written in, or with what
+    // another server knows.
+    if !error.code().is_some_and(|code| code.starts_with("23") || code.starts_with("42")) {
+        return database_fault(error);
+    }
+    let remedy = "the backup has these rows whole: `lifeboat backup unpack` writes them and the \
+                  schema as files, to be loaded by psql without what refuses them; or correct that \
+                  where the database still is, and back up again";
+    Failure::failed("the target database refuses rows of the backup", remedy).because(error)
 }
 
 fn restore_fault(error: RestoreError) -> Failure {

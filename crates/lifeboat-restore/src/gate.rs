@@ -1,5 +1,6 @@
 //! The gate: what must be right before clients are let in.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use lifeboat_components::mas;
@@ -13,6 +14,7 @@ use lifeboat_engine::import::check::database_fault;
 use lifeboat_live::ask::Door;
 use lifeboat_package::backup::{Component, Content, FILES, FileKind, FileRecord};
 use lifeboat_postgres::connect::Connector;
+use lifeboat_postgres::restore::spread_by;
 use lifeboat_suite::{Component as Installed, ReadOptions, read_synapse};
 use lifeboat_vault::backup::OpenBackup;
 
@@ -42,6 +44,8 @@ pub async fn rows(
     let refused = |e| database_fault(PostgresError::sorted("prepared a session", e));
     session.batch_execute("SET row_security = off").await.map_err(refused)?;
     let (mut count, mut rows) = (0_u64, 0_u64);
+    // Rows there are, and were, of what the server spreads over its partitions anew.
+    let mut spread: BTreeMap<String, (u64, u64)> = BTreeMap::new();
     for (record, shape) in kept.tables().await? {
         let query = format!("SELECT count(*) FROM ONLY {}", shape.qualified());
         let doing = |e| database_fault(PostgresError::sorted("counted rows", e));
@@ -49,12 +53,21 @@ pub async fn rows(
         let found = u64::try_from(found).unwrap_or_default();
         count += 1;
         rows += found;
+        if let Some(root) = spread_by(&session, &shape).await.map_err(database_fault)? {
+            let sums = spread.entry(root).or_default();
+            *sums = (sums.0 + found, sums.1 + record.rows);
+            continue;
+        }
         match meaning(&kept.component.kind, (&shape.name, record.rows), found) {
             Meaning::Equal => {}
             Meaning::Explained(why) => done.lines.push(format!("{}: {why}", shape.label())),
             Meaning::Wrong(what) => done.gaps.push(format!("{}: {what}", shape.label())),
         }
     }
+    let wrong = spread.into_iter().filter(|(_, (found, were))| found != were);
+    done.gaps.extend(
+        wrong.map(|(root, (found, were))| format!("{root}: rows: {found}, in the backup: {were}")),
+    );
     done.lines.push(format!("{}: {rows} rows in {count} tables", connector.database()));
     Ok(())
 }

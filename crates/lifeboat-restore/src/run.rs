@@ -1,6 +1,7 @@
 //! `restore plan` and `restore run`: the steps, one after the other.
 
-use std::path::PathBuf;
+use std::fs::{File, TryLockError};
+use std::path::{Path, PathBuf};
 
 use lifeboat_components::synapse::portion::Portion;
 use lifeboat_engine::context::Context;
@@ -343,6 +344,7 @@ impl<'a> Restoring<'a> {
     /// Does the steps that an earlier run has not done.
     async fn all(&mut self, outcome: &mut RestoreOutcome) -> Result<(), Failed> {
         let request = self.request;
+        let _alone = alone(&request.state)?;
         let mut journal = self.journal()?;
         let mut steps = self.steps()?.into_iter();
         let fences = journal.lacks_data(steps.as_slice());
@@ -490,6 +492,24 @@ impl<'a> Restoring<'a> {
             },
         };
         Some((target.shown(), obstacle))
+    }
+}
+
+/// Keeps other restores away that would write the same journals, for as long as it lasts.
+fn alone(state: &Path) -> Result<File, Failure> {
+    let cannot = |e: std::io::Error| {
+        let what = format!("cannot use the state folder {}", state.display());
+        Failure::failed(what, "name another one with --state").because(e)
+    };
+    std::fs::create_dir_all(state).map_err(cannot)?;
+    let folder = File::open(state).map_err(cannot)?;
+    match folder.try_lock() {
+        Ok(()) => Ok(folder),
+        Err(TryLockError::Error(e)) => Err(cannot(e)),
+        Err(TryLockError::WouldBlock) => Err(Failure::failed(
+            format!("another restore is under way with the state folder {}", state.display()),
+            "wait for its end; the restore of something else wants another --state",
+        )),
     }
 }
 

@@ -15,7 +15,8 @@ use lifeboat_suite::{Installation, Surroundings};
 use lifeboat_vault::backup::OpenBackup;
 use serde::{Deserialize, Serialize};
 
-use crate::database::{Kept, administration, make};
+use crate::database::Kept;
+use crate::database::make::{administration, make};
 use crate::run::Place;
 use crate::targets::{TargetDatabase, Targets};
 

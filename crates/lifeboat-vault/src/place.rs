@@ -442,17 +442,15 @@ fn sort_in(survey: &mut Survey, folders: &mut BTreeMap<Folder, bool>, name: &str
 
 fn read_sign(location: &str, bytes: &[u8]) -> Result<String, Failure> {
     let sign: Option<Sign> = serde_json::from_slice(bytes).ok();
-    let fits = |sign: &Sign| {
-        sign.format == FORMAT
-            && sign.version.starts_with("1.")
-            && PackageId::parse(&sign.vault).is_ok()
-    };
-    sign.filter(fits).map(|sign| sign.vault).ok_or_else(|| {
-        Failure::not_valid(
-            format!("{location}/{VAULT} is damaged or of another version"),
+    let is_sign = |sign: &Sign| sign.format == FORMAT && PackageId::parse(&sign.vault).is_ok();
+    match sign.filter(is_sign) {
+        Some(sign) if sign.version.starts_with("1.") => Ok(sign.vault),
+        Some(sign) => Err(Failure::not_valid(
+            format!("{location}/{VAULT} is of version {}", sign.version),
             "use a Lifeboat that knows it, or another copy of the vault",
-        )
-    })
+        )),
+        None => Err(Failure::not_valid(format!("{location}/{VAULT} is damaged"), sign_again())),
+    }
 }
 
 /// What is at a location.
@@ -494,13 +492,14 @@ fn cannot_open(location: &str) -> Failure {
 }
 
 fn lost_sign(location: &str) -> Failure {
-    Failure::not_valid(
-        format!("{location} has backups, and lost its {VAULT}"),
-        format!(
-            "bring {VAULT} back from a copy of this very folder; to restore, one with any id will \
-             do: {{\"format\":\"{FORMAT}\",\"version\":\"{VERSION}\",\"vault\":\"{}\"}}",
-            "0".repeat(32)
-        ),
+    Failure::not_valid(format!("{location} has backups, and lost its {VAULT}"), sign_again())
+}
+
+fn sign_again() -> String {
+    format!(
+        "bring {VAULT} back from a copy of this very folder; to restore, one with any id will \
+         do: {{\"format\":\"{FORMAT}\",\"version\":\"{VERSION}\",\"vault\":\"{}\"}}",
+        "0".repeat(32)
     )
 }
 

@@ -120,6 +120,15 @@ fn presence(survey: &Survey, sealed: &Sealed, outcome: &mut VerifyOutcome) {
             Some(_) => {}
         }
     }
+    for file in &sealed.contents.borrowed {
+        let is_it = |lender: &&Sealed| lender.folder.id() == file.package;
+        let Some(lender) = survey.backups.iter().find(is_it) else { continue };
+        let mut own = lender.contents.files.iter();
+        if !own.any(|own| own.name == file.name && own.sha256 == file.sha256) {
+            let (seal, name) = (lender.folder.file(CONTENTS_NAME), &file.name);
+            outcome.problems.push(format!("{seal}: it says otherwise of {name}"));
+        }
+    }
     let own = sealed.folder.id();
     let mut lenders: Vec<PackageId> = needed(sealed).into_iter().filter(|id| *id != own).collect();
     lenders.sort_unstable_by_key(PackageId::to_string);

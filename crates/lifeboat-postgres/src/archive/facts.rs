@@ -118,6 +118,12 @@ impl TextOrder {
 }
 
 impl DatabaseFacts {
+    /// Where the database looked for names without a schema, for all roles.
+    pub fn search_path(&self) -> &str {
+        let set = self.settings.iter().find_map(|setting| setting.strip_prefix("search_path="));
+        set.unwrap_or("\"$user\", public")
+    }
+
     /// How the database wrote and ordered text.
     pub fn text_order(&self) -> TextOrder {
         TextOrder {

@@ -88,14 +88,17 @@ struct State {
 /// All that is to be done, shared by the lanes that do it.
 pub struct Board<'a> {
     settings: Vec<&'a str>,
+    /// Where to look for names that are found nowhere.
+    path: &'a str,
     nodes: Vec<Node<'a>>,
     state: Mutex<State>,
     changed: Notify,
 }
 
 impl<'a> Board<'a> {
-    /// Everything that fills the tables and runs the text that comes after their rows.
-    pub fn new(tables: &[Wanted<'a>], after: &'a str) -> Self {
+    /// Everything that fills the tables and runs the text that comes after their rows, in a
+    /// database that looked for names in `path`.
+    pub fn new(tables: &[Wanted<'a>], (after, path): (&'a str, &'a str)) -> Self {
         let Phases { settings, keys, indexes, rest } = phases(after);
         let mut nodes = Nodes::default();
         let all_rows = nodes.add(Task::Mark, Rank::Rows, 0, &[]);
@@ -133,12 +136,17 @@ impl<'a> Board<'a> {
             table.built.push(built);
         }
         nodes.end((tables, &known), rest, (all_rows, before_rest));
-        nodes.board(settings)
+        nodes.board(settings, path)
     }
 
     /// What each session that runs statements is told first.
     pub(super) fn settings(&self) -> &[&'a str] {
         &self.settings
+    }
+
+    /// Where statements look for names that they do not find.
+    pub(super) fn path(&self) -> &str {
+        self.path
     }
 
     /// The next thing to do, with its number, as soon as there is one; nothing when all is done.
@@ -230,12 +238,12 @@ impl<'a> Nodes<'a> {
         }
     }
 
-    fn board(self, settings: Vec<&'a str>) -> Board<'a> {
+    fn board(self, settings: Vec<&'a str>, path: &'a str) -> Board<'a> {
         let Self { nodes, waits } = self;
         let key = |number: usize| (nodes[number].rank, Reverse(nodes[number].bytes), number);
         let ready = (0..nodes.len()).filter(|number| waits[*number] == 0).map(key).collect();
         let state = Mutex::new(State { left: nodes.len(), waits, ready });
-        Board { settings, nodes, state, changed: Notify::new() }
+        Board { settings, path, nodes, state, changed: Notify::new() }
     }
 }
 

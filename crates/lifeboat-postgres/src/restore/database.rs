@@ -205,6 +205,20 @@ pub async fn mark(client: &Client, what: &str) -> Result<(), PostgresError> {
     comment(client, &literal(&format!("{MARK}{what}"))).await
 }
 
+/// What a session holds that fills a database: "lifeboat".
+const CLAIM: i64 = i64::from_be_bytes(*b"lifeboat");
+
+/// Claims the database that `client` is in, for as long as the session lasts: false where another
+/// one that fills it has.
+///
+/// # Errors
+/// [`PostgresError`] when the server is lost.
+pub async fn claim(client: &Client) -> Result<bool, PostgresError> {
+    let doing = |e| PostgresError::sorted("claimed the database", e);
+    let query = "SELECT pg_try_advisory_lock($1)";
+    Ok(client.query_one(query, &[&CLAIM]).await.map_err(doing)?.get(0))
+}
+
 /// Takes the mark away: what is in the database now is to stay.
 ///
 /// # Errors

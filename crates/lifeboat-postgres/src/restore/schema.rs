@@ -17,6 +17,11 @@ const NOT_ALLOWED: &str = "42501";
 const UNDEFINED_OBJECT: &str = "42704";
 const INVALID_VALUE: &str = "22023";
 const DUPLICATE_SCHEMA: &str = "42P06";
+/// SQLSTATEs of a function, table or schema that is not found.
+const NOT_FOUND: [&str; 3] = ["42883", "42P01", "3F000"];
+/// What a superuser alone may make, and no rows need, nor other things.
+const OF_SUPERUSERS: [&str; 4] =
+    ["CREATE EVENT TRIGGER ", "COMMENT ON EVENT TRIGGER ", "CREATE CAST ", "COMMENT ON CAST "];
 const DEADLOCK: &str = "40P01";
 /// How often a statement may be the one that the server ends. Each time another one goes on.
 const MOST_DEADLOCKS: usize = 20;
@@ -61,7 +66,8 @@ pub struct Skipped {
 ///
 /// Settings that a server of another version does not know are left out in silence; what else was
 /// left out is returned: comments on things that belong to a superuser, policies for roles that
-/// are not there, labels of modules that are not there.
+/// are not there, labels of modules that are not there, casts and event triggers that take a
+/// superuser.
 ///
 /// # Errors
 /// [`RestoreError`]; what ran before stays.
@@ -93,12 +99,13 @@ pub async fn work_off<E>(
                 Work::Rows(table) => rows(&filler, table).await?,
                 Work::Statements(list) => {
                     for statement in list {
-                        skipped.extend(run_again(&builder, statement).await.map_err(&fault)?);
+                        let outcome = run_again(&builder, statement, board.path()).await;
+                        skipped.extend(outcome.map_err(&fault)?);
                     }
                 }
                 Work::Analyze(shape) => {
                     let statement = format!("ANALYZE {}", shape.qualified());
-                    run_again(&builder, &statement).await.map_err(&fault)?;
+                    run_again(&builder, &statement, board.path()).await.map_err(&fault)?;
                 }
             }
             board.done(number);
@@ -125,15 +132,32 @@ async fn builder(
     Ok(session)
 }
 
-/// Runs one statement, again where another lane was in its way and was let go first.
-async fn run_again(client: &Client, statement: &str) -> Result<Option<Skipped>, RestoreError> {
+/// Runs one statement, again where another lane was in its way and was let go first, and again
+/// where a function in it leaves it to `path` where something is.
+async fn run_again(
+    client: &Client,
+    statement: &str,
+    path: &str,
+) -> Result<Option<Skipped>, RestoreError> {
     for _ in 0..MOST_DEADLOCKS {
         match run(client, statement).await {
             Err(error) if error.code() == Some(DEADLOCK) => {}
+            Err(error) if error.code().is_some_and(|code| NOT_FOUND.contains(&code)) => {
+                search(client, path).await?;
+                let outcome = run(client, statement).await;
+                search(client, "").await?;
+                return outcome.map_err(|_| error);
+            }
             outcome => return outcome,
         }
     }
     run(client, statement).await
+}
+
+async fn search(client: &Client, path: &str) -> Result<(), PostgresError> {
+    let set = "SELECT pg_catalog.set_config('search_path', $1, false)";
+    let doing = |e| PostgresError::sorted("said where to look for names", e);
+    client.execute(set, &[&path]).await.map(drop).map_err(doing)
 }
 
 /// Runs one statement.
@@ -152,6 +176,10 @@ async fn run(client: &Client, statement: &str) -> Result<Option<Skipped>, Restor
     // What is quoted may be a password, as of a user mapping.
     let unquoted = statement.split('\'').next().unwrap_or_default();
     let label: String = unquoted.chars().take(LABEL_CHARS).collect();
+    if code == NOT_ALLOWED && OF_SUPERUSERS.iter().any(|words| begins(words)) {
+        let statement = statement.split_whitespace().collect::<Vec<_>>().join(" ");
+        return Ok(Some(Skipped { statement, reason: message.clone() }));
+    }
     let is_idle_setting =
         is_setting(statement) && matches!(code.as_str(), UNDEFINED_OBJECT | INVALID_VALUE);
     let is_there = code == DUPLICATE_SCHEMA && begins("CREATE SCHEMA public;");
@@ -168,7 +196,7 @@ async fn run(client: &Client, statement: &str) -> Result<Option<Skipped>, Restor
     if is_not_ours || is_of_others {
         return Ok(Some(Skipped { statement: label, reason: message.clone() }));
     }
-    Err(RestoreError::Statement { statement: label, source })
+    Err(RestoreError::Statement { statement: label, source: source.wants_more_rights() })
 }
 
 impl RestoreError {

@@ -3,7 +3,7 @@
 /// The statements of a text, without comments before them, each with its semicolon.
 pub(crate) fn split(sql: &str) -> Vec<&str> {
     let mut statements = Vec::new();
-    let mut scan = Scan { rest: sql, depth: 0, words: 0, is_routine: false, blocks: 0 };
+    let mut scan = Scan::of(sql);
     let mut begin = None;
     while !scan.rest.is_empty() {
         let at = sql.len() - scan.rest.len();
@@ -15,7 +15,7 @@ pub(crate) fn split(sql: &str) -> Vec<&str> {
             Piece::End => {
                 let end = sql.len() - scan.rest.len();
                 statements.extend(begin.take().and_then(|begin| sql.get(begin..end)));
-                scan = Scan { rest: scan.rest, depth: 0, words: 0, is_routine: false, blocks: 0 };
+                scan = Scan::of(scan.rest);
             }
         }
     }
@@ -26,7 +26,7 @@ pub(crate) fn split(sql: &str) -> Vec<&str> {
 /// The words, quoted pieces and signs of a statement, in order, each with where it begins.
 pub(crate) fn tokens(statement: &str) -> Vec<(usize, &str)> {
     let mut tokens: Vec<(usize, &str)> = Vec::new();
-    let mut scan = Scan { rest: statement, depth: 0, words: 0, is_routine: false, blocks: 0 };
+    let mut scan = Scan::of(statement);
     while !scan.rest.is_empty() {
         let at = statement.len() - scan.rest.len();
         if matches!(scan.step(), Piece::Nothing) {
@@ -62,15 +62,31 @@ struct Scan<'a> {
     rest: &'a str,
     /// Open parentheses.
     depth: usize,
-    /// Words so far, to know how the statement begins.
-    words: usize,
-    /// `CREATE … FUNCTION` or `PROCEDURE`, whose body may be `BEGIN ATOMIC … END`.
-    is_routine: bool,
+    /// What has been said so far makes `CREATE FUNCTION` or `PROCEDURE`, or may.
+    opening: Opening,
     /// Open `BEGIN` and `CASE` of such a body.
     blocks: usize,
 }
 
+/// How a statement begins. Tables and columns may be called as words of routines are, without
+/// quotes: `ALTER TABLE public.procedure`, `CREATE TABLE t (begin date)`.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Opening {
+    /// Nothing was said.
+    Nothing,
+    /// `CREATE`, with `OR REPLACE` or without.
+    Create,
+    /// A routine, whose body may be `BEGIN ATOMIC … END`.
+    Routine,
+    /// Something else.
+    Other,
+}
+
 impl<'a> Scan<'a> {
+    fn of(rest: &'a str) -> Self {
+        Self { rest, depth: 0, opening: Opening::Nothing, blocks: 0 }
+    }
+
     fn take(&mut self, bytes: usize) -> &'a str {
         let (taken, rest) = self.rest.split_at_checked(bytes).unwrap_or((self.rest, ""));
         self.rest = rest;
@@ -121,19 +137,30 @@ impl<'a> Scan<'a> {
             return self.take(1 + quoted_bytes(&self.rest[1..], '\'', true));
         }
         let word = self.take(end);
-        self.words += 1;
         let is = |other: &str| word.eq_ignore_ascii_case(other);
-        if self.words <= 4 && (is("function") || is("procedure")) {
-            self.is_routine = true;
-        }
-        if self.is_routine {
-            if is("begin") || (self.blocks > 0 && is("case")) {
+        self.opening = match self.opening {
+            Opening::Nothing if is("create") => Opening::Create,
+            Opening::Create if is("or") || is("replace") => Opening::Create,
+            Opening::Create if is("function") || is("procedure") => Opening::Routine,
+            Opening::Routine => Opening::Routine,
+            _ => Opening::Other,
+        };
+        if self.opening == Opening::Routine {
+            // Parameters may be called so too.
+            let begins = self.depth == 0 && is("begin") && self.says_atomic();
+            if begins || (self.blocks > 0 && is("case")) {
                 self.blocks += 1;
             } else if is("end") {
                 self.blocks = self.blocks.saturating_sub(1);
             }
         }
         word
+    }
+
+    /// Whether the next word is `ATOMIC`.
+    fn says_atomic(&self) -> bool {
+        let next = self.rest.trim_start().get(.."atomic".len());
+        next.is_some_and(|word| word.eq_ignore_ascii_case("atomic"))
     }
 }
 

@@ -65,7 +65,7 @@ async fn keep(source: &Connector) -> (SchemaText, Vec<Bytes>) {
 async fn make(text: &SchemaText, target: &Connector) -> Vec<String> {
     let lane = restore::lane(target).await.unwrap();
     let mut skipped = restore::run_schema(&lane, &text.before).await.unwrap();
-    let board = Board::new(&[], &text.after);
+    let board = Board::new(&[], (&text.after, ""));
     let no_rows = async |_: &Client, _: usize| Ok(());
     let after = restore::work_off::<RestoreError>((target, 2), &board, no_rows, |e| e);
     skipped.extend(after.await.unwrap());

@@ -59,10 +59,10 @@ async fn bring(kept: &Kept, standing: &Standing, name: &str) -> Connector {
         analyze: true,
     });
     let wanted: Vec<Wanted<'_>> = wanted.collect();
-    let board = Board::new(&wanted, &kept.schema.after);
+    let board = Board::new(&wanted, (&kept.schema.after, kept.facts.search_path()));
     let rows = async |lane: &Client, table: usize| {
         let (shape, copies) = &kept.tables[table];
-        let filling = restore::begin_table(lane, shape).await?;
+        let filling = restore::begin_table(lane, (shape, &kept.facts)).await?;
         for copy in copies {
             filling.load(shape, copy.clone()).await?;
         }
@@ -183,7 +183,7 @@ async fn tables_of_an_extension_are_left_to_it_and_rows_of_ours_in_them_are_kept
     let refused = Filling::of(&owner).load(shape, copies[0].clone()).await.unwrap_err();
     assert_eq!(refused.code(), Some("42501"));
     let client = newer().beside_as("postgres", &restored.database()).connect().await.unwrap();
-    let filling = restore::begin_table(&client, shape).await.unwrap();
+    let filling = restore::begin_table(&client, (shape, &kept.facts)).await.unwrap();
     filling.load(shape, copies[0].clone()).await.unwrap();
     filling.finish().await.unwrap();
     restore::set_sequences(&client, &kept.sequences).await.unwrap();
@@ -210,4 +210,96 @@ async fn text_of_a_database_without_an_encoding_comes_back_byte_by_byte() {
     let ask = "SELECT encode(plain::bytea || (pair).a::bytea, 'hex') FROM public.words";
     let row = target.query_one(ask, &[]).await.unwrap();
     assert_eq!(row.get::<_, String>(0), "636166e9fffe");
+}
+
+/// Rows that lie where a number says which each database gives out anew.
+const SPREAD: &str = "
+    CREATE TYPE wind AS ENUM ('calm', 'breeze', 'gale', 'storm', 'hurricane');
+    CREATE TABLE logged (wind wind, winds wind[], day int) PARTITION BY LIST (day);
+    CREATE TABLE first PARTITION OF logged FOR VALUES IN (1) PARTITION BY HASH (wind);
+    CREATE TABLE first_0 PARTITION OF first FOR VALUES WITH (MODULUS 3, REMAINDER 0);
+    CREATE TABLE first_1 PARTITION OF first FOR VALUES WITH (MODULUS 3, REMAINDER 1);
+    CREATE TABLE first_2 PARTITION OF first FOR VALUES WITH (MODULUS 3, REMAINDER 2);
+    CREATE TABLE other PARTITION OF logged DEFAULT;
+    INSERT INTO logged SELECT w, ARRAY[w, NULL], day
+        FROM unnest(enum_range(NULL::wind)) w, generate_series(1, 2) day, generate_series(1, 9);
+";
+
+#[tokio::test]
+async fn rows_spread_by_a_hash_of_an_enum_come_back_wherever_they_lie_now() {
+    const COUNTED: &str = "SELECT string_agg(line, ' ' ORDER BY line) FROM
+        (SELECT format('%s %s', logged, count(*)) AS line FROM logged GROUP BY logged) lines";
+    let source = one().fresh("spread");
+    let client = source.connect().await.unwrap();
+    client.batch_execute(SPREAD).await.unwrap();
+    let counted: String = client.query_one(COUNTED, &[]).await.unwrap().get(0);
+    let kept = keep(&source, &SearchPlaces::default()).await;
+    for (shape, _) in &kept.tables {
+        let root = restore::spread_by(&client, shape).await.unwrap();
+        let is_spread = shape.name.starts_with("first_");
+        assert_eq!(root.as_deref(), is_spread.then_some("public.logged"), "{}", shape.name);
+    }
+    for turn in 0..3 {
+        let restored = bring(&kept, one(), &format!("spread_back_{turn}")).await;
+        let client = restored.connect().await.unwrap();
+        let found: String = client.query_one(COUNTED, &[]).await.unwrap().get(0);
+        assert_eq!(found, counted);
+    }
+}
+
+/// A function that finds another one only where the database looks for names.
+const SEARCHING: &str = "
+    CREATE SCHEMA charts;
+    CREATE FUNCTION charts.floor_at() RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT 3';
+    CREATE FUNCTION charts.is_deep(x int) RETURNS boolean LANGUAGE plpgsql IMMUTABLE
+        AS 'BEGIN RETURN x > floor_at(); END';
+    CREATE DOMAIN charts.deep AS int CHECK (charts.is_deep(VALUE));
+    CREATE TABLE checked (x int CHECK (charts.is_deep(x)));
+    CREATE TABLE domained (x charts.deep);
+    CREATE TABLE computed (x int, y boolean GENERATED ALWAYS AS (charts.is_deep(x)) STORED);
+    CREATE TABLE indexed (x int);
+    CREATE INDEX ON indexed (charts.is_deep(x));
+    CREATE MATERIALIZED VIEW seen AS SELECT x FROM indexed WHERE charts.is_deep(x);
+    INSERT INTO checked VALUES (4);
+    INSERT INTO domained VALUES (5);
+    INSERT INTO computed VALUES (6);
+    INSERT INTO indexed VALUES (7);
+    REFRESH MATERIALIZED VIEW seen;
+";
+
+#[tokio::test]
+async fn functions_that_look_where_the_database_did_check_rows_and_make_indexes() {
+    let source = one().fresh("searching");
+    let name = source.database();
+    let client = source.connect().await.unwrap();
+    let told = format!("ALTER DATABASE {name} SET search_path = 'a b', charts, public");
+    client.batch_execute(&told).await.unwrap();
+    client.batch_execute("SET search_path = public, charts").await.unwrap();
+    client.batch_execute(SEARCHING).await.unwrap();
+    let kept = keep(&source, &SearchPlaces::default()).await;
+    assert_eq!(kept.facts.search_path(), "\"a b\", charts, public");
+    let restored = bring(&kept, one(), "searching_back").await;
+    let client = restored.connect().await.unwrap();
+    let all = "SELECT string_agg(x::text, ' ' ORDER BY x) FROM (SELECT x FROM public.checked UNION
+        SELECT x FROM public.domained UNION SELECT x FROM public.computed UNION
+        SELECT x FROM public.seen) found";
+    assert_eq!(client.query_one(all, &[]).await.unwrap().get::<_, String>(0), "4 5 6 7");
+}
+
+#[tokio::test]
+async fn what_takes_a_superuser_is_told_where_nothing_needs_it_and_else_is_an_error_that_says_so() {
+    let target = one().fresh("plain");
+    let owner = restore::lane(&target).await.unwrap();
+    let schema = "CREATE FUNCTION public.f() RETURNS event_trigger LANGUAGE plpgsql AS 'BEGIN END';
+        CREATE EVENT TRIGGER watch ON ddl_command_end\n         WHEN TAG IN ('CREATE TABLE')
+        EXECUTE FUNCTION public.f();
+        CREATE CAST (character varying AS uuid) WITH INOUT;";
+    let skipped = restore::run_schema(&owner, schema).await.unwrap();
+    let statements: Vec<&str> = skipped.iter().map(|s| s.statement.as_str()).collect();
+    let whole = "CREATE EVENT TRIGGER watch ON ddl_command_end WHEN TAG IN ('CREATE TABLE') \
+                 EXECUTE FUNCTION public.f();";
+    assert_eq!(statements, [whole, "CREATE CAST (character varying AS uuid) WITH INOUT;"]);
+    let refused = restore::run_schema(&owner, "CREATE FOREIGN DATA WRAPPER bare;").await;
+    let RestoreError::Statement { source, .. } = refused.unwrap_err() else { panic!() };
+    assert!(source.to_string().contains("this takes a superuser"), "{source}");
 }

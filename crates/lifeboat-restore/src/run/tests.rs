@@ -44,3 +44,14 @@ fn plan_takes_its_time_from_the_last_drill_that_passed_and_names_what_that_did_n
     let seconds: Vec<Option<i64>> = plan.steps.iter().map(|step| step.drilled_seconds).collect();
     assert_eq!(seconds, [Some(5), Some(7), Some(30), None]);
 }
+
+#[test]
+fn second_restore_with_a_state_folder_is_refused_until_the_first_has_ended() {
+    let folder = tempfile::tempdir().unwrap();
+    let state = folder.path().join("state");
+    let first = alone(&state).unwrap();
+    let refused = alone(&state).unwrap_err();
+    assert!(refused.what.starts_with("another restore is under way"), "{refused}");
+    drop(first);
+    alone(&state).unwrap();
+}

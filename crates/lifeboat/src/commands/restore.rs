@@ -314,9 +314,13 @@ fn lines(outcome: &RestoreOutcome) -> Vec<String> {
         story::line("server", &outcome.server_name),
         story::line("as of", &outcome.recovery_point),
     ];
-    if outcome.done_before > 0 {
+    if !outcome.before.is_empty() {
+        let numbers: Vec<String> =
+            outcome.before.iter().map(|(step, _)| step.number.to_string()).collect();
         let before = size::count(outcome.done_before, "step", "steps");
-        lines.push(story::line("before", &format!("{before} done by an earlier run")));
+        let again = "--only NUMBER does one again";
+        let text = format!("{before} done by an earlier run ({}); {again}", numbers.join(", "));
+        lines.push(story::line("before", &text));
     }
     for (step, done) in outcome.before.iter().filter(|(_, done)| !done.gaps.is_empty()) {
         lines.push(format!("{:>4}  {} (by an earlier run)", step.number, step.what.words()));

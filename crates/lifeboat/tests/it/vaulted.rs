@@ -313,3 +313,44 @@ fn what_rotted_in_a_second_vault_is_copied_anew_once_a_verify_has_found_it() {
         assert_eq!((&outcome["copied_files"], &outcome["replaced_files"]), (&0.into(), &0.into()));
     }
 }
+
+#[test]
+fn seal_of_a_lender_that_says_otherwise_than_the_borrower_is_found_without_an_identity() {
+    let small = Small::new(FILES);
+    small.write("data/first", "one");
+    let lender = small.back_up();
+    small.write("data/second", "two");
+    small.back_up();
+    let seal = lender.join("seal.json");
+    let text = fs::read_to_string(&seal).unwrap();
+    let sum = &text[text.find(".vol").unwrap()..];
+    let sum = &sum[sum.find("\"sha256\":\"").unwrap() + 10..][..64];
+    fs::write(&seal, text.replace(sum, &"0".repeat(64))).unwrap();
+    let said = small.say(&["backup", "verify", "--scrub"]);
+    assert_eq!(said.exit, NOT_VALID, "{}", said.stdout);
+    assert!(said.stdout.contains("seal.json: it says otherwise of volumes/"), "{}", said.stdout);
+}
+
+#[test]
+fn good_backup_is_not_refused_because_of_a_bad_neighbour_and_what_is_left_can_be_had() {
+    let small = Small::new(FILES);
+    small.write("data/first", "one");
+    let first = small.back_up();
+    small.write("data/second", "two");
+    let second = small.back_up();
+    fs::write(second.join("seal.json"), "").unwrap();
+    let name = last_name(&first);
+    assert_eq!(small.ask(&["backup", "verify", name]).exit, DONE);
+    assert_eq!(small.ask(&["backup", "verify", "--all"]).exit, NOT_VALID);
+    assert_eq!(small.ask(&["backup", "verify", last_name(&second)]).exit, NOT_VALID);
+    // A sign that is no sign any more leads out as one that is lost does.
+    let sign = small.path("vault/vault.json");
+    for torn in ["", "{\"format\":\"lifeboat-va"] {
+        fs::write(&sign, torn).unwrap();
+        let said = small.ask(&["backup", "verify", name, "--json"]);
+        assert_eq!(said.exit, NOT_VALID, "{}", said.stdout);
+        let remedy = said.last_json()["remedy"].as_str().unwrap().to_owned();
+        fs::write(&sign, &remedy[remedy.find('{').unwrap()..]).unwrap();
+        assert_eq!(small.ask(&["backup", "verify", name]).exit, DONE);
+    }
+}

@@ -82,6 +82,14 @@ fn database_in_the_way_stops_a_restore_and_is_kept_under_another_name_when_asked
     assert!(refused.stdout.contains("is not empty"), "{refused:?}");
     world.cluster.psql(&beside, "SELECT * FROM in_the_way").unwrap();
     let again: Vec<&str> = words.iter().copied().chain(["--replace"]).collect();
+    // What a kill leaves between the closing of a database and its new name.
+    let close = format!("ALTER DATABASE {beside} ALLOW_CONNECTIONS false");
+    world.cluster.psql("postgres", &close).unwrap();
+    let shut = suite.lifeboat_opened(&again);
+    assert_eq!(shut.exit, 1, "{shut:?}");
+    let remedy = format!("ALTER DATABASE \\\"{beside}\\\" ALLOW_CONNECTIONS true");
+    assert!(shut.stdout.contains(&remedy), "{shut:?}");
+    world.cluster.psql("postgres", &remedy.replace('\\', "")).unwrap();
     let done = suite.lifeboat_opened(&again);
     assert!([0, 3].contains(&done.exit), "{done:?}");
     let rows = world.cluster.psql(&beside, "SELECT count(*) FROM sessions").unwrap();

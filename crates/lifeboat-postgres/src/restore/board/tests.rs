@@ -63,7 +63,7 @@ fn each_table_goes_its_own_way_and_the_rest_comes_when_all_are_there() {
     let wanted = |shape, bytes, load| Wanted { shape, bytes, load, analyze: true };
     let tables = [wanted(&a, 5, true), wanted(&b, 9, true), wanted(&c, 7, false)];
     let text = [OVER, KEY_A, INDEX_A, REST, KEY_A2, SOME, INDEX_B].join("\n");
-    let board = Board::new(&tables, &text);
+    let board = Board::new(&tables, (&text, ""));
     let mut all = begun(&board);
     let names: Vec<&str> = all.iter().map(|(_, told)| told.as_str()).collect();
     assert_eq!(names, ["rows 1", "rows 0"]);
@@ -91,7 +91,7 @@ fn tables_are_looked_at_after_what_says_how() {
         let a = shape("public", "a");
         let tables = [Wanted { shape: &a, bytes: 1, load: true, analyze: true }];
         let text = format!("{INDEX_A}\n{how}");
-        let board = Board::new(&tables, &text);
+        let board = Board::new(&tables, (&text, ""));
         let mut all = begun(&board);
         assert_eq!(after(&board, &mut all, "rows 0"), [INDEX_A]);
         assert_eq!(after(&board, &mut all, INDEX_A), [how]);
@@ -103,7 +103,7 @@ fn tables_are_looked_at_after_what_says_how() {
 fn nothing_to_load_is_no_end() {
     let a = shape("public", "a");
     let tables = [Wanted { shape: &a, bytes: 1, load: false, analyze: false }];
-    let board = Board::new(&tables, KEY_A);
+    let board = Board::new(&tables, (KEY_A, ""));
     let mut all = begun(&board);
     assert_eq!(all.len(), 1);
     assert_eq!(after(&board, &mut all, KEY_A), [""]);

@@ -65,3 +65,18 @@ fn names_of_tables_are_unquoted() {
         assert_eq!(table_name(text), (schema.to_owned(), name.to_owned()), "{text}");
     }
 }
+
+#[test]
+fn words_of_routines_are_names_elsewhere() {
+    let statements = [
+        "CREATE TABLE public.procedure (\n    begin date,\n    function text\n);",
+        "ALTER TABLE public.procedure OWNER TO a;",
+        "CREATE FUNCTION public.span(begin integer) RETURNS TABLE(begin integer)\n    LANGUAGE sql \
+         AS $_$ SELECT $1; $_$;",
+        "CREATE OR REPLACE PROCEDURE public.p(begin integer)\n    LANGUAGE sql\n    BEGIN ATOMIC\n \
+         SELECT CASE WHEN true THEN 1 END;\n SELECT 2;\nEND;",
+        "CREATE FUNCTION public.begin() RETURNS integer RETURN 1;",
+        "GRANT SELECT ON TABLE public.procedure TO b;",
+    ];
+    assert_eq!(split(&statements.join("\n\n")), statements);
+}

@@ -131,7 +131,9 @@ pub(super) async fn verify(session: &Session, flags: VerifyFlags) -> Result<Ende
         let checking = verify::verify(&session.context, &vault, &survey, subject);
         outcomes.push(session.until_stopped(Box::pin(checking)).await?);
     }
-    for folder in &survey.damaged {
+    // Of a backup that is named, its own state is asked.
+    let is_asked = flags.all || flags.of.backup == "latest";
+    for folder in survey.damaged.iter().filter(|_| is_asked) {
         outcomes.push(verify::unreadable(folder));
     }
     let right = outcomes.iter().all(|outcome| outcome.complete && outcome.valid);
