@@ -23,7 +23,7 @@ pub(super) type Segment = Arc<OnceCell<Zeroizing<Vec<u8>>>>;
 #[derive(Default)]
 pub(super) struct Segments {
     /// By volume and first plaintext byte, the latest used last.
-    segments: Mutex<VecDeque<((u32, u64), Segment)>>,
+    opened: Mutex<VecDeque<((u32, u64), Segment)>>,
     keys: Mutex<VecDeque<(u32, Arc<RangeKey>)>>,
     /// By volume and first plaintext byte, the first begun first.
     ahead: Mutex<VecDeque<((u32, u64), Ahead)>>,
@@ -33,12 +33,12 @@ impl Segments {
     /// The segment of `volume` that begins at `offset`, opened or to be opened.
     pub(super) fn segment(&self, volume: u32, offset: u64) -> Segment {
         let make = || Some(Segment::default());
-        latest(&self.segments, (volume, offset), SEGMENTS, make).unwrap_or_default()
+        latest(&self.opened, (volume, offset), SEGMENTS, make).unwrap_or_default()
     }
 
     /// Whether the segment of `volume` that begins at `offset` was wanted lately.
     pub(super) fn is_kept(&self, volume: u32, offset: u64) -> bool {
-        let kept = self.segments.lock();
+        let kept = self.opened.lock();
         kept.is_ok_and(|kept| kept.iter().any(|(key, _)| *key == (volume, offset)))
     }
 
