@@ -32,6 +32,7 @@ use crate::import::check::{answering_port, database_fault};
 use crate::import::databases;
 use crate::reader::{Package, apart};
 use crate::server::Opened;
+use report::CLIENT_ACCESS;
 
 pub use lifeboat_components::synapse::merge::belongings::Mapped;
 
@@ -134,7 +135,15 @@ async fn run(cx: &Context, request: &MergeRequest) -> Result<MergeOutcome, Failu
     if let Some(restart) = request.restart.as_ref().filter(|_| outcome.changed) {
         restarted(cx, (restart, &looked.opened), &mut outcome).await?;
     }
-    outcome.report = Some(report::report(cx, request, (&mut looked, &outcome)).await?);
+    let report = report::report(cx, request, (&mut looked, &outcome)).await?;
+    if report.checks.iter().any(|check| check.name == CLIENT_ACCESS && !check.lets_pass()) {
+        outcome.next.push(
+            "if Synapse was not restarted since the last import, restart it (all of its workers), \
+             then run the same command again"
+                .to_owned(),
+        );
+    }
+    outcome.report = Some(report);
     if request.dry_run {
         target::roll_back(&looked.session).await.map_err(database_fault)?;
     }

@@ -12,3 +12,4 @@ mod matrix;
 mod portion;
 mod schema;
 mod standing_synapse;
+mod target;

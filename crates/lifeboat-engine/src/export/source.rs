@@ -15,7 +15,7 @@ use lifeboat_components::synapse::read::media::{BlobSet, KnownBlobs};
 use lifeboat_components::synapse::read::rooms::RoomRows;
 use lifeboat_components::synapse::read::{Reading, encrypted, media_of, referenced_bytes};
 use lifeboat_package::id::Section;
-use lifeboat_package::selection::{MediaScope, Selection};
+use lifeboat_package::selection::{MediaScope, Profile, Selection};
 
 use super::{ExportRequest, OfBackup, gap};
 use crate::context::Context;
@@ -99,7 +99,10 @@ impl Source {
         let chosen = if request.selection.is_partial() {
             let chosen = choose(cut.anchor(), &request.selection).await.map_err(choose_fault)?;
             early_gaps.extend(encrypted_gaps(&cut, &chosen, request).await?);
-            early_gaps.extend(key_gaps(&cut, &chosen).await?);
+            // The keys of others are none of what one person has a right to.
+            if request.selection.profile.is_none() {
+                early_gaps.extend(key_gaps(&cut, &chosen).await?);
+            }
             Some(chosen)
         } else {
             None
@@ -296,15 +299,23 @@ async fn encrypted_gaps(
     chosen: &Chosen,
     request: &ExportRequest,
 ) -> Result<Vec<lifeboat_package::flow::Gap>, Failure> {
-    if request.selection.media == MediaScope::None {
-        return Ok(Vec::new());
-    }
+    let (told, remedy) = match request.selection.profile {
+        _ if request.selection.media == MediaScope::None => return Ok(Vec::new()),
+        // What the person uploaded is taken, whatever it belongs to.
+        Some(Profile::Portability) => return Ok(Vec::new()),
+        Some(Profile::Access) => (
+            "which media belong to it cannot be read; not taken: what others uploaded",
+            "none: what others sent there, the person's clients can still show and save",
+        ),
+        None => (
+            "which media belong to it cannot be read; taken: what members of this server \
+             uploaded while its events were sent",
+            "none is needed where all members are of this server; for media of other servers, \
+             export with all media",
+        ),
+    };
     let rooms: Vec<String> = chosen.rooms.iter().map(|room| room.room_id.clone()).collect();
     let encrypted = encrypted(cut.anchor(), &rooms).await.map_err(database_fault)?;
-    let told = "which media belong to it cannot be read; taken: what members of this server \
-                uploaded while its events were sent";
-    let remedy = "none is needed where all members are of this server; for media of other \
-                  servers, export with all media";
     Ok(encrypted.iter().map(|room| gap("media-of-encrypted-room", room, told, remedy)).collect())
 }
 

@@ -147,7 +147,9 @@ pub async fn claim(databases: &[Database], touched: &AtomicBool) -> Result<Vec<C
     for database in databases {
         let session = claimed(database).await?;
         // Somebody may have been at work between the check and the claim.
-        found.push(target::fitness(&session).await.map_err(database_fault)?.state);
+        let fitness = target::fitness(&session).await.map_err(database_fault)?;
+        demand_kind(&fitness, &database.connector.database())?;
+        found.push(fitness.state);
         sessions.push(session);
     }
     if let [main, state] = found.as_mut_slice() {

@@ -25,6 +25,8 @@ use crate::import::report::files::Hashed;
 use crate::import::report::{Check, events, sign};
 use crate::signature;
 
+/// The check that asks Synapse as clients do.
+pub(super) const CLIENT_ACCESS: &str = "client access";
 /// What keeps a signed report from being taken for an event, a request or another report.
 const REPORT_TYPE: &str = "org.lifeboat.living-import-report";
 
@@ -65,7 +67,7 @@ pub(super) async fn report(
     }
     add("media", view.media(&now).await);
     add("access", view.access().await);
-    add("client access", view.client_access().await);
+    add(CLIENT_ACCESS, view.client_access().await);
     report.valid = report.checks.iter().all(Check::lets_pass);
     report.seconds = (cx.now)() - began;
     sign(&mut report, &looked.opened.config);
@@ -264,7 +266,10 @@ impl View<'_> {
 
     /// What clients see, where Synapse runs and cannot have old answers in its memory.
     async fn client_access(&self) -> Result<Check, Failure> {
-        let not_tried = |why: &str| Ok(Check::not_checked("client access", why));
+        let not_tried = |why: &str| Ok(Check::not_checked(CLIENT_ACCESS, why));
+        if self.request.dry_run {
+            return not_tried("not tried: a dry run leaves nothing for clients to see");
+        }
         let Some(port) = self.port else {
             return not_tried("not tried: Synapse does not run; `access` is by the rows");
         };
@@ -293,6 +298,6 @@ impl View<'_> {
              {questions} times who is in one of {} rooms",
             rooms.len()
         );
-        Ok(Check::made("client access", summary, findings))
+        Ok(Check::made(CLIENT_ACCESS, summary, findings))
     }
 }

@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use lifeboat_engine::export::{self, Estimate, ExportOutcome, ExportPlan, ExportRequest};
 use lifeboat_engine::failure::Failure;
 use lifeboat_engine::keyring::{Recipients, generate};
+use lifeboat_engine::server::ServerRequest;
 use lifeboat_package::limits::VOLUME_TARGET_BYTES;
+use lifeboat_package::selection::{MediaScope, Selection};
 
 use super::selection::SelectionFlags;
 use super::server::{LaneFlags, ServerFlags};
@@ -43,7 +45,13 @@ pub(crate) struct ExportFlags {
     #[command(flatten)]
     recipients: RecipientFlags,
     /// Where to: a file NAME.lifeboat, a folder, or s3://, gs://, az://
-    #[arg(short, long, value_name = "TARGET", required_unless_present = "estimate")]
+    #[arg(
+        short,
+        long,
+        value_name = "TARGET",
+        value_parser = parse_target,
+        required_unless_present = "estimate"
+    )]
     output: Option<String>,
     #[command(flatten)]
     lanes: LaneFlags,
@@ -84,6 +92,8 @@ pub(crate) async fn run(session: &Session, flags: ExportFlags) -> Result<Ended, 
 }
 
 fn request(session: &Session, flags: ExportFlags) -> Result<ExportRequest, Failure> {
+    let (server, selection) = (flags.server.request(session)?, flags.selection.selection()?);
+    demand_media_store(&server, &selection)?;
     let recipients = if flags.estimate && flags.recipients.is_empty() {
         // Nothing will be sealed, so nobody needs to be named.
         Recipients::parse(&[generate().1])?
@@ -91,16 +101,39 @@ fn request(session: &Session, flags: ExportFlags) -> Result<ExportRequest, Failu
         flags.recipients.read(&session.context)?
     };
     Ok(ExportRequest {
-        server: flags.server.request(session)?,
+        server,
         recipients,
         target: flags.output.unwrap_or_default(),
-        selection: flags.selection.selection()?,
+        selection,
         lanes: flags.lanes.count(),
         level: if flags.fast { FAST_LEVEL } else { LEVEL },
         volume_bytes: flags.volume_size.unwrap_or(VOLUME_TARGET_BYTES),
         journal: flags.journal,
         of_backup: None,
     })
+}
+
+/// A media store that was named by hand and is not there would be a gap for each file.
+fn demand_media_store(server: &ServerRequest, selection: &Selection) -> Result<(), Failure> {
+    match &server.media_store {
+        Some(store) if selection.media != MediaScope::None && !store.is_dir() => {
+            Err(Failure::usage(
+                format!("the media store {} is no folder that can be read", store.display()),
+                "check --media-store; to export without media, give --media none",
+            ))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Where a package goes. A folder whose name is a hyphen is nobody's wish.
+pub(super) fn parse_target(text: &str) -> Result<String, String> {
+    match text {
+        "-" => Err("a package is not written to standard output: name a file NAME.lifeboat, a \
+                    folder, or s3://, gs://, az://"
+            .to_owned()),
+        _ => Ok(text.to_owned()),
+    }
 }
 
 pub(super) fn parse_volume_size(text: &str) -> Result<u64, String> {

@@ -382,6 +382,12 @@ fn what_is_held_about_a_person_shows_of_others_only_what_the_person_could_see() 
     let seen: BTreeSet<String> =
         seen.iter().map(|event| event["event_id"].as_str().unwrap().to_owned()).collect();
     assert!(seen.is_disjoint(&unseen), "{unseen:?}");
+    // What others uploaded, and no event shows, may be for rooms the person is not in.
+    let told = everything(&folder.join("rooms")) + &everything(&folder.join("users"));
+    for file in records(&folder, "media/local_media_repository") {
+        let id = file["media_id"].as_str().unwrap();
+        assert!(file["user_id"] == person || told.contains(&format!("/{id}")), "{file}");
+    }
     // Traces are told, secrets are not.
     let devices = records(&folder, "users/devices");
     assert!(devices.iter().any(|device| device["last_seen"].is_number()), "{devices:?}");

@@ -73,6 +73,10 @@ fn command_lines_that_make_no_sense_exit_with_2() {
     check(&with(&["--lanes", "0"]), "not in 1..=64");
     check(&with(&["--media", "some"]), "possible values: all, local, none");
     check(&with(&["--estimate", "--dry-run"]), "cannot be used with");
+    let hyphen = ["export", "--synapse", "x.yaml", "-r", "age1x", "-o", "-"];
+    check(&hyphen, "not written to standard output");
+    let nowhere = ["-r", "age1x", "--media-store", "/nowhere"];
+    check(&with(&nowhere), "the media store /nowhere is no folder");
 }
 
 #[test]

@@ -1,12 +1,15 @@
 //! History that was purged from a room that lives on.
 
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
 use std::time::Duration;
 
 use lifeboat_testing::wait;
 use serde_json::{Value, json};
 
 use crate::port::{Port, call, escaped, undo};
-use crate::program::DONE;
+use crate::program::{DONE, GAPS, lifeboat};
 
 /// The message in the middle of a room's timeline.
 fn middle(port: &Port, room: &str) -> String {
@@ -97,4 +100,30 @@ fn purged_history_of_a_living_room_comes_back_and_can_be_taken_out_again() {
         port.say(server, (0, room), "it goes on");
     }
     assert_eq!(server.errors_in_log().unwrap(), Vec::<String>::new());
+}
+
+#[test]
+fn what_a_person_could_see_is_theirs_after_a_purge_of_history_as_before() {
+    let port = Port::open();
+    let person = port.state["people"][1]["user_id"].as_str().unwrap();
+    let room = port.room("chat-0");
+    let messages = |name: &str| -> BTreeSet<String> {
+        let wish = ["--profile", "access", "--user", person, "--room", &room];
+        let package = port.export(&format!("{name}.lifeboat"), &wish);
+        let folder = port.world.directory().join(name);
+        let words = [Path::new("unpack"), &package, Path::new("-i"), &port.identity];
+        let said = lifeboat(words.into_iter().chain([Path::new("-d"), &folder]));
+        assert!([DONE, GAPS].contains(&said.exit), "{said:?}");
+        let text = fs::read_to_string(folder.join("rooms/events.jsonl")).unwrap();
+        let events = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        let shown = events.filter(|event| event.get("closure").is_none());
+        shown.map(|event| event["event_id"].as_str().unwrap().to_owned()).collect()
+    };
+    let before = messages("before");
+    purge_history(&port, &room);
+    let timeline = timeline(&port, &port.world.server, &room);
+    let kept: BTreeSet<String> = timeline.into_iter().filter(|id| before.contains(id)).collect();
+    assert!(kept.len() > 5, "{kept:?}");
+    let after = messages("after");
+    assert!(after.is_superset(&kept), "{:?}", kept.difference(&after));
 }

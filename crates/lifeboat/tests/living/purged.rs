@@ -7,7 +7,7 @@ use std::process::Command;
 use serde_json::Value;
 
 use crate::port::{Port, Unread, quiet};
-use crate::program::{DONE, GAPS, Said, lifeboat};
+use crate::program::{DONE, GAPS, NOT_VALID, Said, lifeboat};
 use crate::report::{self, check};
 
 /// Rooms of every version that is seeded, with threads, polls, encryption, several ends.
@@ -79,6 +79,10 @@ fn purged_rooms_come_back_as_they_were_and_running_clients_see_them() {
     assert!(outcome["next"][0].as_str().unwrap().contains("restart Synapse"), "{outcome}");
     // Clients of a server that runs are asked when it was restarted.
     report::demand(&outcome, &[("client access", "not-checked")]);
+    // One that was not restarted answers out of its memory, and we say what to do about it.
+    let said = port.import(&port.world.server, &rooms_alone, &[]);
+    let next = said.result(NOT_VALID)["next"].to_string();
+    assert!(next.contains("if Synapse was not restarted"), "{next}");
     let file = port.world.directory().join("report.json");
     let mut picked = picks(others);
     picked.extend(["--report".to_owned(), file.display().to_string()]);

@@ -176,6 +176,8 @@ pub(super) async fn find(
     for address in strings(client, &addresses).await? {
         found.add(&address, server, selection.media);
     }
+    // What others may have uploaded for another room is not handed to one person.
+    let guessed = if selection.profile.is_some() { &[] } else { rooms };
     let uploads = format!(
         "SELECT media_id FROM local_media_repository
          WHERE user_id = ANY({}) AND url_cache IS NULL
@@ -188,7 +190,7 @@ pub(super) async fn find(
               ON l.created_ts BETWEEN span.first - {LEAD_MS} AND span.last + {LEAD_MS}
          WHERE c.room_id = ANY({}) AND c.type = 'm.room.encryption'",
         texts(users),
-        texts(rooms)
+        texts(guessed)
     );
     found.local.extend(strings(client, &uploads).await?);
     Ok(found)

@@ -30,21 +30,23 @@ enum Change {
 }
 
 impl Sight {
-    /// Reads what `person` could see of `rooms`.
+    /// Reads what `person` could see of `rooms`. A purge of history leaves the state behind as
+    /// outliers, which count; those that were fetched later than what came after them do not.
     pub(super) async fn of(
         client: &Client,
         person: &str,
         rooms: &[String],
     ) -> Result<Self, PostgresError> {
         let query = format!(
-            "SELECT s.room_id, e.stream_ordering, s.type, j.json
-             FROM state_events s JOIN events e ON e.event_id = s.event_id
-             JOIN event_json j ON j.event_id = s.event_id
-             WHERE s.room_id = ANY({}) AND e.room_id = ANY({0})
-               AND NOT e.outlier AND e.rejection_reason IS NULL
-               AND ((s.type = 'm.room.member' AND s.state_key = {})
-                    OR (s.type = 'm.room.history_visibility' AND s.state_key = ''))
-             ORDER BY s.room_id, e.stream_ordering",
+            "SELECT room_id, stream_ordering, type, json
+             FROM (SELECT s.room_id, e.stream_ordering, s.type, j.json, e.outlier, e.depth,
+                       max(e.depth) OVER (PARTITION BY s.room_id ORDER BY e.stream_ordering) deepest
+                   FROM state_events s JOIN events e ON e.event_id = s.event_id
+                   JOIN event_json j ON j.event_id = s.event_id
+                   WHERE s.room_id = ANY({}) AND e.room_id = ANY({0}) AND e.rejection_reason IS NULL
+                     AND ((s.type = 'm.room.member' AND s.state_key = {})
+                          OR (s.type = 'm.room.history_visibility' AND s.state_key = ''))) state
+             WHERE NOT outlier OR depth = deepest ORDER BY room_id, stream_ordering",
             texts(rooms),
             literal(person)
         );
@@ -62,18 +64,13 @@ impl Sight {
     pub(super) fn condition(&self) -> String {
         let mut either = vec![format!("e.sender = {}", literal(&self.person))];
         for (room, spans) in &self.rooms {
-            let spans: Vec<String> = spans
-                .iter()
-                .map(|(from, to)| {
-                    format!("(e.stream_ordering >= {from} AND e.stream_ordering < {to})")
-                })
-                .collect();
+            let within = |(from, to): &Span| {
+                format!("(e.stream_ordering >= {from} AND e.stream_ordering < {to})")
+            };
+            let spans: Vec<String> = spans.iter().map(within).collect();
             if !spans.is_empty() {
-                either.push(format!(
-                    "(e.room_id = {} AND ({}))",
-                    literal(room),
-                    spans.join(" OR ")
-                ));
+                let (room, spans) = (literal(room), spans.join(" OR "));
+                either.push(format!("(e.room_id = {room} AND ({spans}))"));
             }
         }
         format!("({})", either.join(" OR "))
@@ -110,8 +107,13 @@ fn spans(changes: &[(i64, Change)]) -> Vec<Span> {
         .filter(|(_, change)| *change == Change::Membership("join".to_owned()))
         .map(|(position, _)| *position)
         .collect();
-    // The specification's default, for rooms that never say.
-    let (mut visibility, mut membership) = ("shared", "leave");
+    // Of history that was fetched later, the state may not be here: it was as strict as the first
+    // that is. The specification's default is for rooms that never say.
+    let first = changes.iter().find_map(|(_, change)| match change {
+        Change::Visibility(first) if first != "world_readable" => Some(first.as_str()),
+        _ => None,
+    });
+    let (mut visibility, mut membership) = (first.unwrap_or("shared"), "leave");
     let mut spans: Vec<Span> = Vec::new();
     let mut from = i64::MIN;
     let ends = changes.iter().map(|(position, _)| *position).chain([i64::MAX]);

@@ -26,6 +26,11 @@ fn joined_history_is_seen_while_the_person_is_there() {
 }
 
 #[test]
+fn history_from_before_the_first_word_is_as_strict_as_it() {
+    assert_eq!(seen(&[(20, "joined"), (30, "join"), (40, "leave")]), [30, 35, 40]);
+}
+
+#[test]
 fn invited_history_is_seen_from_the_invitation_of_those_who_came() {
     let came = [(-1, "invited"), (10, "invite"), (20, "join"), (25, "leave")];
     assert_eq!(seen(&came), [10, 15, 20, 25]);

@@ -101,7 +101,8 @@ pub async fn is_same_database(one: &Client, other: &Client) -> Result<bool, Post
     Ok(!is_free)
 }
 
-/// Makes the database, as Synapse wants it, through the server's maintenance database.
+/// Makes the database, as Synapse wants it, through the server's maintenance database. One that
+/// was made meanwhile is no error, and may be another than Synapse wants.
 ///
 /// # Errors
 /// [`PostgresError`] when the role may not.
@@ -112,7 +113,11 @@ pub async fn create_database(connector: &Connector) -> Result<(), PostgresError>
         quoted(&connector.database())
     );
     let doing = |e| PostgresError::sorted("made the database", e);
-    client.batch_execute(&sql).await.map_err(doing)
+    match client.batch_execute(&sql).await.map_err(doing) {
+        // An import that was killed while it asked for the database leaves the server to make it.
+        Err(error) if matches!(error.code(), Some("42P04" | "23505")) => Ok(()),
+        made => made,
+    }
 }
 
 /// Looks at the target.

@@ -10,6 +10,7 @@ use lifeboat_vault::backup::OpenBackup;
 use lifeboat_vault::erasures::after;
 use serde::Serialize;
 
+use crate::commands::export::parse_target;
 use crate::commands::installation::around;
 use crate::commands::selection::SelectionFlags;
 use crate::commands::server::LaneFlags;
@@ -47,7 +48,7 @@ pub(super) struct ExportFlags {
     #[arg(long, value_name = "NAME")]
     component: Option<String>,
     /// Where to: a file NAME.lifeboat, a folder, or s3://, gs://, az://
-    #[arg(short, long, value_name = "TARGET")]
+    #[arg(short, long, value_name = "TARGET", value_parser = parse_target)]
     output: String,
     #[command(flatten)]
     lanes: LaneFlags,
