@@ -73,9 +73,11 @@ pub(crate) fn bench(root: &Path, wish: Wish) -> Done {
         }
     }
     let lifeboat = program(root)?;
-    let mut page = Page::begin(root, &lifeboat)?;
+    let mut page;
     {
+        // What it takes is installed here, the peers too.
         let stage = Stage::open(root, &folder, 1)?;
+        page = Page::begin(root, &lifeboat)?;
         page.measured_on(&stage)?;
         Contest::prepare(&lifeboat, &stage, &folder.join("work"))?.run(wish.rounds, &mut page)?;
     }

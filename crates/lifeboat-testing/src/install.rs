@@ -27,6 +27,8 @@ pub enum Part {
     Age,
     /// What backups are piped through beside `age`, and what measures it: `zstd`, `time`.
     Pipes,
+    /// Other programs that back up, to be measured beside ours, from Debian.
+    Peers,
     /// Synapse in a Python environment of its own.
     Synapse,
     /// The servers beside it, in one Python environment: Sydent, mautrix-telegram, pantalaimon.
@@ -40,7 +42,7 @@ pub enum Part {
 }
 
 impl Part {
-    /// All parts.
+    /// All parts that tests use.
     pub const ALL: [Self; 9] = [
         Self::Postgres,
         Self::Pooler,
@@ -108,6 +110,7 @@ impl Tools {
             Part::Pooler => debian::install(debian::POOLER, say),
             Part::Age => debian::install(debian::AGE, say),
             Part::Pipes => debian::install(debian::PIPES, say),
+            Part::Peers => debian::install(debian::PEERS, say),
             Part::Synapse => {
                 packages::python(&self.root.join("synapse"), packages::SYNAPSE, say).map(drop)
             }

@@ -42,7 +42,7 @@ impl Stage {
     /// # Errors
     /// Something cannot be installed, started or filled.
     pub(super) fn open(root: &Path, folder: &Path, scale: u64) -> Done<Self> {
-        let parts = [Part::Postgres, Part::Age, Part::Synapse, Part::Pipes];
+        let parts = [Part::Postgres, Part::Age, Part::Synapse, Part::Pipes, Part::Peers];
         let tools = Tools::ready(&parts, &say).map_err(|e| show_chain(&e))?;
         let folder = folder.join(format!("scale-{scale}"));
         let programs = root.join("benches");

@@ -216,7 +216,8 @@ fn fence(opened: &Opened) -> Result<(), Failure> {
         None => Ok(()),
         Some(port) => Err(Failure::failed(
             format!("a Matrix server answers on port {port}"),
-            "stop Synapse (and whatever else uses that port), then run the command again",
+            "for an empty database: stop Synapse (and whatever else uses that port), then run the \
+             command again; to put rooms into the server that lives on: --room, or --merge for all",
         )),
     }
 }

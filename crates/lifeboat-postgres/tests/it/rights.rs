@@ -38,6 +38,7 @@ fn guarded(label: &str) -> Connector {
         "REVOKE CONNECT, TEMPORARY ON DATABASE {name} FROM PUBLIC;
          GRANT CONNECT ON DATABASE {name} TO metrics;
          ALTER ROLE metrics IN DATABASE {name} SET statement_timeout = '5s';
+         ALTER DATABASE {name} CONNECTION LIMIT 17;
          COMMENT ON DATABASE {name} IS 'the log; of it'"
     );
     one().cluster.psql(&name, &of_database).unwrap();

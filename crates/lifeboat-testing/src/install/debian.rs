@@ -21,6 +21,8 @@ pub(super) const AGE: &[Wanted] = &[
     ("openssh-client", "/usr/bin/ssh-keygen"),
 ];
 pub(super) const PIPES: &[Wanted] = &[("zstd", "/usr/bin/zstd"), ("time", "/usr/bin/time")];
+pub(super) const PEERS: &[Wanted] =
+    &[("restic", "/usr/bin/restic"), ("borgbackup", "/usr/bin/borg")];
 /// Synapse's PostgreSQL driver is compiled when it is installed. `pg_config` comes with the server
 /// as well, the headers do not.
 pub(super) const PYTHON: &[Wanted] = &[

@@ -77,4 +77,11 @@ fn large_objects_and_replication_are_gaps_and_an_odd_schema_is_kept_whole() {
     let tables = &outcome["components"][0]["databases"][0];
     assert_eq!((&tables["tables"], &tables["rows"]), (&4.into(), &5002.into()), "{outcome}");
     suite.lifeboat_opened(&["backup", "verify"]).result(0);
+    let drop = format!("DROP DATABASE {} WITH (FORCE)", suite.accounts);
+    world.cluster.psql("postgres", &drop).unwrap();
+    world.cluster.create_database(&suite.accounts, world.server.role()).unwrap();
+    let root = suite.folder.join("root").display().to_string();
+    let words = ["restore", "run", "--component", "accounts", "--no-start", "--root", &root];
+    let outcome = suite.lifeboat_opened(&words).result(3).to_string();
+    assert!(outcome.contains("logical replication was not kept"), "{outcome}");
 }
