@@ -504,8 +504,8 @@ fn alone(state: &Path) -> Result<File, Failure> {
     std::fs::create_dir_all(state).map_err(cannot)?;
     let folder = File::open(state).map_err(cannot)?;
     match folder.try_lock() {
-        Ok(()) => Ok(folder),
-        Err(TryLockError::Error(e)) => Err(cannot(e)),
+        // Where a file system cannot lock, nobody is kept from a restore on that account.
+        Ok(()) | Err(TryLockError::Error(_)) => Ok(folder),
         Err(TryLockError::WouldBlock) => Err(Failure::failed(
             format!("another restore is under way with the state folder {}", state.display()),
             "wait for its end; the restore of something else wants another --state",
