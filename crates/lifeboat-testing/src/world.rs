@@ -6,9 +6,12 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 use crate::install::Say;
-use crate::{Cluster, Homeserver, Part, Role, Scratch, ServerOptions, Tools, WorldError, script};
+use crate::{
+    Cluster, Homeserver, Part, Role, Scratch, ServerOptions, Tools, WorldError, script, wait,
+};
 
 mod cache;
 mod planted;
@@ -114,6 +117,27 @@ impl World {
         make_databases(&self.cluster, &options)?;
         let directory = self.scratch.path().join(database);
         Homeserver::prepare(&self.tools, &directory, &self.cluster, options)
+    }
+
+    /// Waits until Synapse has summed up what is unread, which it does every half minute: then it
+    /// forgets notifications that were read, and what clients see of them changes.
+    ///
+    /// # Errors
+    /// When the database cannot be asked, or Synapse has not done so after three minutes.
+    pub fn settle(&self, server: &Homeserver) -> Result<(), WorldError> {
+        const QUESTION: &str = "SELECT (SELECT stream_ordering
+                    FROM event_push_summary_stream_ordering)
+                >= (SELECT max(stream_ordering) FROM events)
+            AND (SELECT stream_id FROM event_push_summary_last_receipt_stream_id)
+                >= (SELECT max(stream_id) FROM receipts_linearized)
+            AND (SELECT stream_id FROM stats_incremental_position)
+                >= (SELECT max(stream_id) FROM current_state_delta_stream)";
+        let is_settled = || Ok(self.cluster.psql(server.database(), QUESTION)? == "t");
+        if wait::until(Duration::from_mins(3), is_settled)? {
+            return Ok(());
+        }
+        let server = "Synapse, to sum up what is unread within three minutes".to_owned();
+        Err(WorldError::NotReady { server, log: String::new() })
     }
 
     /// Writes down everything clients can see of a homeserver that has this world's accounts.

@@ -189,15 +189,7 @@ impl Port {
 
     /// Waits until Synapse has summed up what is unread, which it does every half minute.
     pub(crate) fn settle(&self, server: &Homeserver) {
-        self.until(
-            server,
-            "SELECT (SELECT stream_ordering FROM event_push_summary_stream_ordering)
-                        >= (SELECT max(stream_ordering) FROM events)
-                    AND (SELECT stream_id FROM event_push_summary_last_receipt_stream_id)
-                        >= (SELECT max(stream_id) FROM receipts_linearized)
-                    AND (SELECT stream_id FROM stats_incremental_position)
-                        >= (SELECT max(stream_id) FROM current_state_delta_stream)",
-        );
+        self.world.settle(server).unwrap();
     }
 
     fn until(&self, server: &Homeserver, question: &str) {

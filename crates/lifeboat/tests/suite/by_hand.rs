@@ -84,6 +84,7 @@ fn page_followed_by_hand_gives_back_a_server_that_clients_know() {
     let mut world = World::small().unwrap();
     let suite = Suite::around(&world, "hand");
     world.capture(&world.server, "before-first").unwrap();
+    world.settle(&world.server).unwrap();
     let before = world.capture(&world.server, "before").unwrap();
     suite.back_up();
     // A second one, which borrows nearly everything.

@@ -345,6 +345,7 @@ fn bind(identity: &Neighbour, address: &str) {
 
 fn facts(world: &World, label: &str) -> std::path::PathBuf {
     world.capture(&world.server, &format!("{label}-first")).unwrap();
+    world.settle(&world.server).unwrap();
     world.capture(&world.server, label).unwrap()
 }
 
