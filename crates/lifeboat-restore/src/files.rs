@@ -63,15 +63,14 @@ pub async fn place(
     wanted: impl Fn(&str) -> bool,
 ) -> Result<StepDone, Failure> {
     let mut placed = Placed::default();
-    let (mut folders, mut names) = (Vec::new(), Vec::new());
+    let mut folders = Vec::new();
     for entry in open.record_entries(component, FILES) {
         let records = open.package().records::<FileRecord>(&entry).await?;
         let records = records.into_iter().filter(|record| wanted(&record.role));
-        let (more, records): (Vec<_>, Vec<_>) =
+        // What they are other names of was listed before, and is made first.
+        let (names, records): (Vec<_>, Vec<_>) =
             records.partition(|record| record.hard_link.is_some());
-        names.extend(more);
-        let records = records.into_iter();
-        let work = records.map(|record| one(cx, open, record, placing));
+        let work = records.into_iter().map(|record| one(cx, open, record, placing));
         let mut work =
             pin!(stream::iter(work).buffer_unordered(placing.lanes.max(1) * FILES_A_LANE));
         while let Some((more, folder)) = work.try_next().await? {
@@ -79,9 +78,10 @@ pub async fn place(
             placed.keep_up().await?;
             folders.extend(folder);
         }
-    }
-    for record in names {
-        placed.add(another_name(cx, open, record, placing).await?);
+        for record in names {
+            cx.go_on()?;
+            placed.add(another_name(cx, open, record, placing).await?);
+        }
     }
     // Times of a folder change with what is put into it, and who may not look into it cannot reach
     // what is below.
@@ -246,6 +246,7 @@ async fn another_name(
     {
         fs::create_dir_all(folder).map_err(|e| cannot("make", folder, e))?;
         if fs::hard_link(&first, &path).is_ok() {
+            cx.advance(record.size);
             let mut placed = Placed::default();
             placed.written = 1;
             return Ok(placed);

@@ -29,6 +29,8 @@ const SEGMENT_BYTES: usize = 4 << 20;
 const READS: u32 = 3;
 /// Files of whose state is written to the cache at a time.
 pub(super) const REMEMBERED: usize = 2_000;
+/// Files of several names that are remembered; the names of more come back as files of their own.
+const NAMED: usize = 100_000;
 /// A change this close to the reading could be followed by another of the same time stamp.
 const SETTLED_NANOS: i64 = 2_000_000_000;
 
@@ -226,6 +228,9 @@ impl<'a> Pouring<'a> {
         }
         let stamp = stamp_of(metadata);
         let key = (metadata.dev(), metadata.ino());
+        if self.named.len() >= NAMED && !self.named.contains_key(&key) {
+            return None;
+        }
         let (name, was) = self.named.entry(key).or_insert_with(|| (record.path.clone(), stamp));
         // A file that was written in between is two contents in this backup.
         (*name != record.path && *was == stamp).then(|| name.clone())
