@@ -34,7 +34,7 @@ const UNDEFINED_TABLE: &str = "42P01";
 const NO_SUCH_SNAPSHOT: &str = "22023";
 const UNDEFINED_OBJECT: &str = "42704";
 /// SQLSTATE of a lock that was not given in time.
-const LOCK_NOT_AVAILABLE: &str = "55P03";
+pub(crate) const LOCK_NOT_AVAILABLE: &str = "55P03";
 
 /// What became of a table that was to be held.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

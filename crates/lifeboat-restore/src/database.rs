@@ -18,8 +18,8 @@ use lifeboat_postgres::PostgresError;
 use lifeboat_postgres::archive::{DatabaseFacts, SequenceValue, TableShape, TextOrder, text_order};
 use lifeboat_postgres::connect::Connector;
 use lifeboat_postgres::restore::{
-    self, Board, Filling, RestoreError, Skipped, Wanted, create_database, name_before,
-    rename_database, standing, things_in,
+    self, Board, CLAIM_PATIENCE, Filling, RestoreError, Skipped, Wanted, create_database,
+    name_before, rename_database, standing, things_in,
 };
 use lifeboat_vault::backup::OpenBackup;
 
@@ -286,7 +286,7 @@ async fn claim(
     connector: &Connector,
     session: lifeboat_postgres::Client,
 ) -> Result<lifeboat_postgres::Client, Failure> {
-    if restore::claim(&session).await.map_err(database_fault)? {
+    if restore::claim(&session, CLAIM_PATIENCE).await.map_err(database_fault)? {
         return Ok(session);
     }
     let what = format!("another restore is filling database {}", connector.database());

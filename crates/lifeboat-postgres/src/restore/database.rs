@@ -1,5 +1,7 @@
 //! Databases as a whole: made, looked into, put aside.
 
+use std::time::Duration;
+
 use tokio_postgres::Client;
 
 use super::Skipped;
@@ -7,6 +9,7 @@ use crate::PostgresError;
 use crate::archive::{DatabaseFacts, FOREIGN_SCHEMAS, LocaleProvider, server_version};
 use crate::columns::{literal, quoted};
 use crate::connect::Connector;
+use crate::cut::LOCK_NOT_AVAILABLE;
 
 /// PostgreSQL's limit for names.
 const NAME_BYTES: usize = 63;
@@ -205,18 +208,32 @@ pub async fn mark(client: &Client, what: &str) -> Result<(), PostgresError> {
     comment(client, &literal(&format!("{MARK}{what}"))).await
 }
 
-/// What a session holds that fills a database: "lifeboat".
+/// The advisory lock of a session that fills a database: "lifeboat".
 const CLAIM: i64 = i64::from_be_bytes(*b"lifeboat");
+/// How long a claim waits for a session that was killed to be noticed.
+pub const CLAIM_PATIENCE: Duration = Duration::from_secs(10);
 
-/// Claims the database that `client` is in, for as long as the session lasts: false where another
-/// one that fills it has.
+/// Claims the database that `client` is in, for as long as the session lasts: two that fill one
+/// would clear away each other's rows. False where another session holds it for longer than
+/// `patience`.
 ///
 /// # Errors
 /// [`PostgresError`] when the server is lost.
-pub async fn claim(client: &Client) -> Result<bool, PostgresError> {
+pub async fn claim(client: &Client, patience: Duration) -> Result<bool, PostgresError> {
     let doing = |e| PostgresError::sorted("claimed the database", e);
-    let query = "SELECT pg_try_advisory_lock($1)";
-    Ok(client.query_one(query, &[&CLAIM]).await.map_err(doing)?.get(0))
+    // The lock is the session's and outlives the transaction, the limit does not.
+    let claim = format!(
+        "BEGIN; SET LOCAL lock_timeout = {}; SELECT pg_advisory_lock({CLAIM}); COMMIT",
+        patience.as_millis()
+    );
+    match client.batch_execute(&claim).await.map_err(doing) {
+        Ok(()) => Ok(true),
+        Err(error) if error.code() == Some(LOCK_NOT_AVAILABLE) => {
+            client.batch_execute("ROLLBACK").await.map_err(doing)?;
+            Ok(false)
+        }
+        Err(error) => Err(error),
+    }
 }
 
 /// Takes the mark away: what is in the database now is to stay.

@@ -1,6 +1,7 @@
 //! Databases made, filled, and put aside.
 
 use std::error::Error;
+use std::time::Duration;
 
 use bytes::Bytes;
 use lifeboat_postgres::PostgresError;
@@ -255,10 +256,11 @@ async fn database_and_role_that_are_not_there_do_not_come_by_waiting() {
 async fn database_is_filled_by_one_at_a_time_until_its_session_ends() {
     let target = one().fresh("claimed");
     let (first, second) = (target.connect().await.unwrap(), target.connect().await.unwrap());
-    assert!(restore::claim(&first).await.unwrap());
-    assert!(!restore::claim(&second).await.unwrap());
+    let claim = async |client| restore::claim(client, Duration::from_millis(100)).await.unwrap();
+    assert!(claim(&first).await);
+    assert!(!claim(&second).await);
     let end = "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity
         WHERE datname = current_database() AND pid <> pg_backend_pid()";
     second.batch_execute(end).await.unwrap();
-    assert!(restore::claim(&second).await.unwrap());
+    assert!(claim(&second).await);
 }

@@ -7,6 +7,7 @@ use tokio_postgres::Client;
 use crate::postgres::PostgresError;
 use crate::postgres::columns::quoted;
 use crate::postgres::connect::Connector;
+use crate::postgres::restore;
 use crate::synapse::catalogue::Catalogue;
 use crate::synapse::layout::{Holds, STATE_UPDATES};
 use crate::synapse::schema::SchemaStatement;
@@ -29,12 +30,6 @@ const NOT_EXTENSIONS: &str = "NOT EXISTS (SELECT FROM pg_depend x
     WHERE x.classid = 'pg_class'::regclass AND x.objid = c.oid AND x.deptype = 'e')";
 /// The schema that holds our note of an import under way.
 const NOTE_SCHEMA: &str = "lifeboat";
-
-/// The advisory lock of imports: "lifeboat" in ASCII.
-const CLAIM_KEY: i64 = 0x6c69_6665_626f_6174;
-
-/// Seconds to wait for the claim.
-const CLAIM_SECONDS: u32 = 10;
 
 /// What is in the target.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -189,19 +184,7 @@ async fn is_server(client: &Client) -> Result<bool, PostgresError> {
 /// # Errors
 /// [`PostgresError`].
 pub async fn claim(client: &Client) -> Result<bool, PostgresError> {
-    let doing = |e| PostgresError::sorted("claimed the target database", e);
-    let claim = format!(
-        "SET lock_timeout = '{CLAIM_SECONDS}s'; SELECT pg_advisory_lock({CLAIM_KEY});
-         SET lock_timeout = '60s'"
-    );
-    match client.batch_execute(&claim).await.map_err(doing) {
-        Ok(()) => Ok(true),
-        Err(error) if error.code() == Some("55P03") => {
-            client.batch_execute("SET lock_timeout = '60s'").await.map_err(doing)?;
-            Ok(false)
-        }
-        Err(error) => Err(error),
-    }
+    restore::claim(client, restore::CLAIM_PATIENCE).await
 }
 
 /// Notes that an import begins; `run` tells it from every other. From here on the database is ours
