@@ -120,24 +120,13 @@ impl World {
     }
 
     /// Waits until Synapse has summed up what is unread, which it does every half minute: then it
-    /// forgets notifications that were read, and what clients see of them changes.
+    /// forgets notifications that were read, and what clients see of them changes. A world begins
+    /// like that; a test that wrote to it waits for it anew.
     ///
     /// # Errors
     /// When the database cannot be asked, or Synapse has not done so after three minutes.
     pub fn settle(&self, server: &Homeserver) -> Result<(), WorldError> {
-        const QUESTION: &str = "SELECT (SELECT stream_ordering
-                    FROM event_push_summary_stream_ordering)
-                >= (SELECT max(stream_ordering) FROM events)
-            AND (SELECT stream_id FROM event_push_summary_last_receipt_stream_id)
-                >= (SELECT max(stream_id) FROM receipts_linearized)
-            AND (SELECT stream_id FROM stats_incremental_position)
-                >= (SELECT max(stream_id) FROM current_state_delta_stream)";
-        let is_settled = || Ok(self.cluster.psql(server.database(), QUESTION)? == "t");
-        if wait::until(Duration::from_mins(3), is_settled)? {
-            return Ok(());
-        }
-        let server = "Synapse, to sum up what is unread within three minutes".to_owned();
-        Err(WorldError::NotReady { server, log: String::new() })
+        settle(&self.cluster, server)
     }
 
     /// Writes down everything clients can see of a homeserver that has this world's accounts.
@@ -179,6 +168,22 @@ impl World {
     pub fn tools(&self) -> &Tools {
         &self.tools
     }
+}
+
+fn settle(cluster: &Cluster, server: &Homeserver) -> Result<(), WorldError> {
+    const QUESTION: &str = "SELECT (SELECT stream_ordering
+                FROM event_push_summary_stream_ordering)
+            >= (SELECT max(stream_ordering) FROM events)
+        AND (SELECT stream_id FROM event_push_summary_last_receipt_stream_id)
+            >= (SELECT max(stream_id) FROM receipts_linearized)
+        AND (SELECT stream_id FROM stats_incremental_position)
+            >= (SELECT max(stream_id) FROM current_state_delta_stream)";
+    let is_settled = || Ok(cluster.psql(server.database(), QUESTION)? == "t");
+    if wait::until(Duration::from_mins(3), is_settled)? {
+        return Ok(());
+    }
+    let server = "Synapse, to sum up what is unread within three minutes".to_owned();
+    Err(WorldError::NotReady { server, log: String::new() })
 }
 
 /// Writes a line to standard error. A closed standard error is no reason to stop.

@@ -3,6 +3,7 @@
 use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::{Databases, Size, copy_tree, make_databases, options, planted, seeded_server};
 use crate::install::{Say, lock};
@@ -11,6 +12,8 @@ use crate::{Cluster, Role, Scratch, Tools, WorldError, postgres, script};
 /// What the seeding wrote down: users, tokens, rooms, media.
 pub(super) const STATE: &str = "state.json";
 const KEPT: [&str; 3] = ["pgdata", "server", STATE];
+/// Synapse forgets notifications that are a day old, half a minute after it was started.
+const FRESH: Duration = Duration::from_hours(20);
 
 /// Puts the files of a seeded, stopped world into `target`, seeding one first when none is kept.
 pub(super) fn copy_into(
@@ -28,7 +31,7 @@ pub(super) fn copy_into(
     let name = format!("{kind}-{:016x}", recipe(tools)?);
     let kept = folder.join(&name);
     let _turn = lock(&folder.join(format!("{kind}.lock")))?;
-    if !kept.exists() {
+    if !is_fresh(&kept) {
         say(&format!("filling a new Synapse ({kind} community)"));
         forget_older(&folder, &kind)?;
         let fresh = build(tools, (size, databases))?;
@@ -51,11 +54,18 @@ fn build(tools: &Tools, (size, databases): (Size, Databases)) -> Result<Scratch,
     server.make_signing_key()?;
     server.start()?;
     script::seed(tools, &server, size, &scratch.path().join(STATE))?;
+    super::settle(&cluster, &server)?;
     server.stop();
     planted::plant(&cluster, &server.media_store())?;
     cluster.psql("postgres", "CHECKPOINT")?;
     cluster.stop();
     Ok(scratch)
+}
+
+/// Whether a world is kept there that was filled within the last day.
+fn is_fresh(kept: &Path) -> bool {
+    let filled = fs::metadata(kept.join(STATE)).and_then(|found| found.modified());
+    filled.is_ok_and(|filled| filled.elapsed().is_ok_and(|age| age < FRESH))
 }
 
 fn move_files(from: &Path, to: &Path) -> Result<(), WorldError> {
@@ -76,6 +86,7 @@ fn forget_older(folder: &Path, kind: &str) -> Result<(), WorldError> {
 /// A number for everything that a seeded world depends on.
 fn recipe(tools: &Tools) -> Result<u64, WorldError> {
     let mut hasher = DefaultHasher::new();
+    include_str!("../world.rs").hash(&mut hasher);
     include_str!("../synapse/settings.rs").hash(&mut hasher);
     include_str!("../postgres.rs").hash(&mut hasher);
     include_str!("planted.rs").hash(&mut hasher);

@@ -264,7 +264,7 @@ fn done_again(port: &Port, yaml: &Path, (room, person): (&str, &str)) {
 #[test]
 fn purged_rooms_and_a_lost_upload_come_back_out_of_a_backup_into_the_living_server() {
     let mut port = Port::open();
-    let before = port.settled_facts();
+    let before = port.facts(&port.world.server, "before");
     let yaml = back_up(&port);
     let rooms: Vec<String> = PURGED.iter().map(|name| port.room(name)).collect();
     let (path, bytes) = lose_upload(&port, &rooms[0]);

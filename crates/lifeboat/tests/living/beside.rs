@@ -32,8 +32,8 @@ const OF_THE_SERVER: [&str; 15] = [
 
 #[test]
 fn everything_goes_in_two_steps_into_a_server_with_other_ids_and_another_key() {
-    let mut port = Port::open();
-    let before = port.settled_facts();
+    let port = Port::open();
+    let before = port.facts(&port.world.server, "before");
     let package = port.export("server.lifeboat", &[]);
     let key = signer(&port.world.server);
     let mut fresh = port.fresh("fresh");

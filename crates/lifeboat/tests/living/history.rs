@@ -67,7 +67,7 @@ pub(crate) fn timeline(
 #[test]
 fn purged_history_of_a_living_room_comes_back_and_can_be_taken_out_again() {
     let mut port = Port::open();
-    let before = port.settled_facts();
+    let before = port.facts(&port.world.server, "before");
     let package = port.export("server.lifeboat", &[]);
     let rooms = ["chat-0", "chat-1", "chat-2"].map(|name| port.room(name));
     let whole = rooms.each_ref().map(|room| timeline(&port, &port.world.server, room));

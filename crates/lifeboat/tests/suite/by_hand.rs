@@ -83,10 +83,6 @@ fn below(work: &Path, path: &Path) -> PathBuf {
 fn page_followed_by_hand_gives_back_a_server_that_clients_know() {
     let mut world = World::small().unwrap();
     let suite = Suite::around(&world, "hand");
-    // What it keeps in memory of what is unread is of before it was summed up.
-    world.settle(&world.server).unwrap();
-    world.server.stop();
-    world.server.start().unwrap();
     world.capture(&world.server, "before-first").unwrap();
     let before = world.capture(&world.server, "before").unwrap();
     suite.back_up();
