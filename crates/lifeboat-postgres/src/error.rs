@@ -165,7 +165,11 @@ fn hint_for(code: &str, routine: Option<&str>) -> Option<&'static str> {
         }
         "53100" => "the database server's disk is full; free space and run the same command again",
         "53300" => "too many connections; use fewer --lanes or raise max_connections",
-        "55P03" => "another session holds a lock; try again when it is done",
+        "55P03" => {
+            "another session holds a lock; try again when it is done; who it is: \
+             SELECT pid, usename, query FROM pg_stat_activity WHERE pid IN \
+             (SELECT pid FROM pg_locks WHERE granted AND mode = 'AccessExclusiveLock')"
+        }
         _ => return None,
     })
 }

@@ -50,7 +50,7 @@ pub struct VaultList {
     pub backups: Vec<Listed>,
     /// Folders without a seal: runs that are under way, or were cut short.
     pub unfinished: Vec<String>,
-    /// Folders whose seal is damaged.
+    /// Folders whose seal is damaged, or gone since it was verified.
     pub damaged: Vec<String>,
 }
 

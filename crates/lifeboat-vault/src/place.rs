@@ -92,7 +92,7 @@ pub struct Survey {
     pub backups: Vec<Sealed>,
     /// Folders without a seal: runs that are under way, or were cut short.
     pub unfinished: Vec<Folder>,
-    /// Folders whose seal is damaged: nobody knows what these backups borrow.
+    /// Folders of whole backups whose seal is damaged or gone: nobody knows what they borrow.
     pub damaged: Vec<Folder>,
     /// What retention let go.
     pub forgotten: HashSet<PackageId>,
@@ -201,7 +201,9 @@ impl Vault {
         survey.erasures.sort_unstable();
         for (folder, is_sealed) in folders {
             if !is_sealed {
-                survey.unfinished.push(folder);
+                // Only what had a seal was ever verified.
+                let was_sealed = survey.verified.contains_key(&folder.id().to_string());
+                if was_sealed { &mut survey.damaged } else { &mut survey.unfinished }.push(folder);
                 continue;
             }
             let name = folder.file(CONTENTS_NAME);
@@ -305,9 +307,16 @@ impl Survey {
         folders.chain(others).find(|folder| folder.id() == *id)
     }
 
-    /// What says that a seal is damaged.
+    /// What says that seals are damaged.
     pub fn damage(&self) -> impl Iterator<Item = String> {
-        self.damaged.iter().map(|folder| format!("{}: it is damaged", folder.file(CONTENTS_NAME)))
+        self.damaged.iter().map(|folder| self.wrong_seal(folder))
+    }
+
+    /// What is wrong with the seal of one of [`Survey::damaged`].
+    pub fn wrong_seal(&self, folder: &Folder) -> String {
+        let name = folder.file(CONTENTS_NAME);
+        let what = if self.files.contains_key(&name) { "damaged" } else { "missing" };
+        format!("{name}: it is {what}")
     }
 
     /// For what must know of every backup what it needs.
@@ -336,8 +345,7 @@ impl Survey {
     pub fn lacks(&self, package: &PackageId) -> impl Iterator<Item = String> {
         let is_it = |folder: &&Folder| folder.id() == *package;
         let damaged = self.damaged.iter().find(is_it);
-        let damaged =
-            damaged.map(|folder| format!("{}: it is damaged", folder.file(CONTENTS_NAME)));
+        let damaged = damaged.map(|folder| self.wrong_seal(folder));
         let sealed = self.backups.iter().find(|sealed| sealed.folder.id() == *package);
         let small = sealed.into_iter().flat_map(Sealed::small_files);
         let lost = small.filter_map(|(name, file)| match self.files.get(&name) {
@@ -379,8 +387,8 @@ impl Survey {
         match found.as_slice() {
             [one] => Ok(one),
             [] if self.is_damaged(wanted) => Err(Failure::not_valid(
-                format!("the seal of backup {wanted} is damaged"),
-                "take another backup, or another copy of the vault",
+                format!("the seal of backup {wanted} is damaged or missing"),
+                "take another backup, or bring its seal.json from another copy of the vault",
             )),
             [] => Err(Failure::usage(
                 format!("there is no backup {wanted} in the vault"),

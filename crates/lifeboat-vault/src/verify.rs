@@ -87,10 +87,9 @@ pub async fn verify(
     Ok(outcome)
 }
 
-/// What can be said of a backup whose seal is damaged.
-pub fn unreadable(folder: &Folder) -> VerifyOutcome {
-    let problem = format!("{}: it is damaged", folder.file(CONTENTS_NAME));
-    let (backup, problems) = (folder.id().to_string(), vec![problem]);
+/// What can be said of one of [`Survey::damaged`].
+pub fn unreadable(survey: &Survey, folder: &Folder) -> VerifyOutcome {
+    let (backup, problems) = (folder.id().to_string(), vec![survey.wrong_seal(folder)]);
     VerifyOutcome { backup, problems, ..VerifyOutcome::default() }
 }
 

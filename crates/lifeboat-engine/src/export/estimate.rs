@@ -7,7 +7,7 @@ use lifeboat_package::id::Section;
 use lifeboat_package::manifest::Gaps;
 use serde::Serialize;
 
-use super::source::Source;
+use super::source::{Source, is_media};
 use super::{ExportRequest, begin};
 use crate::context::Context;
 use crate::failure::Failure;
@@ -177,7 +177,6 @@ fn row_bytes(source: &Source) -> u64 {
 }
 
 fn media_bytes(source: &Source) -> u64 {
-    let is_media = |work: &Work| matches!(work, Work::Media { .. } | Work::Referenced { .. });
     source.plan.iter().filter(|part| is_media(&part.work)).map(|part| part.weight).sum()
 }
 

@@ -1,6 +1,7 @@
 //! The server that is exported: configuration, database snapshot, plan.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::sync::Arc;
 
 use lifeboat_components::postgres::PostgresError;
@@ -109,7 +110,7 @@ impl Source {
         };
         let frugal = chosen.as_ref().is_some_and(|chosen| is_little(chosen, &layout));
         let versions = versions(&cut, state_cut.as_ref(), &mut early_gaps).await?;
-        let reading = Reading {
+        let mut reading = Reading {
             layout,
             media_store,
             selection: request.selection.clone(),
@@ -125,6 +126,7 @@ impl Source {
             None => plan(&cut, &reading, request).await,
         };
         let plan = plan.map_err(database_fault)?;
+        reading.early_gaps.extend(store_gap(&reading.media_store, request, &plan));
         Ok(Self {
             cut,
             state_cut,
@@ -380,6 +382,29 @@ fn provider_gap(config: &SynapseConfig) -> Option<lifeboat_package::flow::Gap> {
             &providers,
             "media may lie in this provider only; files that are not on disk are listed as missing",
             "copy the provider's files to the media store before the export",
+        )
+    })
+}
+
+/// Whether a work reads files of the media store.
+pub(super) fn is_media(work: &Work) -> bool {
+    matches!(work, Work::Media { .. } | Work::Referenced { .. })
+}
+
+/// Where the whole media store is gone, that is said once before each of its files is missed.
+/// What was taken out of a backup has a store only where there were files.
+fn store_gap(
+    store: &Path,
+    request: &ExportRequest,
+    plan: &[Part],
+) -> Option<lifeboat_package::flow::Gap> {
+    let wants_media = plan.iter().any(|part| part.weight > 0 && is_media(&part.work));
+    (wants_media && request.of_backup.is_none() && !store.is_dir()).then(|| {
+        gap(
+            "media-store-missing",
+            &store.display().to_string(),
+            "the media store is not there; what belongs into it is listed as missing, file by file",
+            "see that its disk is mounted, or name it with --media-store, then export again",
         )
     })
 }

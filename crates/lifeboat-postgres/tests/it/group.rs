@@ -13,9 +13,10 @@ use lifeboat_postgres::group::{Group, GroupCut, Member, Method, cut_together};
 
 use crate::standing::{Standing, one, other};
 
-/// Sessions that write to each database, and chains that each of them has under way.
+/// Sessions that write to each database, and chains that each of them has under way: with few, a
+/// slow machine spends its time on waking sessions up.
 const WRITERS: u16 = 1;
-const CHAINS: u16 = 8;
+const CHAINS: u16 = 64;
 const LANES: u16 = WRITERS * CHAINS;
 const CUTS: usize = 300;
 /// A few times what a large server has.
@@ -147,7 +148,7 @@ async fn no_cut_is_wrong(of_devices: &Standing, of_accounts: &Standing, method: 
         let (first, second) =
             if accounts_first { (&accounts, &devices) } else { (&devices, &accounts) };
         let first = Cut::open(first).await.unwrap();
-        load.more(200).await;
+        load.more(1000).await;
         let second = Cut::open(second).await.unwrap();
         let (accounts, devices) =
             if accounts_first { (&first, &second) } else { (&second, &first) };

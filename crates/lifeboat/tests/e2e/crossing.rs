@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use lifeboat_testing::Homeserver;
 use serde_json::Value;
 
-use crate::harbour::{Harbour, harbour, settled_facts};
+use crate::harbour::{Harbour, export, harbour, recipient, settled_facts};
 use crate::program::{DONE, GAPS, NOT_VALID, import_words, lifeboat};
 
 /// Facts that may differ between the server that was exported and the one that was made of it.
@@ -29,6 +29,21 @@ fn package_of_a_running_server_is_valid_and_names_the_file_that_was_lost() {
     assert_eq!((&opened["complete"], &opened["valid"]), (&true.into(), &true.into()), "{opened}");
     assert_eq!(opened["content_checked"], true, "{opened}");
     assert_eq!(opened["server_name"], harbour.world.server.server_name(), "{opened}");
+}
+
+#[test]
+fn media_store_that_is_gone_is_told_beside_each_file() {
+    let harbour = harbour();
+    let server = harbour.landed("unmounted", &[]);
+    fs::rename(server.media_store(), server.media_store().with_extension("away")).unwrap();
+    let package = harbour.world.directory().join("unmounted.lifeboat");
+    let outcome = export(&server, &recipient(&harbour.identity), &package).result(GAPS);
+    let gaps = &outcome["gaps"];
+    assert!(gaps["total"].as_u64().unwrap() > 10, "{gaps}");
+    let of_store = |gap: &&Value| gap["kind"] == "media-store-missing";
+    let told: Vec<&Value> = gaps["first"].as_array().unwrap().iter().filter(of_store).collect();
+    assert_eq!(told.len(), 1, "{gaps}");
+    assert_eq!(told[0]["object"], server.media_store().display().to_string(), "{gaps}");
 }
 
 #[test]

@@ -332,6 +332,34 @@ fn seal_of_a_lender_that_says_otherwise_than_the_borrower_is_found_without_an_id
 }
 
 #[test]
+fn backup_that_lost_its_seal_is_not_taken_for_a_run_that_was_cut_short() {
+    let small = Small::new(FILES);
+    small.write("data/first", "one");
+    let first = small.back_up();
+    small.write("data/second", "two");
+    let second = small.back_up();
+    assert_eq!(small.ask(&["backup", "verify"]).exit, DONE);
+    fs::remove_file(second.join("seal.json")).unwrap();
+    let listed = small.say(&["backup", "list", "--json"]).last_json()["outcome"].clone();
+    assert_eq!(listed["damaged"], serde_json::json!([last_name(&second)]), "{listed}");
+    assert_eq!(listed["unfinished"], serde_json::json!([]), "{listed}");
+    let said = small.ask(&["backup", "verify"]);
+    assert_eq!(said.exit, NOT_VALID, "{}", said.stdout);
+    let problem = format!("{}/seal.json: it is missing", last_name(&second));
+    assert!(said.stdout.contains(&problem), "{}", said.stdout);
+    let said = small.ask(&["backup", "show", last_name(&second), "--json"]);
+    let error = said.last_json();
+    assert_eq!(said.exit, NOT_VALID, "{error}");
+    assert!(error["remedy"].as_str().unwrap().contains("another copy of the vault"), "{error}");
+    // Days later a run that was cut short would be swept away.
+    for _ in 0..2 {
+        assert_eq!(small.say(&["backup", "prune"]).exit, NOT_VALID);
+    }
+    assert!(second.join("key.age").is_file());
+    assert_eq!(small.ask(&["backup", "verify", last_name(&first)]).exit, DONE);
+}
+
+#[test]
 fn good_backup_is_not_refused_because_of_a_bad_neighbour_and_what_is_left_can_be_had() {
     let small = Small::new(FILES);
     small.write("data/first", "one");

@@ -58,10 +58,10 @@ fn list_lines(found: &VaultList) -> Vec<String> {
         lines.push("no backup yet: lifeboat backup run".to_owned());
     }
     for folder in &found.unfinished {
-        lines.push(format!("unfinished: {folder}"));
+        lines.push(format!("unfinished: {folder}, a run that goes on or was cut short"));
     }
     for folder in &found.damaged {
-        lines.push(format!("DAMAGED: {folder}/seal.json"));
+        lines.push(format!("DAMAGED: {folder}/seal.json cannot be read"));
     }
     lines
 }
@@ -134,7 +134,7 @@ pub(super) async fn verify(session: &Session, flags: VerifyFlags) -> Result<Ende
     // Of a backup that is named, its own state is asked.
     let is_asked = flags.all || flags.of.backup == "latest";
     for folder in survey.damaged.iter().filter(|_| is_asked) {
-        outcomes.push(verify::unreadable(folder));
+        outcomes.push(verify::unreadable(&survey, folder));
     }
     let right = outcomes.iter().all(|outcome| outcome.complete && outcome.valid);
     let lines = outcomes.iter().flat_map(verify_lines).collect();
