@@ -72,16 +72,29 @@ pub struct YamlError {
     pub detail: String,
 }
 
-/// Parses one document; an empty one is [`Yaml::Null`].
+/// Parses one document; an empty one is [`Yaml::Null`]. Of equal keys the last counts, as in
+/// `PyYAML`, which Synapse reads with.
 ///
 /// # Errors
 /// When the text is not one YAML document of plain values, or passes a limit.
 pub fn parse(text: &str, file: usize) -> Result<Node, YamlError> {
+    parse_with(text, file, Equal::LastCounts)
+}
+
+/// As [`parse`], and equal keys of one mapping are refused: the earlier would be lost in silence.
+///
+/// # Errors
+/// As [`parse`], and for equal keys.
+pub fn parse_strict(text: &str, file: usize) -> Result<Node, YamlError> {
+    parse_with(text, file, Equal::Refused)
+}
+
+fn parse_with(text: &str, file: usize, equal: Equal) -> Result<Node, YamlError> {
     let start = Mark { file, line: 1, column: 1 };
     if text.len() > YAML_BYTES {
         return Err(YamlError { mark: start, detail: "the file is larger than 4 MiB".to_owned() });
     }
-    let mut builder = Builder::new(file);
+    let mut builder = Builder::new(file, equal);
     let mut options = serde_saphyr::granit_parser::options! {};
     options.set_emit_comments(false);
     let mut parser = Parser::<StrInput>::new_from_str_with_options(text, options);
@@ -124,8 +137,16 @@ struct Budget {
     text: usize,
 }
 
+/// What becomes of equal keys in one mapping.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Equal {
+    LastCounts,
+    Refused,
+}
+
 struct Builder {
     file: usize,
+    equal: Equal,
     root: Option<Node>,
     documents: usize,
     frames: Vec<Frame>,
@@ -135,10 +156,11 @@ struct Builder {
 }
 
 impl Builder {
-    fn new(file: usize) -> Self {
+    fn new(file: usize, equal: Equal) -> Self {
         let budget = Budget { nodes: NODES, text: TEXT_BYTES };
         Self {
             file,
+            equal,
             root: None,
             documents: 0,
             frames: Vec::new(),
@@ -250,7 +272,14 @@ impl Builder {
         match &mut frame.kind {
             Kind::List(list) => list.push(node),
             Kind::Map { merged, own, key } => match key.take() {
-                Some(Key::Name(name, key)) => drop(own.insert(name, Node { key, ..node })),
+                Some(Key::Name(name, key)) => {
+                    if let (Equal::Refused, Some(first)) = (self.equal, own.get(&name)) {
+                        let line = first.key.line;
+                        let detail = format!("{name} is there already, in line {line}");
+                        return Err(wrong(key, &detail));
+                    }
+                    own.insert(name, Node { key, ..node });
+                }
                 Some(Key::Merge) => merged.push(node),
                 None => {}
             },

@@ -49,6 +49,9 @@ pub struct Drill {
 /// What stands for the configuration's path in [`Drill::synapse`].
 pub const CONFIG_WORD: &str = "{config}";
 
+/// The name of the component that stands for the installation's own file in a backup.
+pub const OWN: &str = "lifeboat";
+
 /// For how many days may be locked.
 pub const LOCK_DAYS: RangeInclusive<u32> = 1..=36_500;
 

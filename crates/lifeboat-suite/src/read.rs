@@ -14,7 +14,7 @@ use lifeboat_storage::location::Location;
 
 use crate::error::SuiteError;
 use crate::installation::{
-    CONFIG_WORD, Component, Drill, Installation, Kind, LOCK_DAYS, ObjectLock, Schedule,
+    CONFIG_WORD, Component, Drill, Installation, Kind, LOCK_DAYS, OWN, ObjectLock, Schedule,
 };
 use crate::keys;
 use crate::kinds::{self, Finding};
@@ -39,7 +39,7 @@ pub fn read(path: &Path, around: &Surroundings) -> Result<Installation, SuiteErr
 /// # Errors
 /// See [`SuiteError`].
 pub fn parse(path: &Path, text: &str, around: &Surroundings) -> Result<Installation, SuiteError> {
-    let document = Document::parse(path, text)?;
+    let document = Document::parse_strict(path, text)?;
     let top = document.view()?;
     keys::TOP.check(&top)?;
     let folder = path.parent().unwrap_or(Path::new("/"));
@@ -224,6 +224,10 @@ fn check_name(item: &View<'_>, name: &str) -> Result<(), SuiteError> {
     let fits = name.len() <= NAME_LETTERS
         && name.chars().all(plain)
         && name.starts_with(|letter: char| letter.is_ascii_alphanumeric());
+    // What a backup keeps of the installation itself is called that.
+    if name == OWN {
+        return Err(item.wrong(&["name"], "is the name of our own part", "give it another"));
+    }
     let remedy = "use letters, digits, `_`, `-` and `.`, at most 64, beginning with a letter";
     if fits { Ok(()) } else { Err(item.wrong(&["name"], "cannot be a name", remedy)) }
 }

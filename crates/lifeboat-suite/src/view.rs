@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use lifeboat_config::yaml::{self, Mark, Node, Yaml};
+use lifeboat_config::yaml::{self, Mark, Node, Yaml, YamlError};
 use zeroize::Zeroizing;
 
 use crate::error::{SuiteError, place};
@@ -64,7 +64,16 @@ impl Document {
     }
 
     pub(crate) fn parse(path: &Path, text: &str) -> Result<Self, SuiteError> {
-        let root = yaml::parse(text, 0).map_err(|error| SuiteError::Syntax {
+        Self::of(path, yaml::parse(text, 0))
+    }
+
+    /// As [`Self::parse`]; equal keys in a mapping are refused.
+    pub(crate) fn parse_strict(path: &Path, text: &str) -> Result<Self, SuiteError> {
+        Self::of(path, yaml::parse_strict(text, 0))
+    }
+
+    fn of(path: &Path, parsed: Result<Node, YamlError>) -> Result<Self, SuiteError> {
+        let root = parsed.map_err(|error| SuiteError::Syntax {
             path: path.to_owned(),
             line: error.mark.line,
             column: error.mark.column,

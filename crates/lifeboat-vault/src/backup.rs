@@ -187,7 +187,9 @@ async fn contents(
             for record in package.index(listed).await? {
                 let blob = record.path.blob().map(|(sha256, _)| sha256);
                 let Some(sha256) = blob.or_else(|| record.path.segment()) else { continue };
-                let (holder, entries) = contents.entry(sha256).or_insert((at, Vec::new()));
+                // There are as many as files, and nearly all have one.
+                let fresh = || (at, Vec::with_capacity(1));
+                let (holder, entries) = contents.entry(sha256).or_insert_with(fresh);
                 if *holder == at {
                     entries.push(EntryPlace { volume, record });
                 }

@@ -154,7 +154,7 @@ impl Vault {
     /// # Errors
     /// [`Failure`] when it is another server's, or cannot be read or written.
     pub async fn demand_owner(&self, server: &str, make: bool) -> Result<(), Failure> {
-        let sum = Digest::of(format!("{}\n{server}", self.id).as_bytes()).to_string();
+        let sum = self.owner_sum(server);
         match self.read_json::<Owner>(OWNER).await? {
             Some(owner) if owner.server_sha256 == sum => Ok(()),
             Some(_) => Err(Failure::usage(
@@ -167,6 +167,27 @@ impl Vault {
             None if make => self.write_json(OWNER, &Owner { server_sha256: sum }).await,
             None => Ok(()),
         }
+    }
+
+    /// Whether the vault is this server's, or nobody's yet.
+    ///
+    /// # Errors
+    /// [`Failure`] when it cannot be read.
+    pub async fn is_of(&self, server: &str) -> Result<bool, Failure> {
+        let owner = self.read_json::<Owner>(OWNER).await?;
+        Ok(owner.is_none_or(|owner| owner.server_sha256 == self.owner_sum(server)))
+    }
+
+    /// Whether the vault is some server's.
+    ///
+    /// # Errors
+    /// [`Failure`] when it cannot be read.
+    pub async fn is_owned(&self) -> Result<bool, Failure> {
+        Ok(self.read_json::<Owner>(OWNER).await?.is_some())
+    }
+
+    fn owner_sum(&self, server: &str) -> String {
+        Digest::of(format!("{}\n{server}", self.id).as_bytes()).to_string()
     }
 
     /// The location of a backup's package.

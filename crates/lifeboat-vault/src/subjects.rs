@@ -6,14 +6,11 @@ use std::path::PathBuf;
 use lifeboat_components::matrix::SigningKey;
 use lifeboat_engine::failure::Failure;
 use lifeboat_suite::media::providers;
-use lifeboat_suite::{At, Component, Installation, Kind, Surroundings};
+use lifeboat_suite::{At, Component, Installation, Kind, OWN, Surroundings};
 
 use crate::run::tree::Tree;
 use crate::run::union::Union;
 use crate::run::{DatabaseAt, Subject, SubjectDatabase, Sync};
-
-/// The name of the component that is the installation's own file.
-pub const OWN: &str = "lifeboat";
 
 /// The components of an installation, or those of them that are named.
 ///
@@ -130,7 +127,8 @@ fn subject(
     })
 }
 
-/// The trees of a component, none inside another of them.
+/// The trees of a component, none inside another of them. But what a restore puts back first, the
+/// configuration and the secrets, and media, are trees of their own wherever they lie.
 fn trees(component: &Component) -> Vec<Tree> {
     let listed = component.files.iter().map(|tree| (tree.role.word(), tree.path.clone()));
     let secrets = component.secrets.iter().map(|secret| ("secrets", secret.path.clone()));
@@ -146,19 +144,26 @@ fn trees(component: &Component) -> Vec<Tree> {
         .flat_map(|path| ["", "-wal", "-shm", "-journal"].map(|end| with_end(&path, end)))
         .collect();
     let all: Vec<(&str, PathBuf)> = listed.chain(media).chain(secrets).collect();
-    let roots: BTreeSet<PathBuf> = all.iter().map(|(_, path)| path.clone()).collect();
+    let is_early = |role: &str| matches!(role, "config" | "secrets");
     let mut taken = BTreeSet::new();
     let mut trees = Vec::new();
-    for (role, root) in all {
-        let is_inside = roots.iter().any(|other| *other != root && root.starts_with(other));
-        let is_media = role == "media";
+    for (role, root) in &all {
+        let is_inside = all.iter().any(|(outer, other)| {
+            other != root && root.starts_with(other) && (is_early(outer) || !is_early(role))
+        });
+        let is_media = *role == "media";
         if (is_inside && !is_media) || !taken.insert(root.clone()) {
             continue;
         }
         let mut without = sqlite.clone();
+        if !is_early(role) {
+            let inner = all.iter().filter(|(inner, path)| is_early(inner) && path != root);
+            let inner = inner.map(|(_, path)| path.clone());
+            without.extend(inner.filter(|path| path.starts_with(root)));
+        }
         // Media inside another tree are taken as media.
         without.extend(component.media.iter().map(|m| m.store_path.clone()).filter(|_| !is_media));
-        trees.push(Tree { role: role.to_owned(), root, without });
+        trees.push(Tree { role: (*role).to_owned(), root: root.clone(), without });
     }
     trees
 }

@@ -46,16 +46,13 @@ pub fn leave_databases(cx: &Context, request: &mut BackupRequest) {
     let databases = request.components.iter().flat_map(|subject| &subject.databases);
     let databases: Vec<PathBuf> = databases
         .filter_map(|database| match &database.at {
-            DatabaseAt::Sqlite(path) => path.canonicalize().ok(),
+            DatabaseAt::Sqlite(path) => Some(path.clone()),
             DatabaseAt::Postgres(_) => None,
         })
         .collect();
     for subject in &mut request.components {
         for tree in &mut subject.trees {
-            let Ok(root) = tree.root.canonicalize() else { continue };
-            let below = databases.iter().filter_map(|path| path.strip_prefix(&root).ok());
-            for below in below.filter(|below| !below.as_os_str().is_empty()) {
-                let path = tree.root.join(below);
+            for path in databases.iter().flat_map(|path| places(path, &tree.root)) {
                 if tree.without.contains(&path) {
                     continue;
                 }
@@ -69,6 +66,26 @@ pub fn leave_databases(cx: &Context, request: &mut BackupRequest) {
             }
         }
     }
+}
+
+/// What a database of `SQLite` is in a tree: its file, and the link on the way to it by which the
+/// program finds it. There a restore makes the file, so the link would only be in its place.
+fn places(database: &Path, root: &Path) -> Vec<PathBuf> {
+    let real = |path: &Path| path.canonicalize().ok();
+    let below = |path: &Path, root: &Path| {
+        let below = path.strip_prefix(root).ok().filter(|below| !below.as_os_str().is_empty());
+        below.map(Path::to_owned)
+    };
+    let file = real(database).zip(real(root)).and_then(|(path, root)| below(&path, &root));
+    let named = below(database, root);
+    let link = named.as_ref().and_then(|named| {
+        let mut ways: Vec<&Path> = named.ancestors().filter(|way| *way != Path::new("")).collect();
+        ways.reverse();
+        ways.into_iter().find(|way| root.join(way).is_symlink()).map(Path::to_owned)
+    });
+    let mut places: Vec<PathBuf> = file.into_iter().chain(link).map(|way| root.join(way)).collect();
+    places.dedup();
+    places
 }
 
 fn inside(subject: &str, root: &Path, folder: &Path) -> Failure {

@@ -47,5 +47,7 @@ pub async fn segments(
         }
         read += piece.len() as u64;
         digests.push(segment(piece, known, (poured, sink)).await?);
+        // Of what is known nothing is awaited, and a file can be long: a stop must be heard.
+        tokio::task::yield_now().await;
     }
 }

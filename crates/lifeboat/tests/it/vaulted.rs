@@ -188,6 +188,89 @@ fn database_of_sqlite_comes_back_in_its_place_with_its_mode_and_no_torn_file_ove
 }
 
 #[test]
+fn database_that_is_found_by_a_link_comes_back_where_the_program_looks_for_it() {
+    let small = Small::new(
+        "  - {kind: files, name: bot, paths: data}\n  \
+         - {kind: database, name: store, sqlite: data/bot.db}\n  \
+         - {kind: database, name: more, sqlite: data/deep/more.db}\n",
+    );
+    fs::create_dir(small.path("real")).unwrap();
+    for (name, row) in [("real/bot.db", 7), ("real/more.db", 8)] {
+        let database = Connection::open(small.path(name)).unwrap();
+        let made = format!("CREATE TABLE t (x); INSERT INTO t VALUES ({row})");
+        database.execute_batch(&made).unwrap();
+    }
+    symlink("../real/bot.db", small.path("data/bot.db")).unwrap();
+    symlink("../real", small.path("data/deep")).unwrap();
+    small.write("data/else", "too");
+    small.back_up();
+    let said = small.restore("back", &[]);
+    assert_eq!(said.exit, DONE, "{}{}", said.stdout, said.stderr);
+    for (name, row) in [("data/bot.db", 7), ("data/deep/more.db", 8)] {
+        let found = Connection::open(small.below("back", name)).unwrap();
+        let x: i64 = found.query_row("SELECT x FROM t", [], |row| row.get(0)).unwrap();
+        assert_eq!(x, row, "{name}");
+    }
+    assert!(small.below("back", "data/else").exists());
+}
+
+#[test]
+fn secret_inside_the_folder_of_its_component_comes_back_before_the_rest_of_it() {
+    let small = Small::new(
+        "  - {kind: adminbot, name: bot, paths: data, secrets: {passphrase: data/pass}}\n",
+    );
+    small.write("data/pass", "open sesame");
+    small.write("data/else", "too");
+    small.back_up();
+    for _ in 0..2 {
+        let said = small.restore("back", &[]);
+        assert_eq!(said.exit, GAPS, "{}{}", said.stdout, said.stderr);
+        let text = |name| fs::read_to_string(small.below("back", name)).unwrap();
+        assert_eq!((text("data/pass"), text("data/else")), ("open sesame".into(), "too".into()));
+    }
+}
+
+#[test]
+fn vault_of_another_server_is_neither_mixed_with_ours_nor_sealed_for_our_recipients() {
+    let (ours, theirs) = (Small::new(FILES), Small::new(FILES));
+    let text = fs::read_to_string(theirs.path("lifeboat.yaml")).unwrap();
+    fs::write(theirs.path("lifeboat.yaml"), text.replace("example.org", "other.test")).unwrap();
+    for small in [&ours, &theirs] {
+        small.write("data/first", "one");
+        small.back_up();
+        let second = small.text("second");
+        assert_eq!(small.say(&["backup", "copy", "--to", &second]).exit, DONE);
+    }
+    let (vault, second) = (theirs.text("vault"), ours.text("second"));
+    let said = ours.say(&["backup", "copy", "--vault", &vault, "--to", &second]);
+    assert_eq!(said.exit, USAGE, "{}{}", said.stdout, said.stderr);
+    let identity = theirs.text("identity.txt");
+    let words = ["backup", "key", "add", &ours.recipient, "--vault", &vault, "-i", &identity];
+    let said = ours.say(&words);
+    assert_eq!(said.exit, USAGE, "{}{}", said.stdout, said.stderr);
+    assert_eq!(theirs.ask(&["backup", "verify"]).exit, DONE);
+    // Whoever has the way to a vault may copy it to a place of its own.
+    let fetched = ours.text("fetched");
+    assert_eq!(ours.say(&["backup", "copy", "--vault", &vault, "--to", &fetched]).exit, DONE);
+    assert_eq!(theirs.ask(&["backup", "verify", "--vault", &fetched]).exit, DONE);
+}
+
+#[test]
+fn list_that_is_there_twice_and_our_own_name_are_refused() {
+    let small = Small::new("  - {kind: files, name: a, paths: data}\n");
+    let config = small.path("lifeboat.yaml");
+    let text = fs::read_to_string(&config).unwrap();
+    assert_eq!(small.say(&["config", "check"]).exit, DONE);
+    let more = "components:\n  - {kind: files, name: b, paths: data}\n";
+    fs::write(&config, format!("{text}{more}")).unwrap();
+    let said = small.say(&["config", "check"]);
+    assert_ne!(said.exit, DONE, "{}", said.stdout);
+    assert!(said.stderr.contains("components is there already, in line 5"), "{}", said.stderr);
+    fs::write(&config, text.replace("name: a", "name: lifeboat")).unwrap();
+    assert_ne!(small.say(&["config", "check"]).exit, DONE);
+}
+
+#[test]
 fn names_of_one_file_are_one_file_again_and_links_keep_their_time() {
     let small = Small::new(FILES);
     let data = small.path("data");

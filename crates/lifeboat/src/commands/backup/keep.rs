@@ -213,7 +213,8 @@ pub(super) async fn key(session: &Session, flags: KeyFlags) -> Result<Ended, Fai
         KeyVerb::Add(flags) => (flags, true),
         KeyVerb::Remove(flags) => (flags, false),
     };
-    let mut list = flags.vault.installation(session)?.recipients;
+    let installation = flags.vault.installation(session)?;
+    let mut list = installation.recipients;
     // What is no recipient would be told as taken away. A comment does not make it another one.
     let named = named(&flags.recipient)?;
     let before = list.len();
@@ -230,6 +231,7 @@ pub(super) async fn key(session: &Session, flags: KeyFlags) -> Result<Ended, Fai
     let recipients = Recipients::parse(&list)?;
     let identities = flags.identities.demand(&session.context)?;
     let (vault, survey) = flags.vault.open_locked(session).await?;
+    vault.demand_owner(&installation.server_name, false).await?;
     let keys = (&identities, &recipients);
     let outcome = keys::rewrap(&session.context, &vault, &survey, keys).await?;
     let rewritten = size::count(outcome.rewritten, "envelope", "envelopes");
@@ -272,6 +274,22 @@ fn named(recipient: &str) -> Result<Vec<String>, Failure> {
     Ok(Recipients::parse(&[recipient.to_owned()])?.names())
 }
 
+/// Backups of two servers in one vault would be counted as one row by retention. Whose a vault is
+/// can be asked only for a name that is known.
+async fn one_owner(server: &str, (vault, to): (&Vault, &Vault)) -> Result<(), Failure> {
+    if vault.is_of(server).await? {
+        return to.demand_owner(server, vault.is_owned().await?).await;
+    }
+    if to.is_owned().await? && to.is_of(server).await? {
+        let what = format!("{} is of another server than {}", vault.location, to.location);
+        return Err(Failure::usage(
+            what,
+            "give each server a vault of its own; nothing was copied",
+        ));
+    }
+    Ok(())
+}
+
 pub(super) async fn copy(session: &Session, flags: CopyFlags) -> Result<Ended, Failure> {
     let (vault, survey) = flags.vault.open(session).await?;
     let access = locked(session, flags.object_lock);
@@ -280,9 +298,11 @@ pub(super) async fn copy(session: &Session, flags: CopyFlags) -> Result<Ended, F
     }
     demand_another(&vault.location, &flags.to)?;
     let to = Vault::open(&flags.to, &access, Some(&session.context)).await?;
-    // A machine that only fetches may not know the installation.
-    if flags.vault.vault.is_none() {
-        to.demand_owner(&flags.vault.installation(session)?.server_name, true).await?;
+    match flags.vault.installation(session) {
+        Ok(installation) => one_owner(&installation.server_name, (&vault, &to)).await?,
+        // A machine that only fetches may not know the installation.
+        Err(_) if flags.vault.vault.is_some() => {}
+        Err(failure) => return Err(failure),
     }
     let copying = copying::copy(&session.context, (&vault, &survey), &to);
     let outcome = session.until_stopped(Box::pin(copying)).await?;

@@ -7,11 +7,12 @@ use lifeboat_engine::failure::Failure;
 use lifeboat_engine::keyring::Recipients;
 use lifeboat_package::backup::{Component, Group};
 use lifeboat_package::limits::VOLUME_TARGET_BYTES;
+use lifeboat_suite::OWN;
 use lifeboat_suite::runs::{self, Task};
 use lifeboat_suite::{Installation, Kind, proof};
 use lifeboat_vault::run::tree::Tree;
 use lifeboat_vault::run::{BackupOutcome, BackupRequest, run as back_up};
-use lifeboat_vault::subjects::{OWN, signing_keys, subjects};
+use lifeboat_vault::subjects::{signing_keys, subjects};
 
 use crate::commands::export::parse_volume_size;
 use crate::commands::installation::{InstallationFlags, around};
