@@ -83,6 +83,17 @@ pub struct Verdict {
     pub problems: Vec<String>,
 }
 
+/// Whose a vault is, for one who asks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Owned {
+    /// The server that asks.
+    ByIt,
+    /// Another server.
+    ByAnother,
+    /// None yet.
+    ByNobody,
+}
+
 /// Everything that lies in the vault.
 #[derive(Default)]
 pub struct Survey {
@@ -154,36 +165,32 @@ impl Vault {
     /// # Errors
     /// [`Failure`] when it is another server's, or cannot be read or written.
     pub async fn demand_owner(&self, server: &str, make: bool) -> Result<(), Failure> {
-        let sum = self.owner_sum(server);
-        match self.read_json::<Owner>(OWNER).await? {
-            Some(owner) if owner.server_sha256 == sum => Ok(()),
-            Some(_) => Err(Failure::usage(
+        match self.owned(server).await? {
+            Owned::ByAnother => Err(Failure::usage(
                 format!("the vault {} belongs to another server than {server}", self.location),
                 format!(
                     "give each server a vault of its own, for example a folder below; where the \
                      server got a new name, remove {OWNER} there"
                 ),
             )),
-            None if make => self.write_json(OWNER, &Owner { server_sha256: sum }).await,
-            None => Ok(()),
+            Owned::ByNobody if make => {
+                let owner = Owner { server_sha256: self.owner_sum(server) };
+                self.write_json(OWNER, &owner).await
+            }
+            Owned::ByIt | Owned::ByNobody => Ok(()),
         }
     }
 
-    /// Whether the vault is this server's, or nobody's yet.
+    /// Whose the vault is, asked for a server's name: no more than a hash of it is kept.
     ///
     /// # Errors
     /// [`Failure`] when it cannot be read.
-    pub async fn is_of(&self, server: &str) -> Result<bool, Failure> {
-        let owner = self.read_json::<Owner>(OWNER).await?;
-        Ok(owner.is_none_or(|owner| owner.server_sha256 == self.owner_sum(server)))
-    }
-
-    /// Whether the vault is some server's.
-    ///
-    /// # Errors
-    /// [`Failure`] when it cannot be read.
-    pub async fn is_owned(&self) -> Result<bool, Failure> {
-        Ok(self.read_json::<Owner>(OWNER).await?.is_some())
+    pub async fn owned(&self, server: &str) -> Result<Owned, Failure> {
+        Ok(match self.read_json::<Owner>(OWNER).await? {
+            None => Owned::ByNobody,
+            Some(owner) if owner.server_sha256 == self.owner_sum(server) => Owned::ByIt,
+            Some(_) => Owned::ByAnother,
+        })
     }
 
     fn owner_sum(&self, server: &str) -> String {

@@ -195,9 +195,12 @@ pub async fn run(cx: &Context, mut request: BackupRequest) -> Result<BackupOutco
     state.note_vault(&request.vault, &vault.id)?;
     vault.demand_owner(&request.server_name, true).await?;
     ours::leave_out(cx, &mut request)?;
-    ours::leave_databases(cx, &mut request);
+    let behind_links = ours::leave_databases(cx, &mut request);
     let begun = begin::begin(cx, &request, &vault, &state.journal(&vault.id)).await?;
     let mut outcome = pour(cx, &request, (&vault, &state), begun).await?;
+    for gap in &behind_links {
+        outcome.gaps.add(gap);
+    }
     if let Some(Err(failure)) = note_erasures(cx, &vault, &request).await {
         outcome.gaps.add(&Gap {
             kind: "erasures-not-noted".to_owned(),

@@ -8,7 +8,7 @@ use lifeboat_engine::failure::Failure;
 use lifeboat_suite::media::providers;
 use lifeboat_suite::{At, Component, Installation, Kind, OWN, Surroundings};
 
-use crate::run::tree::Tree;
+use crate::run::tree::{Tree, is_configuration};
 use crate::run::union::Union;
 use crate::run::{DatabaseAt, Subject, SubjectDatabase, Sync};
 
@@ -134,44 +134,28 @@ fn trees(component: &Component) -> Vec<Tree> {
     let secrets = component.secrets.iter().map(|secret| ("secrets", secret.path.clone()));
     let media = component.media.iter().filter(|media| media.local_storage);
     let media = media.map(|media| ("media", media.store_path.clone()));
-    let sqlite: Vec<PathBuf> = component
-        .databases
-        .iter()
-        .filter_map(|database| match &database.at {
-            At::Sqlite(path) => Some(path.clone()),
-            At::Postgres(_) => None,
-        })
-        .flat_map(|path| ["", "-wal", "-shm", "-journal"].map(|end| with_end(&path, end)))
-        .collect();
     let all: Vec<(&str, PathBuf)> = listed.chain(media).chain(secrets).collect();
-    let is_early = |role: &str| matches!(role, "config" | "secrets");
     let mut taken = BTreeSet::new();
     let mut trees = Vec::new();
     for (role, root) in &all {
         let is_inside = all.iter().any(|(outer, other)| {
-            other != root && root.starts_with(other) && (is_early(outer) || !is_early(role))
+            let goes_along = is_configuration(outer) || !is_configuration(role);
+            other != root && root.starts_with(other) && goes_along
         });
         let is_media = *role == "media";
         if (is_inside && !is_media) || !taken.insert(root.clone()) {
             continue;
         }
-        let mut without = sqlite.clone();
-        if !is_early(role) {
-            let inner = all.iter().filter(|(inner, path)| is_early(inner) && path != root);
-            let inner = inner.map(|(_, path)| path.clone());
-            without.extend(inner.filter(|path| path.starts_with(root)));
+        let mut without = Vec::new();
+        if !is_configuration(role) {
+            let inner = all.iter().filter(|(inner, path)| is_configuration(inner) && path != root);
+            without.extend(inner.map(|(_, path)| path.clone()));
         }
         // Media inside another tree are taken as media.
         without.extend(component.media.iter().map(|m| m.store_path.clone()).filter(|_| !is_media));
         trees.push(Tree { role: (*role).to_owned(), root: root.clone(), without });
     }
     trees
-}
-
-fn with_end(path: &std::path::Path, end: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(end);
-    PathBuf::from(name)
 }
 
 /// The signing keys of the installation's Synapse; none when they cannot be read.

@@ -126,7 +126,7 @@ impl Source {
             None => plan(&cut, &reading, request).await,
         };
         let plan = plan.map_err(database_fault)?;
-        reading.early_gaps.extend(store_gap(&reading.media_store, request, &plan));
+        reading.early_gaps.extend(store_gap(cx, request, (&reading.media_store, &plan)));
         Ok(Self {
             cut,
             state_cut,
@@ -391,15 +391,16 @@ pub(super) fn is_media(work: &Work) -> bool {
     matches!(work, Work::Media { .. } | Work::Referenced { .. })
 }
 
-/// Where the whole media store is gone, that is said once before each of its files is missed.
-/// What was taken out of a backup has a store only where there were files.
+/// Where the whole media store is gone, that is said at once, and is a gap beside those of its
+/// files. What was taken out of a backup has a store only where there were files.
 fn store_gap(
-    store: &Path,
+    cx: &Context,
     request: &ExportRequest,
-    plan: &[Part],
+    (store, plan): (&Path, &[Part]),
 ) -> Option<lifeboat_package::flow::Gap> {
     let wants_media = plan.iter().any(|part| part.weight > 0 && is_media(&part.work));
     (wants_media && request.of_backup.is_none() && !store.is_dir()).then(|| {
+        cx.note(format!("the media store {} is not there", store.display()));
         gap(
             "media-store-missing",
             &store.display().to_string(),

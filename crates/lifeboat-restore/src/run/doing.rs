@@ -6,6 +6,7 @@ use lifeboat_engine::failure::Failure;
 use lifeboat_package::backup::Component;
 use lifeboat_postgres::connect::Connector;
 use lifeboat_suite::Kind;
+use lifeboat_vault::run::tree::is_configuration;
 
 use super::Restoring;
 use crate::aside::Asides;
@@ -262,8 +263,4 @@ impl<'a> Restoring<'a> {
         }
         next
     }
-}
-
-fn is_configuration(role: &str) -> bool {
-    matches!(role, "config" | "secrets")
 }

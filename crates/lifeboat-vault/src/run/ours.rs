@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use lifeboat_engine::context::Context;
 use lifeboat_engine::failure::Failure;
+use lifeboat_package::flow::Gap;
 use lifeboat_storage::Location;
 
 use super::{BackupRequest, DatabaseAt};
@@ -41,8 +42,11 @@ pub fn leave_out(cx: &Context, request: &mut BackupRequest) -> Result<(), Failur
 /// What `SQLite` has in a database's place and beside it.
 const SQLITE_ENDS: [&str; 4] = ["", "-wal", "-shm", "-journal"];
 
-/// Leaves the databases of `SQLite` of all components out of every tree.
-pub fn leave_databases(cx: &Context, request: &mut BackupRequest) {
+/// Leaves the databases of `SQLite` of all components out of every tree, and links on the way to
+/// them: a restore makes the file where the component names it, before it puts links back. Where
+/// such a link leads to a folder, what else is behind it is not found by that way any more, and
+/// that is a gap.
+pub fn leave_databases(cx: &Context, request: &mut BackupRequest) -> Vec<Gap> {
     let databases = request.components.iter().flat_map(|subject| &subject.databases);
     let databases: Vec<PathBuf> = databases
         .filter_map(|database| match &database.at {
@@ -50,42 +54,65 @@ pub fn leave_databases(cx: &Context, request: &mut BackupRequest) {
             DatabaseAt::Postgres(_) => None,
         })
         .collect();
+    let mut gaps = Vec::new();
     for subject in &mut request.components {
+        let name = &subject.name;
         for tree in &mut subject.trees {
-            for path in databases.iter().flat_map(|path| places(path, &tree.root)) {
-                if tree.without.contains(&path) {
-                    continue;
+            for path in &databases {
+                if let Some(file) = file_below(&tree.root, path) {
+                    let shown = file.display();
+                    cx.note(format!("{name}: leaves out {shown}, kept as a database"));
+                    tree.without.extend(SQLITE_ENDS.map(|end| with_end(&file, end)));
                 }
-                let shown = path.display();
-                cx.note(format!("{}: leaves out {shown}, kept as a database", subject.name));
-                tree.without.extend(SQLITE_ENDS.map(|end| {
-                    let mut name = path.as_os_str().to_owned();
-                    name.push(end);
-                    PathBuf::from(name)
-                }));
+                let Some(link) = link_below(&tree.root, path) else { continue };
+                if link == *path {
+                    let shown = link.display();
+                    cx.note(format!("{name}: leaves out the link {shown} to a database"));
+                } else {
+                    gaps.push(behind_a_link(&link, path));
+                }
+                tree.without.push(link);
             }
         }
     }
+    gaps
 }
 
-/// What a database of `SQLite` is in a tree: its file, and the link on the way to it by which the
-/// program finds it. There a restore makes the file, so the link would only be in its place.
-fn places(database: &Path, root: &Path) -> Vec<PathBuf> {
-    let real = |path: &Path| path.canonicalize().ok();
-    let below = |path: &Path, root: &Path| {
-        let below = path.strip_prefix(root).ok().filter(|below| !below.as_os_str().is_empty());
-        below.map(Path::to_owned)
-    };
-    let file = real(database).zip(real(root)).and_then(|(path, root)| below(&path, &root));
-    let named = below(database, root);
-    let link = named.as_ref().and_then(|named| {
-        let mut ways: Vec<&Path> = named.ancestors().filter(|way| *way != Path::new("")).collect();
-        ways.reverse();
-        ways.into_iter().find(|way| root.join(way).is_symlink()).map(Path::to_owned)
-    });
-    let mut places: Vec<PathBuf> = file.into_iter().chain(link).map(|way| root.join(way)).collect();
-    places.dedup();
-    places
+/// Where a file is below `root`, as the walk will name it: links below the root are not followed.
+fn file_below(root: &Path, file: &Path) -> Option<PathBuf> {
+    let (real, file) = (root.canonicalize().ok()?, file.canonicalize().ok()?);
+    let below = file.strip_prefix(real).ok().filter(|below| !below.as_os_str().is_empty())?;
+    Some(root.join(below))
+}
+
+/// The first link below `root` on the way to a file as it is named.
+fn link_below(root: &Path, file: &Path) -> Option<PathBuf> {
+    let ways = file.strip_prefix(root).ok()?.ancestors().map(|way| root.join(way));
+    ways.filter(|way| way != root && way.is_symlink()).last()
+}
+
+fn behind_a_link(link: &Path, database: &Path) -> Gap {
+    let real = database.canonicalize().unwrap_or_else(|_| database.to_owned());
+    Gap {
+        kind: "database-behind-link".to_owned(),
+        object: link.display().to_string(),
+        detail: format!(
+            "the link is left out: a restore makes a folder of its name for {}, and what else is \
+             behind the link is not found there",
+            database.display()
+        ),
+        remedy: format!(
+            "name the database by its own path, {}, in lifeboat.yaml or the component's \
+             configuration: then the link is kept",
+            real.display()
+        ),
+    }
+}
+
+fn with_end(path: &Path, end: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(end);
+    PathBuf::from(name)
 }
 
 fn inside(subject: &str, root: &Path, folder: &Path) -> Failure {

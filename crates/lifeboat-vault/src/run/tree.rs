@@ -34,6 +34,11 @@ const NAMED: usize = 100_000;
 /// A change this close to the reading could be followed by another of the same time stamp.
 const SETTLED_NANOS: i64 = 2_000_000_000;
 
+/// Whether trees of this role are put back before the rest, as whatever is there needs them.
+pub fn is_configuration(role: &str) -> bool {
+    matches!(role, "config" | "secrets")
+}
+
 /// A tree to read.
 #[derive(Debug, Clone)]
 pub struct Tree {

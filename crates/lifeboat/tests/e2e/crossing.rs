@@ -37,7 +37,10 @@ fn media_store_that_is_gone_is_told_beside_each_file() {
     let server = harbour.landed("unmounted", &[]);
     fs::rename(server.media_store(), server.media_store().with_extension("away")).unwrap();
     let package = harbour.world.directory().join("unmounted.lifeboat");
-    let outcome = export(&server, &recipient(&harbour.identity), &package).result(GAPS);
+    let said = export(&server, &recipient(&harbour.identity), &package);
+    let at_once = format!("the media store {} is not there", server.media_store().display());
+    assert!(said.stdout.contains(&at_once), "{said:?}");
+    let outcome = said.result(GAPS);
     let gaps = &outcome["gaps"];
     assert!(gaps["total"].as_u64().unwrap() > 10, "{gaps}");
     let of_store = |gap: &&Value| gap["kind"] == "media-store-missing";

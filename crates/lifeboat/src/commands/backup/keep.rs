@@ -6,7 +6,7 @@ use lifeboat_engine::failure::Failure;
 use lifeboat_engine::keyring::Recipients;
 use lifeboat_storage::{Location, LockMode};
 use lifeboat_suite::{LOCK_DAYS, ObjectLock};
-use lifeboat_vault::place::Vault;
+use lifeboat_vault::place::{Owned, Vault};
 use lifeboat_vault::retention::{self, Choice};
 use lifeboat_vault::run::locking;
 use lifeboat_vault::{copy as copying, forget as forgetting, key as keys, prune as pruning};
@@ -274,20 +274,16 @@ fn named(recipient: &str) -> Result<Vec<String>, Failure> {
     Ok(Recipients::parse(&[recipient.to_owned()])?.names())
 }
 
-/// Backups of two servers in one vault would be counted as one row by retention. Whose a vault is
-/// can be asked only for a name that is known.
+/// Backups of two servers in one vault would be counted as one row by retention.
 async fn one_owner(server: &str, (vault, to): (&Vault, &Vault)) -> Result<(), Failure> {
-    if vault.is_of(server).await? {
-        return to.demand_owner(server, vault.is_owned().await?).await;
-    }
-    if to.is_owned().await? && to.is_of(server).await? {
-        let what = format!("{} is of another server than {}", vault.location, to.location);
-        return Err(Failure::usage(
-            what,
+    match (vault.owned(server).await?, to.owned(server).await?) {
+        (Owned::ByAnother, Owned::ByIt) => Err(Failure::usage(
+            format!("the vault {} is another server's than {}", vault.location, to.location),
             "give each server a vault of its own; nothing was copied",
-        ));
+        )),
+        (Owned::ByAnother, _) => Ok(()),
+        (whose, _) => to.demand_owner(server, whose == Owned::ByIt).await,
     }
-    Ok(())
 }
 
 pub(super) async fn copy(session: &Session, flags: CopyFlags) -> Result<Ended, Failure> {
