@@ -1,8 +1,8 @@
 //! Reading a package: what is in the clear, and with an identity everything, whole or by range.
 
-pub mod blobs;
 pub mod part;
 pub mod picked;
+pub mod places;
 mod segments;
 
 use std::collections::BTreeMap;
@@ -12,7 +12,7 @@ use std::sync::Arc;
 use lifeboat_package::contents::{CONTENTS_NAME, Contents};
 use lifeboat_package::header::{HEADER_NAME, Header, KEY_NAME};
 use lifeboat_package::id::{PartPath, parse_volume_name};
-use lifeboat_package::index::IndexRecord;
+use lifeboat_package::index::{IndexRecord, IndexRecords};
 use lifeboat_package::key::PackageKey;
 use lifeboat_package::limits::{KEY_FILE_BYTES, MANIFEST_RAW_BYTES};
 use lifeboat_package::manifest::{MANIFEST_NAME, Manifest, Volume};
@@ -148,18 +148,23 @@ impl Package {
         open_clear(location, access).await?.open(identities).await
     }
 
-    /// The index of a volume, checked against the manifest.
+    /// The index of a volume, checked against the manifest, record by record.
     ///
     /// # Errors
     /// [`Failure`] when it cannot be read or is damaged.
-    pub async fn index(&self, volume: &Volume) -> Result<Vec<IndexRecord>, Failure> {
+    pub async fn index(
+        &self,
+        volume: &Volume,
+    ) -> Result<impl Iterator<Item = Result<IndexRecord, Failure>>, Failure> {
         let place = &volume.index;
         let bytes = self.read(volume, place.offset, place.length).await?;
         if lifeboat_package::digest::Digest::of(&bytes) != place.sha256 {
             return Err(damaged(&volume.name));
         }
-        let parsed = lifeboat_package::index::parse_index(&bytes);
-        parsed.map_err(|e| damaged(&volume.name).because(e))
+        let name = volume.name.clone();
+        let broken = move |e| damaged(&name).because(e);
+        let records = IndexRecords::parse(&bytes).map_err(&broken)?;
+        Ok(records.map(move |record| record.map_err(&broken)))
     }
 
     /// The record entries of all parts that the manifest names.
@@ -186,6 +191,7 @@ impl Package {
                 continue;
             }
             for record in self.index(volume).await? {
+                let record = record?;
                 let Some((part, name, _)) = record.path.record() else { continue };
                 let Some(names) = parts.get_mut(&part) else { continue };
                 let name = name.to_owned();

@@ -27,8 +27,8 @@ use zeroize::Zeroizing;
 use crate::context::{Context, Unit};
 use crate::failure::Failure;
 use crate::keyring::Identities;
-use crate::reader::blobs::BlobPlaces;
 use crate::reader::picked::{self, Picked};
+use crate::reader::places::ContentPlaces;
 use crate::reader::{EntryPlace, Package, damaged};
 
 /// What was written.
@@ -216,7 +216,7 @@ struct Store<'a> {
     package: &'a Package,
     files: MediaStore,
     /// Looked for when the first file is wanted.
-    blobs: Option<BlobPlaces>,
+    blobs: Option<ContentPlaces>,
     seen: BTreeSet<String>,
 }
 
@@ -236,7 +236,7 @@ impl<'a> Store<'a> {
     ) -> Result<(), Failure> {
         let blobs = match &mut self.blobs {
             Some(blobs) => blobs,
-            none => none.insert(BlobPlaces::of(self.package).await?),
+            none => none.insert(ContentPlaces::of(self.package).await?),
         };
         for line in lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
             let record: MediaRecord =
@@ -250,7 +250,7 @@ impl<'a> Store<'a> {
             let partial = store.begin(&path).map_err(|e| cannot_write(&path, e))?;
             for piece in blobs.pieces(&sha256).ok_or_else(|| damaged(&record.path))? {
                 cx.go_on()?;
-                let bytes = self.package.content(piece).await?;
+                let bytes = self.package.content(&piece).await?;
                 append(&partial, &bytes).map_err(|e| cannot_write(&path, e))?;
                 cx.advance(bytes.len() as u64);
             }

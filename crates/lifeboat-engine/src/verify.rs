@@ -170,8 +170,9 @@ pub struct Seen {
     /// Records of parts that count.
     pub records: u64,
     parts: BTreeMap<PartPath, (u64, u64)>,
-    blobs: BTreeSet<[u8; 32]>,
-    wanted: BTreeSet<[u8; 32]>,
+    /// Blobs that are there, and those that media are said to be in; each may be there twice.
+    blobs: Vec<[u8; 32]>,
+    wanted: Vec<[u8; 32]>,
     /// What is wrong.
     pub problems: Vec<String>,
 }
@@ -227,7 +228,10 @@ async fn content(
     let listed: Vec<&Volume> = manifest.volumes.iter().collect();
     let mut all = volumes(cx, package, &listed).await;
     parts(package, &mut all);
-    for lost in all.wanted.difference(&all.blobs) {
+    all.blobs.sort_unstable();
+    all.wanted.sort_unstable();
+    all.wanted.dedup();
+    for lost in all.wanted.iter().filter(|wanted| all.blobs.binary_search(wanted).is_err()) {
         let name = lifeboat_package::id::blob_path(lost, None);
         all.problems.push(format!("{name}: the media index names it, no volume holds it"));
     }
@@ -313,7 +317,7 @@ fn step(
 fn take(package: &Package, entry: &Entry, seen: &mut Seen) {
     seen.entries += 1;
     if let Some((sha256, _)) = entry.path.blob() {
-        seen.blobs.insert(sha256);
+        seen.blobs.push(sha256);
         return;
     }
     let Some((part, name, _)) = entry.path.record() else { return };
@@ -329,7 +333,7 @@ fn take(package: &Package, entry: &Entry, seen: &mut Seen) {
             match record.ok().and_then(|record| record.sha256.parse().ok()) {
                 Some(digest) => {
                     let digest: lifeboat_package::digest::Digest = digest;
-                    seen.wanted.insert(*digest.as_bytes());
+                    seen.wanted.push(*digest.as_bytes());
                 }
                 None => seen.problems.push(format!("{}: a record is no media record", entry.path)),
             }

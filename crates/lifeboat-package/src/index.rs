@@ -183,22 +183,54 @@ pub(crate) fn content(
     decompress_records(&stored).map_err(frame)
 }
 
-/// Reads the index of a volume from its entry's bytes.
-///
-/// # Errors
-/// [`IndexError`] when it is not an index; limits are checked before allocation.
-pub fn parse_index(frame: &[u8]) -> Result<Vec<IndexRecord>, IndexError> {
-    let lines = decompress(frame, INDEX_RAW_BYTES)?;
-    if lines.last().is_some_and(|byte| *byte != b'\n') {
-        return Err(IndexError::Frame(FrameError::Unended));
+/// The records of an index, one by one: as a list, those of a volume take twice what the index does.
+/// After an error there are no more.
+pub struct IndexRecords {
+    lines: Vec<u8>,
+    at: usize,
+    taken: usize,
+}
+
+impl IndexRecords {
+    /// Begins to read the index of a volume from its entry's bytes.
+    ///
+    /// # Errors
+    /// [`IndexError`] when it is not a frame of lines; limits are checked before allocation.
+    pub fn parse(frame: &[u8]) -> Result<Self, IndexError> {
+        let lines = decompress(frame, INDEX_RAW_BYTES)?;
+        if lines.last().is_some_and(|byte| *byte != b'\n') {
+            return Err(IndexError::Frame(FrameError::Unended));
+        }
+        Ok(Self { lines, at: 0, taken: 0 })
     }
-    let mut records = Vec::new();
-    for (line, number) in lines.split_inclusive(|byte| *byte == b'\n').zip(1_u64..) {
-        if records.len() >= VOLUME_ENTRIES {
+
+    fn record(&mut self, rest: usize) -> Result<IndexRecord, IndexError> {
+        let lines = self.lines.get(self.at..).unwrap_or_default();
+        let end = lines.iter().position(|byte| *byte == b'\n');
+        let length = end.map_or(rest, |end| end.saturating_add(1));
+        let line = lines.get(..length).unwrap_or_default();
+        if self.taken >= VOLUME_ENTRIES {
             return Err(IndexError::TooMany);
         }
-        let record = serde_json::from_slice(line);
-        records.push(record.map_err(|source| IndexError::Record { line: number, source })?);
+        self.at = self.at.saturating_add(length);
+        self.taken = self.taken.saturating_add(1);
+        serde_json::from_slice(line)
+            .map_err(|source| IndexError::Record { line: self.taken as u64, source })
     }
-    Ok(records)
+}
+
+impl Iterator for IndexRecords {
+    type Item = Result<IndexRecord, IndexError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let rest = self.lines.len().saturating_sub(self.at);
+        if rest == 0 {
+            return None;
+        }
+        let record = self.record(rest);
+        if record.is_err() {
+            self.lines = Vec::new();
+        }
+        Some(record)
+    }
 }

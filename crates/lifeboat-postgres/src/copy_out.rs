@@ -48,7 +48,6 @@ impl<'a> Row<'a> {
 pub struct RowStream {
     stream: std::pin::Pin<Box<CopyOutStream>>,
     label: String,
-    pending: Vec<u8>,
     chunk: Bytes,
     at: usize,
     fields: Vec<Option<Range<usize>>>,
@@ -82,7 +81,6 @@ impl RowStream {
         Ok(Self {
             stream: Box::pin(stream),
             label: label.to_owned(),
-            pending: Vec::new(),
             chunk: Bytes::new(),
             at: 0,
             fields: Vec::new(),
@@ -123,6 +121,9 @@ impl RowStream {
 
     /// Fetches the next message and puts what was left of the last one before it.
     async fn refill(&mut self) -> Result<(), PostgresError> {
+        let rest = self.chunk.split_off(self.at.min(self.chunk.len()));
+        // A message is a row, which may be large: it must not wait here for the next.
+        (self.chunk, self.at) = (Bytes::new(), 0);
         let Some(next) = self.stream.next().await else {
             return Err(PostgresError::Malformed {
                 table: self.label.clone(),
@@ -130,16 +131,7 @@ impl RowStream {
             });
         };
         let next = next.map_err(|e| PostgresError::sorted(format!("read {}", self.label), e))?;
-        let rest = self.chunk.get(self.at..).unwrap_or_default();
-        if rest.is_empty() {
-            self.chunk = next;
-        } else {
-            self.pending.clear();
-            self.pending.extend_from_slice(rest);
-            self.pending.extend_from_slice(&next);
-            self.chunk = Bytes::copy_from_slice(&self.pending);
-        }
-        self.at = 0;
+        self.chunk = if rest.is_empty() { next } else { [rest, next].concat().into() };
         Ok(())
     }
 

@@ -16,7 +16,7 @@ use lifeboat_engine::reader::apart;
 use lifeboat_package::backup::{Component, Content, FILES, FileKind, FileRecord};
 use lifeboat_vault::backup::OpenBackup;
 
-use self::making::{Job, Placed, Step, dress, dress_link, give, is_equal};
+use self::making::{Job, Look, Placed, Step, dress, dress_link, give, is_equal};
 use crate::aside::{Asides, KeptPath, Thing};
 use crate::journal::StepDone;
 use crate::targets::Targets;
@@ -85,9 +85,9 @@ pub async fn place(
     }
     // Times of a folder change with what is put into it, and who may not look into it cannot reach
     // what is below.
-    folders.sort_by(|(a, _), (b, _): &(PathBuf, FileRecord)| b.cmp(a));
-    for (path, record) in &folders {
-        dress(path, record, &mut placed)?;
+    folders.sort_by(|(a, _), (b, _): &(PathBuf, Look)| b.cmp(a));
+    for (path, look) in &folders {
+        dress(path, look, &mut placed)?;
     }
     placed.settle().await?;
     Ok(placed.told())
@@ -161,11 +161,14 @@ async fn one(
     open: &OpenBackup,
     record: FileRecord,
     placing: &Placing<'_>,
-) -> Result<(Placed, Option<(PathBuf, FileRecord)>), Failure> {
+) -> Result<(Placed, Option<(PathBuf, Look)>), Failure> {
     cx.go_on()?;
     let path = placing.targets.place(&path_of(&record));
     match record.kind {
-        FileKind::Folder => Ok((folder(&path, &record, placing)?, Some((path, record)))),
+        FileKind::Folder => {
+            let made = folder(&path, &record, placing)?;
+            Ok((made, Some((path, Look::from(&record)))))
+        }
         FileKind::Link => Ok((link(&path, &record, placing)?, None)),
         FileKind::File => Ok((file(cx, open, (path, record), placing).await?, None)),
     }
@@ -285,14 +288,14 @@ fn link(path: &Path, record: &FileRecord, placing: &Placing<'_>) -> Result<Place
     let Some(target) = &record.target else { return Ok(placed) };
     if fs::read_link(path).is_ok_and(|found| found == Path::new(target)) {
         placed.equal += 1;
-        dress_link(path, record, &mut placed)?;
+        dress_link(path, &Look::from(record), &mut placed)?;
         return Ok(placed);
     }
     make_way(path, placing, &mut placed)?;
     let folder = path.parent().unwrap_or(Path::new("/"));
     fs::create_dir_all(folder).map_err(|e| cannot("make", folder, e))?;
     std::os::unix::fs::symlink(target, path).map_err(|e| cannot("make the link", path, e))?;
-    dress_link(path, record, &mut placed)?;
+    dress_link(path, &Look::from(record), &mut placed)?;
     placed.written += 1;
     Ok(placed)
 }

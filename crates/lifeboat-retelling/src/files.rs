@@ -55,7 +55,7 @@ impl Run<'_> {
         let new = if self.stage.is_dry() {
             Some(format!("mxc://{}/{}", self.stage.ids().server(), self.stage.imagine()))
         } else {
-            self.upload(wish, (&digest, pieces, length), told).await?
+            self.upload(wish, (&digest, &pieces, length), told).await?
         };
         let Some(new) = new else {
             told.files_missing += 1;

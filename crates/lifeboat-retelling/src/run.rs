@@ -10,7 +10,7 @@ use crate::answer_of;
 use lifeboat_engine::context::Context;
 use lifeboat_engine::failure::Failure;
 use lifeboat_engine::reader::Package;
-use lifeboat_engine::reader::blobs::BlobPlaces;
+use lifeboat_engine::reader::places::ContentPlaces;
 use lifeboat_rendering::render::known::Lists;
 
 /// One transcript on its way.
@@ -23,7 +23,7 @@ pub(crate) struct Run<'a> {
     pub(crate) erased: HashSet<String>,
     /// Files by address: SHA-256.
     pub(crate) media: HashMap<String, String>,
-    pub(crate) blobs: BlobPlaces,
+    pub(crate) blobs: ContentPlaces,
     /// Bytes of the largest file that the server takes.
     pub(crate) upload_limit: Option<u64>,
     /// One file at a time: two rooms may name the same.
@@ -49,7 +49,7 @@ impl<'a> Run<'a> {
             rooms: lists.rooms,
             erased: lists.known.erased,
             media: lists.media,
-            blobs: BlobPlaces::of(package).await?,
+            blobs: ContentPlaces::of(package).await?,
             uploading: tokio::sync::Mutex::default(),
             owner,
             files: AtomicU64::new(0),

@@ -1,9 +1,10 @@
 //! A backup, open for reading: its own volumes and those that it borrows, as one.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use lifeboat_engine::failure::{Code, Failure};
 use lifeboat_engine::keyring::Identities;
+use lifeboat_engine::reader::places::ContentPlaces;
 use lifeboat_engine::reader::{EntryPlace, Package, PartEntries, damaged, open_any};
 use lifeboat_package::backup::{Component, Content};
 use lifeboat_package::digest::Digest;
@@ -18,8 +19,8 @@ use crate::place::{Survey, Vault};
 pub struct OpenBackup {
     /// Its own package first, then those that it borrows from.
     packages: Vec<Package>,
-    /// Where content lies: which package, and which entries, pieces in order.
-    contents: HashMap<[u8; 32], (usize, Vec<EntryPlace>)>,
+    /// Where content lies: in which of the packages, and in which entries.
+    contents: ContentPlaces,
     entries: PartEntries,
 }
 
@@ -104,7 +105,7 @@ impl OpenBackup {
 
     /// Whether content is in one of the volumes.
     pub fn holds(&self, digest: &Digest) -> bool {
-        self.contents.contains_key(digest.as_bytes())
+        self.contents.holds(digest)
     }
 
     /// How many pieces content has: a piece is at most one entry.
@@ -114,10 +115,9 @@ impl OpenBackup {
     pub fn pieces<'a>(&'a self, content: &'a Content) -> Result<Vec<Piece<'a>>, Failure> {
         let mut pieces = Vec::new();
         for digest in content.digests() {
-            let found = self.contents.get(digest.as_bytes());
-            let (package, entries) = found.ok_or_else(|| missing(digest))?;
-            let package = &self.packages[*package];
-            pieces.extend(entries.iter().map(|entry| Piece { package, entry }));
+            let (package, entries) = self.contents.find(digest).ok_or_else(|| missing(digest))?;
+            let package = &self.packages[package as usize];
+            pieces.extend(entries.into_iter().map(|entry| Piece { package, entry }));
         }
         Ok(pieces)
     }
@@ -141,7 +141,7 @@ impl OpenBackup {
 /// One entry of content.
 pub struct Piece<'a> {
     package: &'a Package,
-    entry: &'a EntryPlace,
+    entry: EntryPlace,
 }
 
 impl Piece<'_> {
@@ -150,7 +150,7 @@ impl Piece<'_> {
     /// # Errors
     /// [`Failure`] when it is damaged.
     pub async fn read(&self) -> Result<Vec<u8>, Failure> {
-        self.package.content(self.entry).await
+        self.package.content(&self.entry).await
     }
 }
 
@@ -171,36 +171,19 @@ async fn open_package(
 }
 
 /// Where content lies, by the indexes of all volumes that the backup owns or borrows.
-async fn contents(
-    packages: &[Package],
-) -> Result<HashMap<[u8; 32], (usize, Vec<EntryPlace>)>, Failure> {
-    let mut contents: HashMap<[u8; 32], (usize, Vec<EntryPlace>)> = HashMap::new();
+async fn contents(packages: &[Package]) -> Result<ContentPlaces, Failure> {
+    let mut contents = ContentPlaces::default();
     let Some((own, _)) = packages.split_first() else { return Ok(contents) };
-    for (at, package) in packages.iter().enumerate() {
+    for (package, number) in packages.iter().zip(0..) {
         let id = package.manifest.package;
-        for (volume, listed) in package.manifest.volumes.iter().enumerate() {
-            let of_backup = at == 0
-                || own.manifest.borrowed.iter().any(|b| b.package == id && b.volume == *listed);
-            if !of_backup {
-                continue;
-            }
-            for record in package.index(listed).await? {
-                let blob = record.path.blob().map(|(sha256, _)| sha256);
-                let Some(sha256) = blob.or_else(|| record.path.segment()) else { continue };
-                // There are as many as files, and nearly all have one.
-                let fresh = || (at, Vec::with_capacity(1));
-                let (holder, entries) = contents.entry(sha256).or_insert_with(fresh);
-                if *holder == at {
-                    entries.push(EntryPlace { volume, record });
-                }
+        for (at, volume) in package.manifest.volumes.iter().enumerate() {
+            let mut borrowed = own.manifest.borrowed.iter();
+            if number == 0 || borrowed.any(|b| b.package == id && b.volume == *volume) {
+                contents.add(package, (number, at)).await?;
             }
         }
     }
-    for (_, entries) in contents.values_mut() {
-        // A run that was cut short can leave a piece that a later one stored again.
-        entries.sort_by_key(|entry| entry.record.path.blob().and_then(|(_, number)| number));
-        entries.dedup_by(|a, b| a.record.path == b.record.path);
-    }
+    contents.settle();
     Ok(contents)
 }
 

@@ -1,6 +1,6 @@
 //! Verify: is a backup whole, and is every bit of it, and of what it borrows, what was written?
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use lifeboat_engine::context::{Context, Unit};
 use lifeboat_engine::failure::{Code, Failure};
@@ -228,31 +228,35 @@ async fn content(
     outcome.bytes += all.bytes;
     outcome.entries = all.entries;
     outcome.problems.append(&mut all.problems);
-    let mut named = HashSet::new();
+    let mut lost = BTreeSet::new();
     for component in &manifest.components {
-        match named_by(open, component).await {
-            Ok(digests) => named.extend(digests),
-            Err(e) => outcome.problems.push(format!("{}: {}", component.name, e.what)),
+        if let Err(e) = look_up(open, component, &mut lost).await {
+            outcome.problems.push(format!("{}: {}", component.name, e.what));
         }
     }
-    for lost in named.iter().filter(|digest| !open.holds(digest)) {
-        outcome.problems.push(format!("content {lost}: a record names it, no volume holds it"));
-    }
+    let told = |lost| format!("content {lost}: a record names it, no volume holds it");
+    outcome.problems.extend(lost.iter().map(told));
     Ok(())
 }
 
-/// The content that a component's records name; and whether its counts are right.
-async fn named_by(open: &OpenBackup, component: &Component) -> Result<HashSet<Digest>, Failure> {
+/// Whether the content that a component's records name is there, and its counts are right.
+async fn look_up(
+    open: &OpenBackup,
+    component: &Component,
+    lost: &mut BTreeSet<Digest>,
+) -> Result<(), Failure> {
     let wrong = |what: String| Failure::not_valid(what, "look for another copy of the backup");
-    let mut named = HashSet::new();
+    let mut named = |content: &Content| {
+        lost.extend(content.digests().iter().filter(|digest| !open.holds(digest)));
+    };
     for record in open.records::<DatabaseRecord>(component, DATABASES).await? {
         let contents = [&record.pre_data, &record.post_data, &record.rights, &record.file];
-        named.extend(contents.into_iter().flatten().flat_map(Content::digests));
+        contents.into_iter().flatten().for_each(&mut named);
     }
     let mut rows: BTreeMap<(String, String, String), (u64, u64)> = BTreeMap::new();
     for entry in open.record_entries(component, SEGMENTS) {
         for record in open.package().records::<SegmentRecord>(&entry).await? {
-            named.extend(record.content.digests());
+            named(&record.content);
             let sum = rows.entry((record.database, record.schema, record.table)).or_default();
             *sum = (sum.0 + 1, sum.1 + record.rows);
         }
@@ -267,13 +271,13 @@ async fn named_by(open: &OpenBackup, component: &Component) -> Result<HashSet<Di
     for entry in open.record_entries(component, FILES) {
         for record in open.package().records::<FileRecord>(&entry).await? {
             files += u64::from(record.content.is_some());
-            named.extend(record.content.iter().flat_map(Content::digests));
+            record.content.iter().for_each(&mut named);
         }
     }
     if files != component.files {
         return Err(wrong(format!("{files} files, the manifest says {}", component.files)));
     }
-    Ok(named)
+    Ok(())
 }
 
 /// Volumes that a verify found wrong, by its newest verdict on each backup: what lies there must be

@@ -15,7 +15,7 @@ use super::check::{Checked, Contents};
 use super::{ImportOutcome, ImportRequest};
 use crate::context::{Context, Unit};
 use crate::failure::Failure;
-use crate::reader::blobs::BlobPlaces;
+use crate::reader::places::ContentPlaces;
 use crate::reader::{Package, apart, damaged};
 
 /// Writes the configuration files that the target names and lacks.
@@ -151,7 +151,7 @@ pub async fn media(
 /// Puts files of a package into a media store, never over one that differs.
 pub(crate) struct Placer<'a> {
     package: &'a Package,
-    blobs: BlobPlaces,
+    blobs: ContentPlaces,
     pub(crate) store: Arc<MediaStore>,
     /// Whoever writes a file holds it for reading.
     writing: Arc<RwLock<()>>,
@@ -169,7 +169,7 @@ impl<'a> Placer<'a> {
     ) -> Result<Self, Failure> {
         let store = MediaStore::open(root);
         let store = store.map_err(|e| cannot_write(&root.display().to_string(), e))?;
-        let blobs = BlobPlaces::of(package).await?;
+        let blobs = ContentPlaces::of(package).await?;
         Ok(Self { package, blobs, store: Arc::new(store), writing })
     }
 
@@ -182,7 +182,7 @@ impl<'a> Placer<'a> {
         let sha256: Digest = record.sha256.parse().map_err(|_| damaged(&record.path))?;
         let pieces = self.blobs.pieces(&sha256).ok_or_else(|| damaged(&record.path))?;
         let fail = |e| cannot_write(&record.path, e);
-        if let [piece] = pieces {
+        if let [piece] = pieces.as_slice() {
             let bytes = self.package.content(piece).await?;
             let store = self.store.clone();
             let write = move || store.write(&place, &sha256, &[&bytes]);
@@ -193,7 +193,7 @@ impl<'a> Placer<'a> {
             return Ok(found);
         }
         let partial = self.store.begin(&place).map_err(fail)?;
-        for piece in pieces {
+        for piece in &pieces {
             let bytes = self.package.content(piece).await?;
             let to = partial.clone();
             self.write(move || append(&to, &bytes)).await?.map_err(fail)?;

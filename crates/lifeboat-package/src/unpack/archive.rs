@@ -1,12 +1,12 @@
 //! The archive inside a volume, as far as it was read.
 
-use std::collections::HashSet;
+use std::mem;
 
 use super::{Entry, UnpackError};
 use crate::container::{BLOCK, padding, parse_header};
 use crate::digest::Digest;
 use crate::id::{EntryPath, volume_name};
-use crate::index::{INDEX_PATH, IndexRecord, content, parse_index};
+use crate::index::{INDEX_PATH, IndexRecord, IndexRecords, content};
 use crate::limits::{ENTRY_BYTES, VOLUME_ENTRIES};
 use crate::manifest::Place;
 
@@ -16,9 +16,9 @@ pub(super) struct Archive {
     /// Bytes of plaintext taken.
     offset: u64,
     stage: Stage,
-    paths: HashSet<EntryPath>,
     found: Vec<IndexRecord>,
-    index: Option<(Place, Vec<IndexRecord>)>,
+    /// Where the index lies, when it was read and found true.
+    index: Option<Place>,
 }
 
 enum Stage {
@@ -44,8 +44,8 @@ impl Stage {
 
 impl Archive {
     pub(super) fn begin(volume: u32) -> Self {
-        let (paths, found) = (HashSet::new(), Vec::new());
-        Self { volume, offset: 0, stage: Stage::Header(Vec::new()), paths, found, index: None }
+        let (stage, found) = (Stage::Header(Vec::new()), Vec::new());
+        Self { volume, offset: 0, stage, found, index: None }
     }
 
     pub(super) fn broken(&self, problem: &'static str) -> UnpackError {
@@ -72,22 +72,38 @@ impl Archive {
         Ok(())
     }
 
-    /// Where the index lies and what it says, when the archive is whole and the index true.
-    pub(super) fn finish(self) -> Result<(Place, Vec<IndexRecord>), UnpackError> {
+    /// Where the index lies and what it says, when the archive is whole.
+    pub(super) fn finish(mut self) -> Result<(Place, Vec<IndexRecord>), UnpackError> {
         let at_end = matches!(self.stage, Stage::End { left: 0 });
-        let cut_short = self.broken("it ends too early");
-        let Some((place, records)) = self.index.filter(|_| at_end) else { return Err(cut_short) };
-        let longest = self.found.len().max(records.len());
-        let differs = (0..longest).find(|at| {
-            let pair = self.found.get(*at).zip(records.get(*at));
-            pair.is_none_or(|(found, record)| !record.agrees_with(found))
-        });
-        match differs.and_then(|at| self.found.get(at).or(records.get(at))) {
-            None => Ok((place, records)),
-            Some(IndexRecord { path, .. }) => {
-                Err(UnpackError::Disagrees { volume: volume_name(self.volume), path: path.clone() })
+        let place = mem::take(&mut self.index).filter(|_| at_end);
+        let place = place.ok_or_else(|| self.broken("it ends too early"))?;
+        Ok((place, self.found))
+    }
+
+    /// Compares the index with what was found, and takes over what only the index says.
+    fn check_index(&mut self, stored: &[u8]) -> Result<(), UnpackError> {
+        let volume = || volume_name(self.volume);
+        let broken = |source| UnpackError::Index { volume: volume(), source };
+        let disagrees =
+            |path: &EntryPath| Err(UnpackError::Disagrees { volume: volume(), path: path.clone() });
+        let mut listed = IndexRecords::parse(stored).map_err(broken)?;
+        for found in &mut self.found {
+            match listed.next().transpose().map_err(broken)? {
+                Some(record) if record.agrees_with(found) => found.rooms = record.rooms,
+                _ => return disagrees(&found.path),
             }
         }
+        match listed.next().transpose().map_err(broken)? {
+            None => Ok(()),
+            Some(record) => disagrees(&record.path),
+        }
+    }
+
+    /// Whether a path is there twice.
+    fn has_twice(&self) -> bool {
+        let mut paths: Vec<&EntryPath> = self.found.iter().map(|record| &record.path).collect();
+        paths.sort_unstable();
+        paths.windows(2).any(|pair| matches!(pair, [a, b] if a == b))
     }
 
     /// Takes bytes of the present stage.
@@ -135,13 +151,8 @@ impl Archive {
         let path = EntryPath::parse(name).map_err(|_| self.broken("a path is not allowed"))?;
         let size = usize::try_from(size).ok().filter(|size| *size <= ENTRY_BYTES);
         let size = size.ok_or_else(|| self.broken("an entry is larger than allowed"))?;
-        if path.as_str() != INDEX_PATH {
-            if self.found.len() >= VOLUME_ENTRIES {
-                return Err(self.broken("it has more entries than allowed"));
-            }
-            if !self.paths.insert(path.clone()) {
-                return Err(self.broken("a path is there twice"));
-            }
+        if path.as_str() != INDEX_PATH && self.found.len() >= VOLUME_ENTRIES {
+            return Err(self.broken("it has more entries than allowed"));
         }
         Ok(Stage::Body { path, size, bytes: Vec::with_capacity(size) })
     }
@@ -158,9 +169,11 @@ impl Archive {
         let sha256 = Digest::of(&stored);
         if path.as_str() == INDEX_PATH {
             let place = Place { offset, length, sha256 };
-            let records = parse_index(&stored);
-            let records = records.map_err(|source| UnpackError::Index { volume, source })?;
-            self.index = Some((place, records));
+            if self.has_twice() {
+                return Err(self.broken("a path is there twice"));
+            }
+            self.check_index(&stored)?;
+            self.index = Some(place);
             return Ok(());
         }
         let (content, count) = content(&path, stored, &sha256)

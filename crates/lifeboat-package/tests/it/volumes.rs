@@ -113,7 +113,9 @@ fn one_entry_is_read_by_range() {
     };
     let index = read(volume.index.offset, volume.index.length);
     assert_eq!(Digest::of(&index), volume.index.sha256);
-    let records = lifeboat_package::index::parse_index(&index).unwrap();
+    let records = lifeboat_package::index::IndexRecords::parse(&index).unwrap();
+    let records: Vec<_> = records.collect::<Result<_, _>>().unwrap();
+    assert_eq!(records.len(), entries.len());
     for (record, (path, stored, count)) in records.iter().zip(&entries) {
         assert_eq!(&record.path, path);
         let stored_again = read(record.offset, record.length);

@@ -105,10 +105,15 @@ impl Cutter {
             self.filling.extend_from_slice(SIGNATURE);
             self.filling.resize(HEADER_BYTES, 0);
         }
+        // Exactly: a row may be as large as all else that a run holds.
+        self.filling.reserve(row.len() + TRAILER.len());
         self.filling.extend_from_slice(row);
         self.rows += 1;
         self.recent = (self.recent << 16) ^ hash(row);
-        let ends = self.filling.len() >= SEGMENT_LEAST_BYTES && chooses(self.recent, row.len());
+        let bytes = self.filling.len();
+        let chosen = bytes >= SEGMENT_LEAST_BYTES && chooses(self.recent, row.len());
+        // Nothing fits behind a row that is as large.
+        let ends = chosen || bytes + TRAILER.len() >= SEGMENT_MOST_BYTES;
         if before.is_some() {
             self.ripe = ends;
             return before;

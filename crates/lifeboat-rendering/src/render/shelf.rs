@@ -11,7 +11,7 @@ use lifeboat_pages::place;
 use super::RenderOutcome;
 use super::known::Lists;
 use lifeboat_engine::failure::Failure;
-use lifeboat_engine::reader::blobs::BlobPlaces;
+use lifeboat_engine::reader::places::ContentPlaces;
 use lifeboat_engine::reader::{Package, damaged};
 use lifeboat_engine::roomkeys::FileCipher;
 use lifeboat_engine::unpack::{cannot_write, create};
@@ -23,7 +23,7 @@ const MARK: usize = 16;
 pub(super) struct Shelf<'a> {
     package: &'a Package,
     /// Nothing, where no media are to come along.
-    blobs: Option<BlobPlaces>,
+    blobs: Option<ContentPlaces>,
     /// By digest, and whether it was opened: the path below the archive.
     written: HashMap<(String, bool), String>,
 }
@@ -31,7 +31,7 @@ pub(super) struct Shelf<'a> {
 impl<'a> Shelf<'a> {
     /// Finds the blobs, if files are to be written.
     pub(super) async fn open(package: &'a Package, wanted: bool) -> Result<Self, Failure> {
-        let blobs = if wanted { Some(BlobPlaces::of(package).await?) } else { None };
+        let blobs = if wanted { Some(ContentPlaces::of(package).await?) } else { None };
         Ok(Self { package, blobs, written: HashMap::new() })
     }
 
@@ -68,7 +68,7 @@ impl<'a> Shelf<'a> {
         let path = folder.join("media").join(&name);
         let mut file = create(&path).map_err(|e| cannot_write(&path, e))?;
         for piece in pieces {
-            let mut bytes = self.package.content(piece).await?;
+            let mut bytes = self.package.content(&piece).await?;
             if let Some(cipher) = &mut cipher {
                 bytes = cipher.open(&bytes).ok_or_else(|| damaged(&wish.mxc))?;
             }

@@ -31,6 +31,24 @@ const SET_ID_BITS: u32 = 0o6000;
 /// Bytes of a file that are read at once.
 const READ_BYTES: usize = 1 << 20;
 
+/// What a file is besides its content.
+pub(super) struct Look {
+    kind: FileKind,
+    mode: u32,
+    owner: (u32, u32),
+    /// Nanoseconds since 1970.
+    modified: i64,
+    attributes: BTreeMap<String, String>,
+}
+
+impl From<&FileRecord> for Look {
+    fn from(record: &FileRecord) -> Self {
+        let FileRecord { kind, mode, uid, gid, modified, attributes, .. } = record;
+        let (owner, attributes) = ((*uid, *gid), attributes.clone());
+        Self { kind: *kind, mode: *mode, owner, modified: *modified, attributes }
+    }
+}
+
 /// A file to make.
 pub(super) struct Job {
     /// Where.
@@ -78,7 +96,7 @@ impl Job {
     /// The file that is there already, with the owner, mode and time of the backup.
     pub(super) fn found(&self) -> Result<Placed, Failure> {
         let mut placed = Placed { equal: 1, ..Placed::default() };
-        dress(&self.path, &self.record, &mut placed)?;
+        dress(&self.path, &Look::from(&self.record), &mut placed)?;
         Ok(placed)
     }
 
@@ -108,7 +126,7 @@ impl Job {
             file.as_file().set_len(size).map_err(failed)?;
         }
         let mut placed = Placed { written: 1, bytes: size, ..Placed::default() };
-        dress(file.path(), record, &mut placed)?;
+        dress(file.path(), &Look::from(record), &mut placed)?;
         // What is not compared by its content, should the power fail before the end.
         if size > COMPARED_BYTES {
             file.as_file().sync_data().map_err(failed)?;
@@ -250,42 +268,38 @@ fn write_sparse(file: &mut File, bytes: &[u8]) -> io::Result<()> {
 }
 
 /// Owner, mode, attributes and times. The owner first: changing it takes rights away.
-pub(super) fn dress(path: &Path, record: &FileRecord, placed: &mut Placed) -> Result<(), Failure> {
-    let is_given = give(path, (record.uid, record.gid), placed);
+pub(super) fn dress(path: &Path, look: &Look, placed: &mut Placed) -> Result<(), Failure> {
+    let is_given = give(path, look.owner, placed);
     let is_given = is_given.map_err(|e| cannot("look at", path, e))?;
     // Whoever runs it would act as somebody it never was for.
-    let is_harmless = is_given || record.kind != FileKind::File;
-    let mode = if is_harmless { record.mode } else { record.mode & !SET_ID_BITS };
+    let is_harmless = is_given || look.kind != FileKind::File;
+    let mode = if is_harmless { look.mode } else { look.mode & !SET_ID_BITS };
     let mode = fs::Permissions::from_mode(mode);
     fs::set_permissions(path, mode).map_err(|e| cannot("set the mode of", path, e))?;
-    mark(path, record, placed)
+    mark(path, look, placed)
 }
 
 /// Owner, attributes and time of a link itself; it has no mode.
-pub(super) fn dress_link(
-    path: &Path,
-    record: &FileRecord,
-    placed: &mut Placed,
-) -> Result<(), Failure> {
+pub(super) fn dress_link(path: &Path, look: &Look, placed: &mut Placed) -> Result<(), Failure> {
     let found = fs::symlink_metadata(path).map_err(|e| cannot("look at", path, e))?;
-    let (uid, gid) = (record.uid, record.gid);
+    let (uid, gid) = look.owner;
     let is_given = (found.uid(), found.gid()) == (uid, gid)
         || std::os::unix::fs::lchown(path, Some(uid), Some(gid)).is_ok();
     placed.owners += u64::from(!is_given);
-    mark(path, record, placed)
+    mark(path, look, placed)
 }
 
 /// Attributes and time.
-fn mark(path: &Path, record: &FileRecord, placed: &mut Placed) -> Result<(), Failure> {
-    for (name, value) in &record.attributes {
+fn mark(path: &Path, look: &Look, placed: &mut Placed) -> Result<(), Failure> {
+    for (name, value) in &look.attributes {
         let set = unhex(value).is_some_and(|value| {
             rustix::fs::lsetxattr(path, name.as_str(), &value, XattrFlags::empty()).is_ok()
         });
         // A file system without attributes of this kind keeps the file all the same.
         placed.attributes += u64::from(!set);
     }
-    let seconds = record.modified.div_euclid(1_000_000_000);
-    let rest = record.modified.rem_euclid(1_000_000_000);
+    let seconds = look.modified.div_euclid(1_000_000_000);
+    let rest = look.modified.rem_euclid(1_000_000_000);
     let time = Timespec { tv_sec: seconds, tv_nsec: rest };
     let times = Timestamps { last_access: time, last_modification: time };
     rustix::fs::utimensat(CWD, path, &times, AtFlags::SYMLINK_NOFOLLOW)
