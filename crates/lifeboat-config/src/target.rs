@@ -54,6 +54,8 @@ pub struct Surroundings {
     pub user: Option<String>,
     /// The home folder, for `.pgpass` and `.postgresql/root.crt`.
     pub home: Option<PathBuf>,
+    /// The password file to use instead of `.pgpass`: PGPASSFILE.
+    pub passfile: Option<PathBuf>,
     /// Socket folders to try when no host is given.
     pub socket_dirs: Vec<PathBuf>,
 }
@@ -62,7 +64,7 @@ impl Default for Surroundings {
     /// Debian's and PostgreSQL's own socket folder; no user, no home.
     fn default() -> Self {
         let socket_dirs = vec![PathBuf::from("/var/run/postgresql"), PathBuf::from("/tmp")];
-        Self { user: None, home: None, socket_dirs }
+        Self { user: None, home: None, passfile: None, socket_dirs }
     }
 }
 
@@ -194,8 +196,9 @@ impl DatabaseTarget {
         Ok(target)
     }
 
-    /// Fills in a missing password from the named password file, else from `.pgpass` in the home
-    /// folder. Like libpq, a file that others can read is not used. Blocks on the disk.
+    /// Fills in a missing password from the named password file, else from PGPASSFILE, else from
+    /// `.pgpass` in the home folder. Like libpq, a file that others can read is not used. Blocks on
+    /// the disk.
     ///
     /// Returns what is wrong with the file, if something is.
     pub fn find_password(&mut self, around: &Surroundings) -> Option<String> {
@@ -203,7 +206,7 @@ impl DatabaseTarget {
             return None;
         }
         let home = around.home.as_ref().map(|home| home.join(".pgpass"));
-        let path = self.passfile.clone().or(home)?;
+        let path = self.passfile.clone().or(around.passfile.clone()).or(home)?;
         let file = disk::read_file(&path).ok()?;
         if file.mode & 0o077 != 0 {
             let path = path.display();

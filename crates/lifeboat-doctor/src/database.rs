@@ -139,9 +139,9 @@ impl Facts {
             let what = format!("PostgreSQL {major} of database {shown} is not tested");
             of.warn(&what, &format!("use {} to {}", VERSIONS.0, VERSIONS.1));
         }
-        if encoding != "UTF8" {
+        if encoding != "UTF8" && matches!(kind, Kind::Synapse | Kind::Mas) {
             let what = format!("database {shown} is in {encoding}, not UTF8");
-            of.warn(&what, "move it into a database of UTF8: a restore makes only such");
+            of.warn(&what, "move it into a database of UTF8: a restore makes one as it is");
         }
         let is_c = |text: &str| text == "C" || text == "POSIX";
         if kind == Kind::Synapse && !(is_c(collation) && is_c(&self.character_type)) {

@@ -60,6 +60,7 @@ impl ServerRequest {
         let around = Surroundings {
             user: self.environment("LOGNAME").or(self.environment("USER")).map(str::to_owned),
             home: self.environment("HOME").map(PathBuf::from),
+            passfile: self.environment("PGPASSFILE").map(PathBuf::from),
             ..Surroundings::default()
         };
         let fail = |e: DatabaseError| {

@@ -180,6 +180,9 @@ pub struct FileRecord {
     /// Where a link points to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target: Option<String>,
+    /// The target's bytes in hexadecimal, where they are not UTF-8.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target_bytes: Option<String>,
     /// Extended attributes: name to value in hexadecimal.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub attributes: BTreeMap<String, String>,

@@ -183,8 +183,8 @@ pub(crate) fn content(
     decompress_records(&stored).map_err(frame)
 }
 
-/// The records of an index, one by one: as a list, those of a volume take twice what the index does.
-/// After an error there are no more.
+/// The records of an index, one by one: as a list they take twice what the index does. After an
+/// error there are no more.
 pub struct IndexRecords {
     lines: Vec<u8>,
     at: usize,

@@ -16,7 +16,7 @@ use lifeboat_engine::reader::apart;
 use lifeboat_package::backup::{Component, Content, FILES, FileKind, FileRecord};
 use lifeboat_vault::backup::OpenBackup;
 
-use self::making::{Job, Look, Placed, Step, dress, dress_link, give, is_equal};
+use self::making::{Job, Look, Placed, Step, dress, dress_link, give, is_equal, is_other};
 use crate::aside::{Asides, KeptPath, Thing};
 use crate::journal::StepDone;
 use crate::targets::Targets;
@@ -29,6 +29,8 @@ pub(crate) use making::digest_of;
 const FILES_A_LANE: usize = 4;
 /// What SQLite has beside the file of a database.
 const SQLITE_ENDS: [&str; 3] = ["-wal", "-shm", "-journal"];
+/// As long as the name of a file that is being made.
+const MADE_UNDER: &str = ".tmpXXXXXX";
 /// What of a file's mode is its permissions.
 const MODE_BITS: u32 = 0o7777;
 
@@ -148,11 +150,16 @@ pub(crate) fn demand_room(bytes: u64, folder: &Path) -> Result<(), Failure> {
 /// Where a file was.
 pub fn path_of(record: &FileRecord) -> PathBuf {
     let root = PathBuf::from(&record.root);
-    let below = match record.path_bytes.as_deref().and_then(unhex) {
-        Some(bytes) => PathBuf::from(std::ffi::OsString::from_vec(bytes)),
-        None => PathBuf::from(&record.path),
-    };
+    let below = path_from(&record.path, record.path_bytes.as_deref());
     if below.as_os_str().is_empty() { root } else { root.join(below) }
+}
+
+/// A path that was written down as text, and as bytes where it is none.
+fn path_from(text: &str, bytes: Option<&str>) -> PathBuf {
+    match bytes.and_then(unhex) {
+        Some(bytes) => PathBuf::from(std::ffi::OsString::from_vec(bytes)),
+        None => PathBuf::from(text),
+    }
 }
 
 /// Puts one entry back; a folder is handed on, to be dressed when all is in it.
@@ -164,6 +171,9 @@ async fn one(
 ) -> Result<(Placed, Option<(PathBuf, Look)>), Failure> {
     cx.go_on()?;
     let path = placing.targets.place(&path_of(&record));
+    if is_too_long(&path) {
+        return Ok((Placed::too_long(&path), None));
+    }
     match record.kind {
         FileKind::Folder => {
             let made = folder(&path, &record, placing)?;
@@ -172,6 +182,40 @@ async fn one(
         FileKind::Link => Ok((link(&path, &record, placing)?, None)),
         FileKind::File => Ok((file(cx, open, (path, record), placing).await?, None)),
     }
+}
+
+/// Whether the file system refuses the path, or the one that the file is made under: below another
+/// folder a path is longer than it was.
+fn is_too_long(path: &Path) -> bool {
+    let refuses = |path: &Path| {
+        let looked_at = fs::symlink_metadata(path);
+        looked_at.is_err_and(|e| e.kind() == io::ErrorKind::InvalidFilename)
+    };
+    refuses(path) || refuses(&path.with_file_name(MADE_UNDER))
+}
+
+/// How many files are there that are not what the backup has, as far as size and time tell, and the
+/// first of them.
+///
+/// # Errors
+/// [`Failure`] when the backup is damaged.
+pub(crate) async fn in_the_way(
+    open: &OpenBackup,
+    (component, targets): (&Component, &Targets),
+    wanted: impl Fn(&str) -> bool,
+) -> Result<Option<(u64, PathBuf)>, Failure> {
+    let mut found: Option<(u64, PathBuf)> = None;
+    for entry in open.record_entries(component, FILES) {
+        let records = open.package().records::<FileRecord>(&entry).await?;
+        for record in records.into_iter().filter(|record| wanted(&record.role)) {
+            let path = targets.place(&path_of(&record));
+            if is_other(&path, &record) {
+                let (count, _) = found.get_or_insert((0, path));
+                *count += 1;
+            }
+        }
+    }
+    Ok(found)
 }
 
 /// Makes a folder. A link that leads to one is followed where the tree itself begins: below, it
@@ -240,6 +284,9 @@ async fn another_name(
     placing: &Placing<'_>,
 ) -> Result<Placed, Failure> {
     let path = placing.targets.place(&path_of(&record));
+    if is_too_long(&path) {
+        return Ok(Placed::too_long(&path));
+    }
     let first = record.hard_link.clone().map(|path| FileRecord { path, ..record.clone() });
     let first = first.map(|first| placing.targets.place(&path_of(&first)));
     // What is there already is looked at as any other file is.
@@ -286,7 +333,8 @@ fn move_aside(path: &Path, placing: &Placing<'_>, placed: &mut Placed) -> Result
 fn link(path: &Path, record: &FileRecord, placing: &Placing<'_>) -> Result<Placed, Failure> {
     let mut placed = Placed::default();
     let Some(target) = &record.target else { return Ok(placed) };
-    if fs::read_link(path).is_ok_and(|found| found == Path::new(target)) {
+    let target = path_from(target, record.target_bytes.as_deref());
+    if fs::read_link(path).is_ok_and(|found| found == target) {
         placed.equal += 1;
         dress_link(path, &Look::from(record), &mut placed)?;
         return Ok(placed);

@@ -1,6 +1,9 @@
 //! The gate: what must be right before clients are let in.
 
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
 use std::sync::Arc;
 
 use lifeboat_components::mas;
@@ -92,6 +95,42 @@ fn meaning(kind: &str, (table, rows): (&str, u64), found: u64) -> Meaning {
         }
         _ => Meaning::Wrong(format!("rows: {found}, in the backup: {rows}")),
     }
+}
+
+/// Compares a database of `SQLite` with the backup, byte by byte.
+///
+/// # Errors
+/// [`Failure`] when the backup is damaged.
+pub async fn sqlite(
+    open: &OpenBackup,
+    (content, path): (&Content, &Path),
+    done: &mut StepDone,
+) -> Result<(), Failure> {
+    let shown = path.display();
+    let mut file = match File::open(path) {
+        Ok(file) => file,
+        Err(e) => {
+            done.gaps.push(format!("{shown}: {e}"));
+            return Ok(());
+        }
+    };
+    let (mut there, mut bytes) = (Vec::new(), 0_u64);
+    for piece in open.pieces(content)? {
+        let wanted = piece.read().await?;
+        there.clear();
+        let read = (&mut file).take(wanted.len() as u64).read_to_end(&mut there);
+        if read.is_err() || there != wanted {
+            let why = "it is not what the backup has: something has written it since";
+            done.gaps.push(format!("{shown}: {why}, or took its place"));
+            return Ok(());
+        }
+        bytes += wanted.len() as u64;
+    }
+    match file.read(&mut [0]) {
+        Ok(0) => done.lines.push(format!("{shown}: {bytes} bytes as in the backup")),
+        _ => done.gaps.push(format!("{shown}: it is longer than in the backup")),
+    }
+    Ok(())
 }
 
 /// Looks at every file of a component, and hashes some of its media.

@@ -14,8 +14,10 @@ use lifeboat_vault::backup::OpenBackup;
 use lifeboat_vault::drills::DrillRecord;
 use lifeboat_vault::erasures::ErasureLedger;
 use lifeboat_vault::layout::stamp;
+use lifeboat_vault::run::tree::is_configuration;
 use serde::Serialize;
 
+use crate::files::in_the_way;
 use crate::journal::{Journal, StepDone};
 use crate::plan::{self, Step, What};
 use crate::targets::{TargetDatabase, Targets};
@@ -144,25 +146,26 @@ pub async fn plan(
     request: &RestoreRequest,
 ) -> Result<RestorePlan, Failure> {
     let restoring = Restoring::begin(cx, open, request)?;
-    let journal = restoring.journal().ok();
+    let journal = Journal::find(&request.state, &restoring.name()).ok().flatten();
     let manifest = open.manifest();
     let mut planned = Vec::new();
     let mut obstacles = Vec::new();
     for step in restoring.steps()? {
+        let done = journal.as_ref().is_some_and(|j| j.done.contains_key(&step.name));
         let target = restoring.target(&step.what).await;
-        if let Some((_, Some(obstacle))) = &target {
-            obstacles.push(obstacle.clone());
+        match &target {
+            // What this restore has put there is in nobody's way.
+            Some((_, Some(obstacle))) if !done => obstacles.push(obstacle.clone()),
+            _ if done => {}
+            _ => obstacles.extend(restoring.files_in_the_way(&step.what).await?),
         }
         planned.push(PlannedStep {
             words: step.what.words(),
             target: target.map(|(shown, _)| shown),
-            done: journal.as_ref().is_some_and(|j| j.done.contains_key(&step.name)),
+            done,
             drilled_seconds: None,
             step,
         });
-    }
-    if let Some(journal) = journal.filter(|journal| journal.done.is_empty()) {
-        journal.remove()?;
     }
     Ok(RestorePlan {
         backup: manifest.package.to_string(),
@@ -470,6 +473,22 @@ impl<'a> Restoring<'a> {
     fn component(&self, name: &str) -> Result<&'a Component, Failure> {
         let found = self.components.iter().find(|component| component.name == name);
         found.copied().ok_or_else(|| Failure::usage(format!("no component {name}"), ""))
+    }
+
+    /// The files that a step would stop at.
+    async fn files_in_the_way(&self, what: &What) -> Result<Option<String>, Failure> {
+        let (name, is_first) = match what {
+            What::Configuration { component } => (component, true),
+            What::Files { component } => (component, false),
+            _ => return Ok(None),
+        };
+        let component = self.component(name)?;
+        let wanted = |role: &str| is_configuration(role) == is_first;
+        let found = in_the_way(self.open, (component, &self.request.targets), wanted).await?;
+        Ok(found.map(|(count, path)| {
+            let path = path.display();
+            format!("{name}: {count} files there have another size or time, the first {path}")
+        }))
     }
 
     /// Where a step puts something, and what stands in its way.

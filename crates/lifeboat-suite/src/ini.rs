@@ -32,8 +32,9 @@ impl Ini {
                 }
                 continue;
             }
-            let heading = trimmed.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
-            if let Some(name) = heading {
+            // Up to the last bracket: what comes behind it counts as a comment.
+            let heading = trimmed.strip_prefix('[').and_then(|rest| rest.rsplit_once(']'));
+            if let Some((name, _)) = heading {
                 sections.entry(name.to_owned()).or_default();
                 (section, option) = (Some(name.to_owned()), None);
                 continue;

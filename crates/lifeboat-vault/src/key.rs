@@ -21,7 +21,8 @@ pub struct KeyOutcome {
     pub recipients: Vec<String>,
 }
 
-/// Wraps the key of every backup for exactly these recipients.
+/// Wraps the key of every backup for exactly these recipients. With `keeps`, only where the
+/// identities open it afterwards, too.
 ///
 /// # Errors
 /// [`Failure`] when a backup cannot be opened, or the vault cannot be written; those before it are
@@ -30,13 +31,13 @@ pub async fn rewrap(
     cx: &Context,
     vault: &Vault,
     survey: &Survey,
-    (identities, recipients): (&Identities, &Recipients),
+    (identities, recipients, keeps): (&Identities, &Recipients, bool),
 ) -> Result<KeyOutcome, Failure> {
     survey.demand_whole()?;
     let mut outcome = KeyOutcome { rewritten: 0, recipients: recipients.names() };
     cx.stage("envelopes", survey.backups.len() as u64, Unit::Items);
     for sealed in &survey.backups {
-        one(vault, sealed, identities, recipients).await?;
+        one(vault, sealed, (identities, keeps), recipients).await?;
         outcome.rewritten += 1;
         cx.advance(1);
     }
@@ -46,7 +47,7 @@ pub async fn rewrap(
 async fn one(
     vault: &Vault,
     sealed: &Sealed,
-    identities: &Identities,
+    (identities, keeps): (&Identities, bool),
     recipients: &Recipients,
 ) -> Result<(), Failure> {
     let name = sealed.folder.file(KEY_NAME);
@@ -56,6 +57,13 @@ async fn one(
     let id = sealed.folder.id();
     let key = keyring::unwrap(identities, &envelope, &id)?;
     let envelope = keyring::wrap(recipients, &key, &id)?;
+    if keeps && keyring::unwrap(identities, &envelope, &id).is_err() {
+        return Err(Failure::usage(
+            "the identity that was given could not open the backups any more",
+            "add its recipient to `recipients` in lifeboat.yaml, or give an identity of one that \
+             is there: only those, and the new one, are kept",
+        ));
+    }
     let mut contents = Contents { ..sealed.contents.clone() };
     for file in contents.files.iter_mut().filter(|file| file.name == KEY_NAME) {
         file.sha256 = Digest::of(&envelope);

@@ -94,7 +94,12 @@ impl Screen {
         let written = if text.is_empty() { Ok(()) } else { to_stdout(&text) };
         match written {
             Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-                self.show_failure(&unwritable(error))
+                let code = ended.exit.code();
+                let failure = unwritable(error);
+                let what = format!("the command ended with {code}, but {}", failure.what);
+                let exit = self.show_failure(&Failure { what, ..failure });
+                // A damaged package stays one, whoever hears of it.
+                if code == 0 { exit } else { ExitCode::from(code) }
             }
             _ => ExitCode::from(ended.exit.code()),
         }
@@ -114,7 +119,9 @@ impl Screen {
                 "causes": causes,
                 "remedy": failure.remedy,
             });
-            to_stdout(&line.to_string()).ok();
+            let line = line.to_string();
+            // What cannot be told where it is expected is told at all.
+            to_stdout(&line).unwrap_or_else(|_| to_stderr(&line));
         } else {
             let mut lines = vec![format!("error: {}", plain(&failure.what))];
             lines.extend(causes.iter().map(|cause| format!("caused by: {}", plain(cause))));
@@ -193,7 +200,7 @@ fn plain(text: &str) -> String {
 }
 
 fn unwritable(error: io::Error) -> Failure {
-    Failure::failed("cannot write to standard output", "check where it leads").because(error)
+    Failure::failed("standard output cannot be written", "check where it leads").because(error)
 }
 
 fn to_stdout(line: &str) -> io::Result<()> {

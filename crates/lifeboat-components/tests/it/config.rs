@@ -435,4 +435,11 @@ fn password_file_is_used_only_when_nobody_else_can_read_it() {
     fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).expect("mode set");
     assert_eq!(target.find_password(&around), None);
     assert_eq!(target.password.as_ref().map(Secret::expose), Some("from-file"));
+    // PGPASSFILE stands for it.
+    let named = home.path().join("named");
+    fs::write(&named, "*:*:*:*:from-named\n").expect("written");
+    fs::set_permissions(&named, fs::Permissions::from_mode(0o600)).expect("mode set");
+    target.password = None;
+    assert_eq!(target.find_password(&Surroundings { passfile: Some(named), ..around }), None);
+    assert_eq!(target.password.as_ref().map(Secret::expose), Some("from-named"));
 }

@@ -28,6 +28,8 @@ const COMPARED_BYTES: u64 = 16 << 20;
 const FLUSH_BYTES: u64 = 128 << 20;
 /// What of a mode makes a program act as its owner or group.
 const SET_ID_BITS: u32 = 0o6000;
+/// Letters of a path that is too long which are told.
+const SHOWN_LETTERS: usize = 120;
 /// Bytes of a file that are read at once.
 const READ_BYTES: usize = 1 << 20;
 
@@ -147,6 +149,8 @@ pub(super) struct Placed {
     pub(super) aside: Vec<String>,
     pub(super) owners: u64,
     pub(super) attributes: u64,
+    /// Paths that are too long for the file system, and the first of them.
+    long: (u64, PathBuf),
     /// The first file on each disk that was written to. A disk tells of a failed write whoever held
     /// a file open then, and once.
     disks: BTreeMap<u64, Arc<File>>,
@@ -156,14 +160,23 @@ pub(super) struct Placed {
 }
 
 impl Placed {
+    /// Nothing: the path is too long here.
+    pub(super) fn too_long(path: &Path) -> Self {
+        Self { long: (1, path.to_owned()), ..Self::default() }
+    }
+
     pub(super) fn add(&mut self, more: Self) {
-        let Self { written, bytes, equal, aside, owners, attributes, disks, .. } = more;
+        let Self { written, bytes, equal, aside, owners, attributes, long, disks, .. } = more;
         self.written += written;
         self.bytes += bytes;
         self.equal += equal;
         self.aside.extend(aside);
         self.owners += owners;
         self.attributes += attributes;
+        if self.long.0 == 0 {
+            self.long.1 = long.1;
+        }
+        self.long.0 += long.0;
         for (disk, file) in disks {
             self.disks.entry(disk).or_insert(file);
         }
@@ -224,6 +237,13 @@ impl Placed {
                 self.attributes
             ));
         }
+        if let (count @ 1.., path) = self.long {
+            gaps.push(format!(
+                "{count} paths are too long here and were left out, the first {}…: restore below a \
+                 shorter --root, or take them with lifeboat backup unpack",
+                path.display().to_string().chars().take(SHOWN_LETTERS).collect::<String>()
+            ));
+        }
         StepDone { lines, gaps, seconds: 0 }
     }
 }
@@ -240,6 +260,18 @@ pub(super) fn is_equal(path: &Path, record: &FileRecord, digests: &[Digest]) -> 
             digest_of(path).is_ok_and(|found| found == *digest)
         }
         _ => nanos(&metadata) == record.modified,
+    }
+}
+
+/// Whether something else is there, as far as kind, size and time tell.
+pub(super) fn is_other(path: &Path, record: &FileRecord) -> bool {
+    let Ok(found) = fs::symlink_metadata(path) else { return false };
+    match record.kind {
+        FileKind::Folder => !path.is_dir(),
+        FileKind::Link => !found.is_symlink(),
+        FileKind::File => {
+            !found.is_file() || found.len() != record.size || nanos(&found) != record.modified
+        }
     }
 }
 

@@ -94,6 +94,10 @@ impl<'a> Restoring<'a> {
     }
 
     async fn database(&mut self, (component, database): (&str, &str)) -> Result<StepDone, Failure> {
+        if let Some(owner) = self.shared_with((component, database))? {
+            let line = format!("it is the database of {owner} too, and put back there");
+            return Ok(StepDone { lines: vec![line], ..StepDone::default() });
+        }
         let kept = Kept::find(self.open, self.component(component)?, database).await?;
         let target = self.target_of(component, database)?;
         let placing = self.placing();
@@ -105,6 +109,30 @@ impl<'a> Restoring<'a> {
             portion: self.request.portion.as_ref(),
         };
         put_back(self.cx, &kept, (&target, &loading)).await
+    }
+
+    /// The component before this one that has the same database, where all are put back.
+    fn shared_with(
+        &mut self,
+        (component, database): (&str, &str),
+    ) -> Result<Option<String>, Failure> {
+        if !self.request.only.is_empty() {
+            return Ok(None);
+        }
+        let own = self.target_of(component, database)?.shown();
+        for step in plan::steps(&self.components) {
+            let What::Database { component: earlier, database: other } = step.what else {
+                continue;
+            };
+            if (earlier.as_str(), other.as_str()) == (component, database) {
+                break;
+            }
+            // Where it cannot be found its own step says so.
+            if self.target_of(&earlier, &other).is_ok_and(|there| there.shown() == own) {
+                return Ok(Some(earlier));
+            }
+        }
+        Ok(None)
     }
 
     pub(super) fn target_of(
@@ -194,8 +222,21 @@ impl<'a> Restoring<'a> {
     async fn check(&mut self) -> Result<StepDone, Failure> {
         let mut done = StepDone::default();
         for component in self.components.clone() {
-            for (database, connector) in self.connectors(component)? {
-                let kept = Kept::find(self.open, component, &database).await?;
+            for database in &component.databases {
+                let database = database.name.as_str();
+                if self.shared_with((&component.name, database))?.is_some() {
+                    continue;
+                }
+                let kept = Kept::find(self.open, component, database).await?;
+                let connector = match self.target_of(&component.name, database)? {
+                    TargetDatabase::Postgres(connector) => connector,
+                    TargetDatabase::Sqlite(path) => {
+                        if let Some(content) = &kept.record.file {
+                            gate::sqlite(self.open, (content, &path), &mut done).await?;
+                        }
+                        continue;
+                    }
+                };
                 gate::rows(&kept, &connector, &mut done).await?;
                 if component.kind == "synapse"
                     && database == "main"

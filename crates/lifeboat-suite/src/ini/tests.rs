@@ -8,7 +8,7 @@ fn options_are_found_by_section_and_by_default() {
 [DEFAULT]
 db.file = /default.db
 # a comment
-[db]
+[db] # the default
 [crypto]
 Ed25519.SigningKey = ed25519 0 abc=
 [http]
@@ -19,6 +19,7 @@ empty =
 ";
     let ini = Ini::parse(text).unwrap_or_else(|line| panic!("line {line}"));
     assert_eq!(ini.get("db", "db.file"), Some("/default.db"));
+    assert!(ini.sections.contains_key("db"));
     assert_eq!(ini.get("crypto", "ed25519.signingkey"), Some("ed25519 0 abc="));
     assert_eq!(ini.get("http", "long"), Some("one\ntwo"));
     assert_eq!(ini.get("http", "empty"), None);

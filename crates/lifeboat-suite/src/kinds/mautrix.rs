@@ -90,11 +90,12 @@ fn one(at: &mut Finding<'_>, engine: &str, uri: &str, place: &str) -> Result<(),
     if !is_sqlite {
         return at.postgres(uri, place);
     }
-    // `sqlite:///name` is beside the bridge, `sqlite:////path` from the root; `file:name?option`.
+    // `sqlite:///name` is beside the bridge, `sqlite:////path` from the root; `file:name?option`,
+    // and `file:///path` from the root.
     let path = uri.strip_prefix("sqlite:///").or_else(|| uri.strip_prefix("sqlite:"));
-    let path = path.or_else(|| uri.strip_prefix("file:")).unwrap_or(uri);
-    let path = path.split('?').next().unwrap_or_default();
-    let path = at.resolve(path.strip_prefix("///").unwrap_or(path));
+    let of_file = || uri.strip_prefix("file:").map(|rest| rest.strip_prefix("//").unwrap_or(rest));
+    let path = path.or_else(of_file).unwrap_or(uri);
+    let path = at.resolve(path.split('?').next().unwrap_or_default());
     at.sqlite("main", path);
     Ok(())
 }

@@ -257,6 +257,10 @@ fn mautrix_is_found_in_all_three_generations() {
         "database: {type: sqlite3-fk-wal, uri: 'file:t.db?_txlock=immediate'}",
         "main sqlite:t.db",
     );
+    check(
+        "database: {type: sqlite3-fk-wal, uri: 'file:///srv/t.db?_txlock=immediate'}",
+        "main sqlite:/srv/t.db",
+    );
     let config = "\
 appservice: {as_token: a, hs_token: h, database: 'postgres://t@db/t'}
 telegram: {api_id: 1, api_hash: x}

@@ -191,8 +191,11 @@ impl<'a> Pouring<'a> {
             }
         } else if kind.is_symlink() {
             record.kind = FileKind::Link;
-            match link_target(path) {
-                Ok(target) => record.target = Some(target),
+            match std::fs::read_link(path) {
+                Ok(target) => {
+                    record.target_bytes = not_text(&target);
+                    record.target = Some(target.to_string_lossy().into_owned());
+                }
                 Err(e) => return self.gap(sink, "file-unreadable", path, &e.to_string()).await,
             }
             if self.tree.is_media() {
@@ -433,12 +436,11 @@ impl<'a> Pouring<'a> {
 
 pub(super) fn record(tree: &Tree, path: &Path, metadata: &Metadata) -> FileRecord {
     let below = path.strip_prefix(&tree.root).unwrap_or(path);
-    let text = below.to_str();
     FileRecord {
         role: tree.role.clone(),
         root: tree.root.display().to_string(),
-        path: text.map_or_else(|| below.to_string_lossy().into_owned(), str::to_owned),
-        path_bytes: text.is_none().then(|| hex(below.as_os_str().as_bytes())),
+        path: below.to_string_lossy().into_owned(),
+        path_bytes: not_text(below),
         kind: FileKind::File,
         mode: metadata.mode() & 0o7777,
         uid: metadata.uid(),
@@ -448,6 +450,7 @@ pub(super) fn record(tree: &Tree, path: &Path, metadata: &Metadata) -> FileRecor
         content: None,
         hard_link: None,
         target: None,
+        target_bytes: None,
         attributes: BTreeMap::new(),
         sparse: metadata.is_file() && metadata.blocks().saturating_mul(512) < metadata.len(),
     }
@@ -472,10 +475,9 @@ fn is_running_cluster(names: &[PathBuf]) -> bool {
     has("PG_VERSION") && has("global") && has("postmaster.pid")
 }
 
-/// Where a link leads to. One that is not UTF-8 cannot be written down.
-fn link_target(path: &Path) -> io::Result<String> {
-    let not_text = |_| io::Error::new(io::ErrorKind::InvalidData, "its target is not UTF-8");
-    std::fs::read_link(path)?.into_os_string().into_string().map_err(not_text)
+/// The bytes of a path that is not UTF-8, in hexadecimal.
+fn not_text(path: &Path) -> Option<String> {
+    path.to_str().is_none().then(|| hex(path.as_os_str().as_bytes()))
 }
 
 /// What lies in a folder, in reverse order, so that the first is taken first.

@@ -178,6 +178,7 @@ impl Adding<'_, '_> {
             content: Some(content),
             hard_link: None,
             target: None,
+            target_bytes: None,
             attributes: std::collections::BTreeMap::new(),
             sparse: false,
         };
@@ -214,6 +215,7 @@ impl Adding<'_, '_> {
                     content,
                     hard_link: None,
                     target: None,
+                    target_bytes: None,
                     attributes,
                     sparse: false,
                 };

@@ -32,6 +32,7 @@ pub(crate) fn around(session: &Session) -> Surroundings {
     Surroundings {
         user: variable("LOGNAME").or_else(|| variable("USER")),
         home: variable("HOME").map(PathBuf::from),
+        passfile: variable("PGPASSFILE").map(PathBuf::from),
         ..Surroundings::default()
     }
 }

@@ -7,6 +7,8 @@ mod installation;
 mod keygen;
 mod manual;
 mod passphrase;
+mod put_back;
 mod signals;
+mod small;
 mod usage;
 mod vaulted;

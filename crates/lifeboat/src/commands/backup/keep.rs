@@ -232,7 +232,7 @@ pub(super) async fn key(session: &Session, flags: KeyFlags) -> Result<Ended, Fai
     let identities = flags.identities.demand(&session.context)?;
     let (vault, survey) = flags.vault.open_locked(session).await?;
     vault.demand_owner(&installation.server_name, false).await?;
-    let keys = (&identities, &recipients);
+    let keys = (&identities, &recipients, is_added);
     let outcome = keys::rewrap(&session.context, &vault, &survey, keys).await?;
     let rewritten = size::count(outcome.rewritten, "envelope", "envelopes");
     let mut lines = vec![story::line("rewritten", &rewritten)];

@@ -1,0 +1,132 @@
+//! What a restore does with what is odd: paths, links, what is there already, who is told.
+
+use std::ffi::OsStr;
+use std::fs::{self, File};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::symlink;
+use std::process::Stdio;
+
+use rusqlite::Connection;
+
+use crate::conversation::{lifeboat, program};
+use crate::small::{DONE, FILES, GAPS, Small, USAGE};
+
+/// Two components with one database.
+const TWO: &str = "  - {kind: database, name: a, sqlite: data/app.db}\n  \
+                   - {kind: database, name: b, sqlite: data/app.db}\n";
+
+#[test]
+fn path_that_is_too_long_below_another_folder_is_a_gap_and_the_rest_comes_back() {
+    let small = Small::new(FILES);
+    small.write("data/first", "one");
+    let mut deep = small.path("data");
+    let name = "d".repeat(200);
+    while deep.as_os_str().len() < 3_800 {
+        deep.push(&name);
+    }
+    fs::create_dir_all(&deep).unwrap();
+    fs::write(deep.join("last"), "two").unwrap();
+    small.back_up();
+    let below = "r".repeat(240);
+    let said = small.restore(&below, &[]);
+    assert_eq!(said.exit, GAPS, "{}{}", said.stdout, said.stderr);
+    assert!(said.stdout.contains("paths are too long here"), "{}", said.stdout);
+    assert_eq!(fs::read_to_string(small.below(&below, "data/first")).unwrap(), "one");
+    // Where there is room for it nothing is left out.
+    let said = small.restore("r", &[]);
+    assert!(!said.stdout.contains("too long"), "{}", said.stdout);
+    let last = deep.join("last");
+    assert_eq!(fs::read_to_string(small.below("r", last.to_str().unwrap())).unwrap(), "two");
+}
+
+#[test]
+fn link_leads_where_it_led_also_when_that_is_no_text() {
+    let small = Small::new(FILES);
+    let target = OsStr::from_bytes(b"caf\xe9/\xff");
+    symlink(target, small.path("data/link")).unwrap();
+    small.back_up();
+    assert_eq!(small.restore("back", &[]).exit, DONE);
+    let link = small.below("back", "data/link");
+    assert_eq!(fs::read_link(link).unwrap().as_os_str(), target);
+    // Once more: it is there already.
+    let said = small.restore("back", &[]);
+    assert_eq!(said.exit, DONE, "{}{}", said.stdout, said.stderr);
+}
+
+#[test]
+fn plan_names_the_files_in_the_way_and_leaves_nothing_behind() {
+    let small = Small::new(FILES);
+    small.write("data/first", "one");
+    small.write("data/second", "two");
+    small.back_up();
+    let state = small.text("plan-state");
+    let obstacles = || {
+        let said = small.ask(&["restore", "plan", "--state", &state, "--json"]);
+        assert_eq!(said.exit, DONE, "{}", said.stderr);
+        said.last_json()["outcome"]["obstacles"].clone()
+    };
+    assert_eq!(obstacles(), serde_json::json!([]));
+    small.write("data/second", "something else");
+    let second = small.text("data/second");
+    let told = format!("web: 1 files there have another size or time, the first {second}");
+    assert_eq!(obstacles(), serde_json::json!([told]));
+    assert!(!small.path("plan-state").exists());
+}
+
+#[test]
+fn database_of_two_components_comes_back_once_and_is_compared_with_the_backup() {
+    let small = Small::new(TWO);
+    let table = "CREATE TABLE note (text); INSERT INTO note VALUES ('one')";
+    Connection::open(small.path("data/app.db")).unwrap().execute_batch(table).unwrap();
+    small.back_up();
+    let said = small.restore("back", &[]);
+    assert_eq!(said.exit, DONE, "{}{}", said.stdout, said.stderr);
+    assert!(said.stdout.contains("it is the database of a too"), "{}", said.stdout);
+    let path = small.below("back", "data/app.db");
+    let alike = format!("{}: 8192 bytes as in the backup", path.display());
+    assert_eq!(said.stdout.matches(&alike).count(), 1, "{}", said.stdout);
+    Connection::open(&path).unwrap().execute("INSERT INTO note VALUES ('two')", []).unwrap();
+    let said = small.restore("back", &["--only", "check"]);
+    assert_eq!(said.exit, GAPS, "{}{}", said.stdout, said.stderr);
+    assert!(said.stdout.contains("it is not what the backup has"), "{}", said.stdout);
+    fs::remove_file(&path).unwrap();
+    let said = small.restore("back", &["--only", "check"]);
+    let gone = format!("GAP: {}: No such file", path.display());
+    assert!(said.stdout.contains(&gone), "{}", said.stdout);
+}
+
+#[test]
+fn result_that_cannot_be_written_is_told_elsewhere_and_changes_no_exit_code() {
+    let small = Small::new(FILES);
+    small.write("data/first", "one");
+    let config = small.text("lifeboat.yaml");
+    let full = || Stdio::from(File::options().write(true).open("/dev/full").unwrap());
+    for more in [&["--quiet"][..], &["--json"]] {
+        let words = [&["backup", "run", "-c", &config][..], more].concat();
+        let output = program().args(words).stdout(full()).output().unwrap();
+        let told = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(GAPS), "{told}");
+        assert!(told.contains("the command ended with 3, but standard output"), "{told}");
+    }
+    // Nobody would know that all was done.
+    let words = ["backup", "list", "-c", &config];
+    assert_eq!(program().args(words).stdout(full()).status().unwrap().code(), Some(1));
+}
+
+#[test]
+fn key_is_not_added_where_the_identity_at_hand_would_lose_its_access() {
+    let small = Small::new(FILES);
+    small.write("data/first", "one");
+    small.back_up();
+    let other = small.text("other.txt");
+    let made = lifeboat(["keygen", "--json", "-o", &other]);
+    let other = made.last_json()["outcome"]["recipient"].as_str().unwrap().to_owned();
+    let config = fs::read_to_string(small.path("lifeboat.yaml")).unwrap();
+    small.write("lifeboat.yaml", &config.replace(&small.recipient, &other));
+    let said = small.ask(&["backup", "key", "add", &other]);
+    assert_eq!(said.exit, USAGE, "{}{}", said.stdout, said.stderr);
+    assert_eq!(small.ask(&["backup", "verify"]).exit, DONE);
+    let said = small.ask(&["backup", "key", "add", &small.recipient]);
+    assert_eq!(said.exit, DONE, "{}{}", said.stdout, said.stderr);
+    assert_eq!(small.ask(&["backup", "verify"]).exit, DONE);
+}
