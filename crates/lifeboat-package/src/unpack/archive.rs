@@ -17,8 +17,8 @@ pub(super) struct Archive {
     offset: u64,
     stage: Stage,
     found: Vec<IndexRecord>,
-    /// Where the index lies, when it was read and found true.
-    index: Option<Place>,
+    /// Where the index lies, and its bytes.
+    index: Option<(Place, Vec<u8>)>,
 }
 
 enum Stage {
@@ -72,11 +72,12 @@ impl Archive {
         Ok(())
     }
 
-    /// Where the index lies and what it says, when the archive is whole.
+    /// Where the index lies and what it says, when the archive is whole and the index true.
     pub(super) fn finish(mut self) -> Result<(Place, Vec<IndexRecord>), UnpackError> {
         let at_end = matches!(self.stage, Stage::End { left: 0 });
-        let place = mem::take(&mut self.index).filter(|_| at_end);
-        let place = place.ok_or_else(|| self.broken("it ends too early"))?;
+        let index = mem::take(&mut self.index).filter(|_| at_end);
+        let (place, stored) = index.ok_or_else(|| self.broken("it ends too early"))?;
+        self.check_index(&stored)?;
         Ok((place, self.found))
     }
 
@@ -139,6 +140,7 @@ impl Archive {
     fn after_header(&mut self, block: &[u8]) -> Result<Stage, UnpackError> {
         if block.iter().all(|byte| *byte == 0) {
             return match self.index {
+                _ if self.has_twice() => Err(self.broken("a path is there twice")),
                 Some(_) => Ok(Stage::End { left: BLOCK }),
                 None => Err(self.broken("it has no index")),
             };
@@ -169,11 +171,7 @@ impl Archive {
         let sha256 = Digest::of(&stored);
         if path.as_str() == INDEX_PATH {
             let place = Place { offset, length, sha256 };
-            if self.has_twice() {
-                return Err(self.broken("a path is there twice"));
-            }
-            self.check_index(&stored)?;
-            self.index = Some(place);
+            self.index = Some((place, stored));
             return Ok(());
         }
         let (content, count) = content(&path, stored, &sha256)

@@ -5,7 +5,7 @@ use lifeboat_package::digest::Digest;
 use lifeboat_package::flow::BlobPiece;
 use lifeboat_package::frame::{Count, compress};
 use lifeboat_package::id::{EntryPath, PackageId, blob_path};
-use lifeboat_package::index::INDEX_PATH;
+use lifeboat_package::index::{INDEX_PATH, IndexError};
 use lifeboat_package::key::PackageKey;
 use lifeboat_package::limits::VOLUME_ENTRIES;
 use lifeboat_package::manifest::Volume;
@@ -271,7 +271,11 @@ fn a_volume_with_too_many_entries_is_refused() {
     refused(&archive(&members), "more entries than allowed");
     let lines: String = names.iter().map(|name| index_line(name, 0, b"", (0, 0))).collect();
     let index = compress(lines.as_bytes(), 1).unwrap();
-    refused(&archive(&[(INDEX_PATH, &index)]), "TooMany");
+    let mut records = lifeboat_package::index::IndexRecords::parse(&index).unwrap();
+    assert_eq!(records.by_ref().take(VOLUME_ENTRIES).flatten().count(), VOLUME_ENTRIES);
+    assert!(matches!(records.next(), Some(Err(IndexError::TooMany))));
+    assert!(records.next().is_none());
+    refused(&archive(&[(INDEX_PATH, &index)]), "does not agree");
 }
 
 fn any_entry() -> impl Strategy<Value = (Vec<u8>, bool)> {
