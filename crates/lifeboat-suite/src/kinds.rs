@@ -261,7 +261,9 @@ impl Finding<'_> {
         }
         let is_set = view.scalar(setting).is_some();
         if is_set {
-            self.secret_setting(known, view.full(setting));
+            let (path, setting) = (view.file_of(setting).to_owned(), Some(view.full(setting)));
+            let Known { name, without_it } = known;
+            self.component.secrets.push(SecretFile { name, path, setting, without_it });
         }
         Ok(is_set)
     }

@@ -13,14 +13,15 @@ const FILE_BYTES: u64 = 4 << 20;
 
 /// A YAML file that was read. No `Debug`: it may hold secrets.
 pub(crate) struct Document {
-    path: PathBuf,
+    /// One, or those that were merged: a mark says which by its number.
+    paths: Vec<PathBuf>,
     root: Node,
 }
 
 /// A mapping in it.
 #[derive(Clone)]
 pub(crate) struct View<'a> {
-    path: &'a Path,
+    paths: &'a [PathBuf],
     name: String,
     mark: Mark,
     map: &'a BTreeMap<String, Node>,
@@ -52,15 +53,15 @@ impl Document {
 
     /// Reads several, the later merged into the earlier; `None` when there is none.
     pub(crate) fn read_merged(paths: &[PathBuf]) -> Result<Option<Self>, SuiteError> {
-        let mut merged: Option<Self> = None;
-        for path in paths {
-            let document = Self::read(path)?;
+        let mut merged: Option<Node> = None;
+        for (path, number) in paths.iter().zip(0..) {
+            let root = parsed(path, yaml::parse(&read_text(path)?, number))?;
             match &mut merged {
-                Some(merged) => merge(&mut merged.root, document.root),
-                none => *none = Some(document),
+                Some(merged) => merge(merged, root),
+                none => *none = Some(root),
             }
         }
-        Ok(merged)
+        Ok(merged.map(|root| Self { paths: paths.to_owned(), root }))
     }
 
     pub(crate) fn parse(path: &Path, text: &str) -> Result<Self, SuiteError> {
@@ -72,28 +73,31 @@ impl Document {
         Self::of(path, yaml::parse_strict(text, 0))
     }
 
-    fn of(path: &Path, parsed: Result<Node, YamlError>) -> Result<Self, SuiteError> {
-        let root = parsed.map_err(|error| SuiteError::Syntax {
-            path: path.to_owned(),
-            line: error.mark.line,
-            column: error.mark.column,
-            detail: error.detail,
-        })?;
-        Ok(Self { path: path.to_owned(), root })
+    fn of(path: &Path, found: Result<Node, YamlError>) -> Result<Self, SuiteError> {
+        Ok(Self { root: parsed(path, found)?, paths: vec![path.to_owned()] })
     }
 
     /// The whole.
     pub(crate) fn view(&self) -> Result<View<'_>, SuiteError> {
         let Yaml::Map(map) = &self.root.value else {
             return Err(SuiteError::Syntax {
-                path: self.path.clone(),
+                path: self.paths.first().cloned().unwrap_or_default(),
                 line: 1,
                 column: 1,
                 detail: "this is not a mapping of keys to values".to_owned(),
             });
         };
-        Ok(View { path: &self.path, name: String::new(), mark: self.root.mark, map })
+        Ok(View { paths: &self.paths, name: String::new(), mark: self.root.mark, map })
     }
+}
+
+fn parsed(path: &Path, found: Result<Node, YamlError>) -> Result<Node, SuiteError> {
+    found.map_err(|error| SuiteError::Syntax {
+        path: path.to_owned(),
+        line: error.mark.line,
+        column: error.mark.column,
+        detail: error.detail,
+    })
 }
 
 /// Mappings key by key; everything else is replaced.
@@ -116,19 +120,29 @@ impl<'a> View<'a> {
         self.map.iter().map(|(key, node)| (key.as_str(), node.key))
     }
 
-    /// The file.
+    /// The file in which the mapping begins.
     pub(crate) fn path(&self) -> &'a Path {
-        self.path
+        self.path_of(self.mark)
+    }
+
+    /// The file in which a setting stands.
+    pub(crate) fn file_of(&self, path: &[&str]) -> &'a Path {
+        self.path_of(self.find(path).map_or(self.mark, |node| node.mark))
+    }
+
+    fn path_of(&self, mark: Mark) -> &'a Path {
+        self.paths.get(mark.file).map_or(Path::new(""), PathBuf::as_path)
     }
 
     /// Where the mapping begins.
     pub(crate) fn place(&self) -> String {
-        place(self.path, self.mark)
+        place(self.path(), self.mark)
     }
 
     /// Where a setting stands, for errors; the mapping itself when it is not set.
     pub(crate) fn place_of(&self, path: &[&str]) -> String {
-        place(self.path, self.find(path).map_or(self.mark, |node| node.key))
+        let mark = self.find(path).map_or(self.mark, |node| node.key);
+        place(self.path_of(mark), mark)
     }
 
     pub(crate) fn has(&self, path: &[&str]) -> bool {
@@ -185,7 +199,7 @@ impl<'a> View<'a> {
         match self.find(path) {
             None => Ok(None),
             Some(Node { value: Yaml::Map(map), mark, .. }) => {
-                Ok(Some(View { path: self.path, name: self.full(path), mark: *mark, map }))
+                Ok(Some(View { paths: self.paths, name: self.full(path), mark: *mark, map }))
             }
             Some(_) => Err(self.wrong(path, "is not a mapping", "write `key: value` under it")),
         }
@@ -199,7 +213,7 @@ impl<'a> View<'a> {
         let item = |(number, node): (usize, &'a Node)| match &node.value {
             Yaml::Map(map) => {
                 let name = format!("{}[{number}]", self.full(path));
-                Ok(View { path: self.path, name, mark: node.mark, map })
+                Ok(View { paths: self.paths, name, mark: node.mark, map })
             }
             _ => Err(wrong()),
         };

@@ -16,7 +16,10 @@ pub struct Known(Arc<Mutex<Inner>>);
 /// each: a large media store has millions.
 struct Stored {
     before: Vec<([u8; 32], VolumeNumber)>,
-    since: HashMap<[u8; 32], Vec<VolumeNumber>>,
+    /// What the run itself stored: one volume of each.
+    since: HashMap<[u8; 32], VolumeNumber>,
+    /// The other volumes of what is in several.
+    also: HashMap<[u8; 32], Vec<VolumeNumber>>,
 }
 
 impl Stored {
@@ -24,8 +27,8 @@ impl Stored {
         let from = self.before.partition_point(|(sum, _)| sum < sha256);
         let before = self.before.get(from..).unwrap_or_default().iter();
         let before = before.take_while(move |(sum, _)| sum == sha256).map(|(_, volume)| *volume);
-        let since = self.since.get(sha256).map(Vec::as_slice).unwrap_or_default();
-        before.chain(since.iter().copied())
+        let also = self.also.get(sha256).map(Vec::as_slice).unwrap_or_default();
+        before.chain(self.since.get(sha256).copied()).chain(also.iter().copied())
     }
 
     fn has(&self, sha256: &[u8; 32]) -> bool {
@@ -37,7 +40,8 @@ struct Inner {
     cache: Cache,
     /// Content of finished volumes.
     stored: Stored,
-    /// Content that this run has sent, or is about to; how many entries of it must arrive.
+    /// Content that this run has sent, or is about to, and that is not stored; how many entries of
+    /// it must arrive.
     sent: HashMap<[u8; 32], u32>,
     /// Entries of sent content that lie in finished volumes, and in which.
     arrived: HashMap<[u8; 32], (u32, Vec<VolumeNumber>)>,
@@ -53,7 +57,8 @@ impl Known {
     /// # Errors
     /// [`Failure`] when it cannot be read.
     pub fn of(cache: Cache) -> Result<Self, Failure> {
-        let stored = Stored { before: cache.contents()?, since: HashMap::new() };
+        let (since, also) = (HashMap::new(), HashMap::new());
+        let stored = Stored { before: cache.contents()?, since, also };
         let (sent, arrived) = (HashMap::new(), HashMap::new());
         let (used, relied) = (HashSet::new(), HashSet::new());
         Ok(Self(Arc::new(Mutex::new(Inner { cache, stored, sent, arrived, used, relied }))))
@@ -150,8 +155,13 @@ impl Known {
         inner.cache.add_contents(&whole)?;
         for (sha256, volumes) in whole {
             inner.arrived.remove(&sha256);
+            inner.sent.remove(&sha256);
             inner.used.extend(&volumes);
-            inner.stored.since.insert(sha256, volumes);
+            let Some((first, also)) = volumes.split_first() else { continue };
+            inner.stored.since.insert(sha256, *first);
+            if !also.is_empty() {
+                inner.stored.also.insert(sha256, also.to_vec());
+            }
         }
         Ok(())
     }

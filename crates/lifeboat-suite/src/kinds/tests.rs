@@ -165,6 +165,9 @@ matrix: {secret: s}
     ];
     let found = Place::with(&files).find("{kind: mas, config: [config.yaml, more.yaml]}");
     assert_eq!(found.databases(), ["main postgres://mas@db:5433/auth"]);
+    let mut secrets = found.component.secrets.iter();
+    let shared = secrets.find(|secret| secret.setting.as_deref() == Some("matrix.secret")).unwrap();
+    assert_eq!(found.short(&shared.path.display().to_string()), "more.yaml");
     assert_eq!(found.password(), Some("secret word"));
     assert_eq!(found.notes(), Vec::<String>::new());
     let expected =

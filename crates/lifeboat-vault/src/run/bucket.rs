@@ -155,22 +155,29 @@ impl Taking<'_> {
             Ok(stream) => stream,
             Err(error) => return Ok(Err(error)),
         };
-        let (mut again, mut number) = (Hasher::new(), 1);
-        loop {
+        let (mut again, mut held) = (Hasher::new(), Vec::new());
+        for number in 0.. {
             let bytes = match fill(&mut stream).await {
                 Ok(bytes) => bytes,
                 Err(error) => return Ok(Err(error)),
             };
-            if bytes.is_empty() {
+            again.update(&bytes);
+            let is_last = bytes.is_empty();
+            // Without its last piece nobody takes it for whole, not even while we find out.
+            if is_last && again.clone().finish() != *digest {
+                return Ok(Err(self.replaced(name)));
+            }
+            let bytes = std::mem::replace(&mut held, bytes);
+            if number > 0 {
+                adding.pouring.poured.new_bytes += bytes.len() as u64;
+                let blob = BlobPiece { sha256: *digest.as_bytes(), piece: Some(number), bytes };
+                adding.sink.accept(Batch::Blob(blob)).await.map_err(flow)?;
+            }
+            if is_last {
                 break;
             }
-            again.update(&bytes);
-            adding.pouring.poured.new_bytes += bytes.len() as u64;
-            let blob = BlobPiece { sha256: *digest.as_bytes(), piece: Some(number), bytes };
-            adding.sink.accept(Batch::Blob(blob)).await.map_err(flow)?;
-            number += 1;
         }
-        Ok(if again.finish() == *digest { Ok(()) } else { Err(self.replaced(name)) })
+        Ok(Ok(()))
     }
 
     fn replaced(&self, name: &str) -> StorageError {
