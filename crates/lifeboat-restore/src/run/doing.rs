@@ -116,7 +116,7 @@ impl<'a> Restoring<'a> {
         &mut self,
         (component, database): (&str, &str),
     ) -> Result<Option<String>, Failure> {
-        if !self.request.only.is_empty() {
+        if !self.request.only.is_empty() || self.request.from_step.is_some() {
             return Ok(None);
         }
         let own = self.target_of(component, database)?.shown();
