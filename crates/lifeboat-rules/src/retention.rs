@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use jiff::civil::DateTime;
+use jiff::Zoned;
 use serde::{Deserialize, Serialize};
 
 use crate::schedule::Zone;
@@ -90,7 +90,7 @@ pub fn keep(backups: &[Dated], policy: &Retention, zone: &Zone, now: i64) -> Vec
     for period in PERIODS {
         let mut kept = BTreeSet::new();
         for at in &past {
-            let Some(name) = zone.at(backups[*at].at).map(period.name) else { continue };
+            let Some(name) = zone.at(backups[*at].at).as_ref().map(period.name) else { continue };
             if kept.len() < count((period.limit)(policy)) && kept.insert(name.clone()) {
                 verdicts[*at].stay(format!("{} {name}", period.word));
             }
@@ -130,7 +130,7 @@ struct Period {
     word: &'static str,
     limit: fn(&Retention) -> u32,
     /// Its name, which no other stretch has.
-    name: fn(DateTime) -> String,
+    name: fn(&Zoned) -> String,
 }
 
 const PERIODS: [Period; 5] = [
@@ -149,11 +149,14 @@ const PERIODS: [Period; 5] = [
     },
 ];
 
-fn hour(time: DateTime) -> String {
-    format!("{}T{:02}", time.date(), time.hour())
+/// An hour that the clock shows twice is two: then the offset tells which.
+fn hour(time: &Zoned) -> String {
+    let shown = format!("{}T{:02}", time.date(), time.hour());
+    let is_twice = time.time_zone().to_ambiguous_zoned(time.datetime()).is_ambiguous();
+    if is_twice { format!("{shown} at UTC{}", time.offset()) } else { shown }
 }
 
-fn week(time: DateTime) -> String {
+fn week(time: &Zoned) -> String {
     let week = time.date().iso_week_date();
     format!("{:04}-W{:02}", week.year(), week.week())
 }

@@ -9,7 +9,7 @@ use std::str::FromStr;
 
 use jiff::civil::{Date, DateTime, Weekday};
 use jiff::tz::{AmbiguousOffset, TimeZone};
-use jiff::{Span, Timestamp};
+use jiff::{Span, Timestamp, Zoned};
 use thiserror::Error;
 
 /// Days that are looked through for a due time: a 29 February that is a Monday may be forty years
@@ -187,12 +187,12 @@ impl Zone {
     }
 
     /// The wall clock at an instant.
-    pub(crate) fn at(&self, at: i64) -> Option<DateTime> {
-        Timestamp::from_second(at).ok().map(|at| self.0.to_datetime(at))
+    pub(crate) fn at(&self, at: i64) -> Option<Zoned> {
+        Timestamp::from_second(at).ok().map(|at| at.to_zoned(self.0.clone()))
     }
 
     fn date(&self, at: i64) -> Option<Date> {
-        self.at(at).map(DateTime::date)
+        self.at(at).map(|time| time.date())
     }
 
     /// When a clock shows this: the first time if it does twice, the end of the gap if it never

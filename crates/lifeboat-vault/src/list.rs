@@ -8,7 +8,8 @@ use lifeboat_package::manifest::Gaps;
 use serde::Serialize;
 
 use crate::backup::OpenBackup;
-use crate::layout::{seconds_of, shown};
+use crate::forget::Mark;
+use crate::layout::{FORGOTTEN, PINNED, seconds_of, shown};
 use crate::place::{Sealed, Survey, Vault};
 
 /// A backup as the list shows it: what can be seen without an identity.
@@ -116,6 +117,10 @@ pub struct Shown {
     /// As the list shows it.
     #[serde(flatten)]
     pub listed: Listed,
+    /// When and why it was pinned.
+    pub pin: Option<Mark>,
+    /// When and why it was let go.
+    pub forget: Option<Mark>,
     /// What the manifest says, with an identity.
     pub content: Option<ShownContent>,
 }
@@ -149,6 +154,8 @@ pub async fn show(
     (sealed, identities): (&Sealed, Option<&Identities>),
 ) -> Result<Shown, Failure> {
     let listed = listed(vault, survey, sealed).await?;
+    let pin = mark(vault, (listed.pinned, PINNED), &listed.backup).await;
+    let forget = mark(vault, (listed.forgotten, FORGOTTEN), &listed.backup).await;
     let content = match identities {
         None => None,
         Some(identities) => {
@@ -165,5 +172,14 @@ pub async fn show(
             })
         }
     };
-    Ok(Shown { listed, content })
+    Ok(Shown { listed, pin, forget, content })
+}
+
+/// A mark that cannot be read counts all the same, and hides nothing else of the backup.
+async fn mark(vault: &Vault, (is_there, folder): (bool, &str), backup: &str) -> Option<Mark> {
+    if !is_there {
+        return None;
+    }
+    let read = vault.read_json(&format!("{folder}{backup}.json")).await;
+    read.unwrap_or_else(|failure| Some(Mark { at: String::new(), reason: failure.to_string() }))
 }

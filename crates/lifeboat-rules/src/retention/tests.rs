@@ -53,6 +53,23 @@ fn several_of_an_hour_count_once() {
 }
 
 #[test]
+fn an_hour_that_the_clock_shows_twice_is_two() {
+    // 25 October 2026 in Berlin: 02:30 summer time, and 02:30 an hour later.
+    let first: i64 = 1_792_888_200;
+    let backups: Vec<Dated> =
+        [("before", first - 3_600), ("first", first), ("again", first + 3_600)]
+            .map(|(id, at)| backup(id, at))
+            .to_vec();
+    let policy = Retention { hourly: 3, ..Retention::default() };
+    let berlin: Zone = "Europe/Berlin".parse().unwrap();
+    let verdicts = keep(&backups, &policy, &berlin, first + DAY);
+    let reasons: Vec<&str> =
+        verdicts.iter().map(|verdict| verdict.reasons.last().unwrap().as_str()).collect();
+    let hours = ["01", "02 at UTC+02", "02 at UTC+01"];
+    assert_eq!(reasons, hours.map(|hour| format!("hourly 2026-10-25T{hour}")));
+}
+
+#[test]
 fn a_day_is_one_of_the_time_zone() {
     // 23:30 and 00:30 in Berlin: two days there, one in UTC.
     let late = NOON - DAY + 9 * 3_600 + 1_800;

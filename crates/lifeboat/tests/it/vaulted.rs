@@ -406,3 +406,21 @@ fn good_backup_is_not_refused_because_of_a_bad_neighbour_and_what_is_left_can_be
         assert_eq!(small.ask(&["backup", "verify", name]).exit, DONE);
     }
 }
+
+#[test]
+fn why_a_backup_was_pinned_is_shown_also_where_the_mark_is_damaged() {
+    let small = Small::new(FILES);
+    small.write("data/first", "one");
+    let backup = small.back_up();
+    let reason = "before the upgrade";
+    assert_eq!(small.say(&["backup", "pin", last_name(&backup), "--reason", reason]).exit, DONE);
+    let said = small.ask(&["backup", "show", last_name(&backup)]);
+    assert_eq!(said.exit, DONE, "{}", said.stderr);
+    let line = said.stdout.lines().find(|line| line.starts_with("pinned"));
+    assert!(line.is_some_and(|line| line.ends_with(reason)), "{}", said.stdout);
+    let mark = fs::read_dir(small.path("vault/pinned")).unwrap().next().unwrap().unwrap().path();
+    fs::write(mark, "{").unwrap();
+    let said = small.ask(&["backup", "show", last_name(&backup)]);
+    assert_eq!(said.exit, DONE, "{}", said.stderr);
+    assert!(said.stdout.lines().any(|line| line.starts_with("pinned")), "{}", said.stdout);
+}

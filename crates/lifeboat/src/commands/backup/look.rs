@@ -1,6 +1,7 @@
 //! `lifeboat backup list`, `show`, `verify`.
 
 use lifeboat_engine::failure::Failure;
+use lifeboat_vault::forget::Mark;
 use lifeboat_vault::list::{self, Listed, ShownContent, VaultList};
 use lifeboat_vault::verify::{self, VerifyOutcome};
 
@@ -96,11 +97,21 @@ pub(super) async fn show(session: &Session, flags: ShowFlags) -> Result<Ended, F
     ];
     let at = listed.verified_at.as_deref().map_or_else(String::new, |at| format!(", {at}"));
     lines.push(story::line("verified", &format!("{}{at}", listed.verified)));
+    if listed.partial {
+        lines.push(story::line("partial", "of some components only"));
+    }
+    for (word, mark) in [("pinned", &shown.pin), ("forgotten", &shown.forget)] {
+        lines.extend(mark.as_ref().map(|mark| story::line(word, &marked(mark))));
+    }
     match &shown.content {
         Some(content) => lines.extend(content_lines(content)),
         None => lines.push("an identity (-i FILE) shows what it holds".to_owned()),
     }
     Ok(Ended::new("backup show", &shown, lines, Exit::Done))
+}
+
+fn marked(Mark { at, reason }: &Mark) -> String {
+    [at.as_str(), reason].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(", ")
 }
 
 fn content_lines(content: &ShownContent) -> Vec<String> {
