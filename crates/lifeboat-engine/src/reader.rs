@@ -163,7 +163,7 @@ impl Package {
         }
         let name = volume.name.clone();
         let broken = move |e| damaged(&name).because(e);
-        let records = IndexRecords::parse(&bytes).map_err(&broken)?;
+        let records = IndexRecords::parse(bytes).map_err(&broken)?;
         Ok(records.map(move |record| record.map_err(&broken)))
     }
 

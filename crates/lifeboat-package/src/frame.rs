@@ -2,9 +2,10 @@
 //!
 //! What a frame declares about itself is checked before a byte is allocated for it.
 
-use std::io;
+use std::io::{self, BufRead, BufReader, Cursor};
 
 use zstd::bulk::Compressor;
+use zstd::stream::read::Decoder;
 use zstd::zstd_safe::{self, CParameter};
 
 use crate::limits::{FRAME_RAW_BYTES, FRAME_TARGET_BYTES, FRAME_WINDOW_BYTES};
@@ -131,6 +132,13 @@ fn compressor(level: i32) -> Result<Compressor<'static>, CompressError> {
 /// # Errors
 /// [`FrameError`] when it is not such a frame; sizes are checked before allocation.
 pub fn decompress(frame: &[u8], limit: usize) -> Result<Vec<u8>, FrameError> {
+    let size = raw_size(frame, limit)?;
+    let raw = zstd::bulk::decompress(frame, size).map_err(FrameError::Damaged)?;
+    if raw.len() == size { Ok(raw) } else { Err(FrameError::Shape) }
+}
+
+/// The raw bytes that a frame declares, when it is one that may be decompressed.
+fn raw_size(frame: &[u8], limit: usize) -> Result<usize, FrameError> {
     let shape = Shape::parse(frame).ok_or(FrameError::Shape)?;
     let declared = shape.raw;
     let size = usize::try_from(declared).ok().filter(|size| *size <= limit);
@@ -142,8 +150,44 @@ pub fn decompress(frame: &[u8], limit: usize) -> Result<Vec<u8>, FrameError> {
     if zstd_safe::find_frame_compressed_size(frame).ok() != Some(frame.len()) {
         return Err(FrameError::Shape);
     }
-    let raw = zstd::bulk::decompress(frame, size).map_err(FrameError::Damaged)?;
-    if raw.len() == size { Ok(raw) } else { Err(FrameError::Shape) }
+    Ok(size)
+}
+
+/// The lines of a frame, one by one: the frame is never held decompressed. Its checksum is seen
+/// at its end only.
+pub(crate) struct FrameLines<B: AsRef<[u8]>> {
+    raw: BufReader<Decoder<'static, Cursor<B>>>,
+    /// Declared bytes that are still to come.
+    left: usize,
+}
+
+impl<B: AsRef<[u8]>> FrameLines<B> {
+    /// Begins one frame of at most `limit` raw bytes.
+    ///
+    /// # Errors
+    /// [`FrameError`] as of [`decompress`], but for what only its content shows.
+    pub(crate) fn begin(frame: B, limit: usize) -> Result<Self, FrameError> {
+        let left = raw_size(frame.as_ref(), limit)?;
+        let decoder = Decoder::with_buffer(Cursor::new(frame)).map_err(FrameError::Damaged)?;
+        Ok(Self { raw: BufReader::new(decoder.single_frame()), left })
+    }
+
+    /// Puts the next line into `line`, with its line feed; false at the end.
+    ///
+    /// # Errors
+    /// [`FrameError`] when it does not decompress, has another length than it declares, or does not
+    /// end with a line feed.
+    pub(crate) fn next_into(&mut self, line: &mut Vec<u8>) -> Result<bool, FrameError> {
+        line.clear();
+        let read = self.raw.read_until(b'\n', line).map_err(FrameError::Damaged)?;
+        self.left = self.left.checked_sub(read).ok_or(FrameError::Shape)?;
+        match line.last() {
+            Some(b'\n') => Ok(true),
+            Some(_) => Err(FrameError::Unended),
+            None if self.left == 0 => Ok(false),
+            None => Err(FrameError::Shape),
+        }
+    }
 }
 
 /// Decompresses a record entry and counts it.

@@ -6,7 +6,7 @@ use std::io::Write;
 use serde::{Deserialize, Serialize};
 
 use crate::digest::Digest;
-use crate::frame::{Count, FrameError, decompress, decompress_records};
+use crate::frame::{Count, FrameError, FrameLines, decompress, decompress_records};
 use crate::id::EntryPath;
 use crate::limits::{FRAME_RAW_BYTES, INDEX_RAW_BYTES, ROOM_ID_BYTES, VOLUME_ENTRIES};
 
@@ -183,54 +183,46 @@ pub(crate) fn content(
     decompress_records(&stored).map_err(frame)
 }
 
-/// The records of an index, one by one: as a list they take twice what the index does. After an
-/// error there are no more.
-pub struct IndexRecords {
-    lines: Vec<u8>,
-    at: usize,
+/// The records of an index, one by one: decompressed it takes several times its bytes, and as a
+/// list twice of that again. After an error there are no more.
+pub struct IndexRecords<B: AsRef<[u8]>> {
+    lines: Option<FrameLines<B>>,
+    line: Vec<u8>,
     taken: usize,
 }
 
-impl IndexRecords {
+impl<B: AsRef<[u8]>> IndexRecords<B> {
     /// Begins to read the index of a volume from its entry's bytes.
     ///
     /// # Errors
-    /// [`IndexError`] when it is not a frame of lines; limits are checked before allocation.
-    pub fn parse(frame: &[u8]) -> Result<Self, IndexError> {
-        let lines = decompress(frame, INDEX_RAW_BYTES)?;
-        if lines.last().is_some_and(|byte| *byte != b'\n') {
-            return Err(IndexError::Frame(FrameError::Unended));
-        }
-        Ok(Self { lines, at: 0, taken: 0 })
+    /// [`IndexError`] when it is not a frame; limits are checked before allocation.
+    pub fn parse(frame: B) -> Result<Self, IndexError> {
+        let lines = FrameLines::begin(frame, INDEX_RAW_BYTES)?;
+        Ok(Self { lines: Some(lines), line: Vec::new(), taken: 0 })
     }
 
-    fn record(&mut self, rest: usize) -> Result<IndexRecord, IndexError> {
-        let lines = self.lines.get(self.at..).unwrap_or_default();
-        let end = lines.iter().position(|byte| *byte == b'\n');
-        let length = end.map_or(rest, |end| end.saturating_add(1));
-        let line = lines.get(..length).unwrap_or_default();
+    fn record(&mut self) -> Result<Option<IndexRecord>, IndexError> {
+        let Some(lines) = &mut self.lines else { return Ok(None) };
+        if !lines.next_into(&mut self.line)? {
+            return Ok(None);
+        }
         if self.taken >= VOLUME_ENTRIES {
             return Err(IndexError::TooMany);
         }
-        self.at = self.at.saturating_add(length);
         self.taken = self.taken.saturating_add(1);
-        serde_json::from_slice(line)
-            .map_err(|source| IndexError::Record { line: self.taken as u64, source })
+        let record = serde_json::from_slice(&self.line);
+        record.map(Some).map_err(|source| IndexError::Record { line: self.taken as u64, source })
     }
 }
 
-impl Iterator for IndexRecords {
+impl<B: AsRef<[u8]>> Iterator for IndexRecords<B> {
     type Item = Result<IndexRecord, IndexError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let rest = self.lines.len().saturating_sub(self.at);
-        if rest == 0 {
-            return None;
+        let record = self.record().transpose();
+        if !matches!(record, Some(Ok(_))) {
+            self.lines = None;
         }
-        let record = self.record(rest);
-        if record.is_err() {
-            self.lines = Vec::new();
-        }
-        Some(record)
+        record
     }
 }
