@@ -12,23 +12,37 @@ use crate::cache::{Cache, Stamp, VolumeNumber};
 #[derive(Clone)]
 pub struct Known(Arc<Mutex<Inner>>);
 
-/// Which content lies in which volumes. What was there before the run is a sorted list, 40 bytes
-/// each: a large media store has millions.
+/// Content that a run stores before it is sorted in, at least.
+const SORTED_IN: usize = 1 << 16;
+/// And one part in so many of what is sorted: else each would be moved too often.
+const SORTED_PART: usize = 8;
+
+/// Which content lies in which volumes: a sorted list, 40 bytes each, because a large media store
+/// has millions.
 struct Stored {
-    before: Vec<([u8; 32], VolumeNumber)>,
-    /// What the run itself stored: one volume of each.
+    sorted: Vec<([u8; 32], VolumeNumber)>,
+    /// What the run stored last: one volume of each.
     since: HashMap<[u8; 32], VolumeNumber>,
     /// The other volumes of what is in several.
     also: HashMap<[u8; 32], Vec<VolumeNumber>>,
 }
 
 impl Stored {
+    fn add(&mut self, sha256: [u8; 32], volume: VolumeNumber) {
+        self.since.insert(sha256, volume);
+        if self.since.len() >= SORTED_IN.max(self.sorted.len() / SORTED_PART) {
+            self.sorted.reserve_exact(self.since.len());
+            self.sorted.extend(self.since.drain());
+            self.sorted.sort_unstable();
+        }
+    }
+
     fn volumes(&self, sha256: &[u8; 32]) -> impl Iterator<Item = VolumeNumber> {
-        let from = self.before.partition_point(|(sum, _)| sum < sha256);
-        let before = self.before.get(from..).unwrap_or_default().iter();
-        let before = before.take_while(move |(sum, _)| sum == sha256).map(|(_, volume)| *volume);
+        let from = self.sorted.partition_point(|(sum, _)| sum < sha256);
+        let sorted = self.sorted.get(from..).unwrap_or_default().iter();
+        let sorted = sorted.take_while(move |(sum, _)| sum == sha256).map(|(_, volume)| *volume);
         let also = self.also.get(sha256).map(Vec::as_slice).unwrap_or_default();
-        before.chain(self.since.get(sha256).copied()).chain(also.iter().copied())
+        sorted.chain(self.since.get(sha256).copied()).chain(also.iter().copied())
     }
 
     fn has(&self, sha256: &[u8; 32]) -> bool {
@@ -58,7 +72,7 @@ impl Known {
     /// [`Failure`] when it cannot be read.
     pub fn of(cache: Cache) -> Result<Self, Failure> {
         let (since, also) = (HashMap::new(), HashMap::new());
-        let stored = Stored { before: cache.contents()?, since, also };
+        let stored = Stored { sorted: cache.contents()?, since, also };
         let (sent, arrived) = (HashMap::new(), HashMap::new());
         let (used, relied) = (HashSet::new(), HashSet::new());
         Ok(Self(Arc::new(Mutex::new(Inner { cache, stored, sent, arrived, used, relied }))))
@@ -158,7 +172,7 @@ impl Known {
             inner.sent.remove(&sha256);
             inner.used.extend(&volumes);
             let Some((first, also)) = volumes.split_first() else { continue };
-            inner.stored.since.insert(sha256, *first);
+            inner.stored.add(sha256, *first);
             if !also.is_empty() {
                 inner.stored.also.insert(sha256, also.to_vec());
             }
@@ -192,3 +206,6 @@ impl Inner {
         is_stored
     }
 }
+
+#[cfg(test)]
+mod tests;
