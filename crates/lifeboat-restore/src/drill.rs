@@ -21,7 +21,7 @@ use serde::Serialize;
 use self::start::{Came, Start};
 use crate::files::demand_room;
 use crate::journal::StepDone;
-use crate::plan::{Step, What};
+use crate::plan::{self, Step, What};
 use crate::report;
 use crate::run::{self, RestoreOutcome, RestoreRequest};
 use crate::scratch::{Purpose, Scratch};
@@ -255,7 +255,8 @@ fn told(
         problems,
         ..DrillRecord::default()
     };
-    DrillOutcome { record, done, failed_step, reasons, left_open: Vec::new(), kept: None }
+    let left_open = plan::missing(&manifest.gaps);
+    DrillOutcome { record, done, failed_step, reasons, left_open, kept: None }
 }
 
 /// What the check found to be other than in the backup. In a restore that is for the operator to

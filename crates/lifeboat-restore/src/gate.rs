@@ -14,12 +14,13 @@ use lifeboat_components::synapse::check::{access, events, keys};
 use lifeboat_engine::context::Context;
 use lifeboat_engine::failure::Failure;
 use lifeboat_engine::import::check::database_fault;
-use lifeboat_live::ask::Door;
+use lifeboat_live::ask::{Door, published_keys};
 use lifeboat_package::backup::{Component, Content, FILES, FileKind, FileRecord};
 use lifeboat_postgres::connect::Connector;
 use lifeboat_postgres::restore::spread_by;
-use lifeboat_suite::{Component as Installed, ReadOptions, read_synapse};
+use lifeboat_suite::{Component as Installed, ReadOptions, key_fit, read_synapse};
 use lifeboat_vault::backup::OpenBackup;
+use lifeboat_vault::run::tree::is_configuration;
 
 use crate::database::Kept;
 use crate::fence;
@@ -133,7 +134,7 @@ pub async fn sqlite(
     Ok(())
 }
 
-/// Looks at every file of a component, and hashes some of its media.
+/// Looks at every file of a component, and hashes its configuration and some of the rest.
 ///
 /// # Errors
 /// [`Failure`] when the backup is damaged.
@@ -168,7 +169,7 @@ pub async fn files(
             }
             let digests = record.content.as_ref().map(Content::digests).unwrap_or_default();
             if let [digest] = digests
-                && looked % MEDIA_SAMPLE == 1
+                && (is_configuration(&record.role) || looked % MEDIA_SAMPLE == 1)
             {
                 hashed += 1;
                 match digest_of(&path) {
@@ -218,6 +219,15 @@ pub async fn synapse(
     for problem in found.content.problems.iter().chain(&found.signatures.problems) {
         done.gaps.push(format!("event {}: {}", problem.object, problem.detail));
     }
+    if let Some(count) = found.without_key.get(&config.server_name) {
+        let what = "events of this server are signed with a key that its configuration lacks";
+        // Of a key that was replaced once, and is not listed as an old one, that is so as well.
+        if found.signed == 0 {
+            done.gaps.push(format!("{count} {what}, and none fits: is the signing key its own?"));
+        } else {
+            done.lines.push(format!("{count} {what}"));
+        }
+    }
     let users = access::sample(&session, i64::from_le_bytes(cx.random()) >> 1)
         .await
         .map_err(database_fault)?;
@@ -232,7 +242,7 @@ pub async fn synapse(
     Ok(())
 }
 
-/// Asks the running Synapse as clients with tokens of before the loss.
+/// Asks the running Synapse as clients with tokens of before the loss, and for its key.
 ///
 /// # Errors
 /// [`Failure`] when the database refuses.
@@ -246,7 +256,31 @@ pub async fn clients(
         done.gaps.push(format!("{} does not answer on this machine: not asked", installed.name));
         return Ok(());
     };
+    published(installed, port, done).await;
     ask(cx, connector, (Door::Port(port), &format!("port {port}")), done).await
+}
+
+/// Whether the key that other servers are told is the one of the configuration.
+async fn published(installed: &Installed, port: u16, done: &mut StepDone) {
+    let options = ReadOptions { workdir: installed.workdir.clone() };
+    let own = read_synapse(&installed.config, &options).ok();
+    let own = own.and_then(|config| config.signing_keys().ok()).unwrap_or_default();
+    let Ok(Ok(told)) = tokio::task::spawn_blocking(move || published_keys(port)).await else {
+        done.lines
+            .push(format!("port {port} does not tell keys: its signing key was not compared"));
+        return;
+    };
+    let fits = told
+        .iter()
+        .find(|(id, public)| own.iter().any(|key| key_fit::published_key(key, id, public).is_ok()));
+    match fits {
+        Some((id, _)) => done.lines.push(format!("it publishes its signing key {id}")),
+        None => done.gaps.push(format!(
+            "{} publishes another signing key than its configuration has: keep it shut, and start \
+             it again with the one that was put back",
+            installed.name
+        )),
+    }
 }
 
 /// Asks the Synapse behind a door as clients with tokens of before the loss; `door` is it in words.

@@ -1,8 +1,13 @@
 //! The plan: which steps, in which order, and what each of them touches.
 
 use lifeboat_package::backup::Component;
+use lifeboat_package::manifest::Gaps;
 use lifeboat_suite::Kind;
 use serde::{Deserialize, Serialize};
+
+/// Gaps of a backup that a restore need not tell: nothing is missing because of the one, and the
+/// step that makes the database tells the other.
+const NOT_MISSING: [&str; 2] = ["unsigned", "replication"];
 
 /// What a step does.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -144,6 +149,20 @@ pub fn losses(components: &[&Component]) -> Vec<String> {
         losses.push(format!("{}: {note}", component.name));
     }
     losses
+}
+
+/// What the backup does not have, as it says itself: no restore of it brings that back.
+pub fn missing(gaps: &Gaps) -> Vec<String> {
+    let is_told = |kind: &str| !NOT_MISSING.contains(&kind);
+    let first = gaps.first.iter().filter(|gap| is_told(&gap.kind));
+    let mut missing: Vec<String> = first
+        .map(|gap| format!("not in the backup: {} {}: {}", gap.kind, gap.object, gap.detail))
+        .collect();
+    let all: u64 = gaps.kinds.iter().filter(|(kind, _)| is_told(kind)).map(|(_, n)| n).sum();
+    if let more @ 1.. = all.saturating_sub(missing.len() as u64) {
+        missing.push(format!("not in the backup: {more} more, of {all}"));
+    }
+    missing
 }
 
 impl What {

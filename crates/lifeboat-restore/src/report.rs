@@ -117,7 +117,7 @@ impl RestoreReport {
             lost_window_seconds: point.map(|point| now - point),
             seconds: outcome.seconds,
             checks: checking.flat_map(|reported| reported.done.lines.clone()).collect(),
-            gaps: steps.iter().flat_map(gaps).collect(),
+            gaps: outcome.missing.iter().cloned().chain(steps.iter().flat_map(gaps)).collect(),
             steps,
             failed: None,
             next: outcome.next.clone(),

@@ -65,6 +65,8 @@ pub struct RestorePlan {
     pub recovery_point: String,
     /// The steps.
     pub steps: Vec<PlannedStep>,
+    /// What the backup does not have.
+    pub missing: Vec<String>,
     /// What will be lost or has to be done by hand.
     pub losses: Vec<String>,
     /// What stands in the way.
@@ -115,6 +117,8 @@ pub struct RestoreOutcome {
     pub done_before: u64,
     /// What came of them.
     pub before: Vec<(Step, StepDone)>,
+    /// What the backup does not have.
+    pub missing: Vec<String>,
     /// What is missing or to be decided, of earlier runs too.
     pub gaps: u64,
     /// What to do next.
@@ -172,6 +176,7 @@ pub async fn plan(
         server_name: manifest.metadata.server_id.clone(),
         recovery_point: restoring.recovery_point(),
         steps: planned,
+        missing: plan::missing(&manifest.gaps),
         losses: plan::losses(&restoring.components),
         obstacles,
         time: None,
@@ -234,6 +239,7 @@ pub struct Failed {
 /// Restores; what was done is told also when a step fails.
 pub async fn attempt(cx: &Context, open: &OpenBackup, request: &RestoreRequest) -> Attempt {
     let started = (cx.now)();
+    let missing = plan::missing(&open.manifest().gaps);
     let mut outcome = RestoreOutcome {
         backup: open.manifest().package.to_string(),
         server_name: open.manifest().metadata.server_id.clone(),
@@ -241,7 +247,8 @@ pub async fn attempt(cx: &Context, open: &OpenBackup, request: &RestoreRequest) 
         steps: Vec::new(),
         done_before: 0,
         before: Vec::new(),
-        gaps: 0,
+        gaps: missing.len() as u64,
+        missing,
         next: Vec::new(),
         seconds: 0,
     };

@@ -23,7 +23,7 @@ impl<'a> Restoring<'a> {
         match what {
             What::Fence => self.fence().await,
             What::Configuration { component } => self.configuration(component).await,
-            What::Secrets => self.secrets(),
+            What::Secrets => self.secrets().await,
             What::Database { component, database } => self.database((component, database)).await,
             What::Rules { component } => self.rules(component).await,
             What::Rights { component } => self.rights(component).await,
@@ -87,10 +87,10 @@ impl<'a> Restoring<'a> {
         Ok(done)
     }
 
-    fn secrets(&mut self) -> Result<StepDone, Failure> {
-        let names: Vec<String> = self.components.iter().map(|c| c.name.clone()).collect();
+    async fn secrets(&mut self) -> Result<StepDone, Failure> {
+        let (open, components) = (self.open, self.components.clone());
         let targets = &self.request.targets;
-        secrets::demand(self.installation()?, (&names, targets))
+        secrets::demand(open, self.installation()?, (&components, targets)).await
     }
 
     async fn database(&mut self, (component, database): (&str, &str)) -> Result<StepDone, Failure> {

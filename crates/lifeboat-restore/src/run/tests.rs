@@ -29,6 +29,7 @@ fn plan_takes_its_time_from_the_last_drill_that_passed_and_names_what_that_did_n
             planned(3, What::Check, false),
             planned(4, start, false),
         ],
+        missing: Vec::new(),
         losses: Vec::new(),
         obstacles: Vec::new(),
         time: None,

@@ -289,6 +289,7 @@ fn plan_lines(plan: &RestorePlan) -> Vec<String> {
             lines.push(format!("        → {target}"));
         }
     }
+    lines.extend(plan.missing.iter().map(|missing| story::line("MISSING", missing)));
     lines.extend(plan.losses.iter().map(|loss| story::line("lost", loss)));
     lines.push(story::line("time", &time(plan)));
     lines.extend(plan.obstacles.iter().map(|obstacle| story::line("OBSTACLE", obstacle)));
@@ -314,6 +315,7 @@ fn lines(outcome: &RestoreOutcome) -> Vec<String> {
         story::line("server", &outcome.server_name),
         story::line("as of", &outcome.recovery_point),
     ];
+    lines.extend(outcome.missing.iter().map(|missing| story::line("GAP", missing)));
     if !outcome.before.is_empty() {
         let numbers: Vec<String> =
             outcome.before.iter().map(|(step, _)| step.number.to_string()).collect();

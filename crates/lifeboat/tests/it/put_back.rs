@@ -9,8 +9,13 @@ use std::process::Stdio;
 use rusqlite::Connection;
 
 use crate::conversation::{lifeboat, program};
-use crate::small::{DONE, FILES, GAPS, Small, USAGE};
+use crate::small::{DONE, FAILED, FILES, GAPS, Small, USAGE};
 
+/// A bridge with a secret of its own, and the database that it is for.
+const IRC: &str = "  - {kind: bridge, bridge: irc, config: irc.yaml}\n";
+/// Files, and a database that nobody reaches.
+const LOST: &str = "  - {kind: files, name: web, paths: data}\n  \
+                    - {kind: database, name: lost, database_url_file: url}\n";
 /// Two components with one database.
 const TWO: &str = "  - {kind: database, name: a, sqlite: data/app.db}\n  \
                    - {kind: database, name: b, sqlite: data/app.db}\n";
@@ -133,4 +138,60 @@ fn key_is_not_added_where_the_identity_at_hand_would_lose_its_access() {
     let said = small.ask(&["backup", "key", "add", &small.recipient]);
     assert_eq!(said.exit, DONE, "{}{}", said.stdout, said.stderr);
     assert_eq!(small.ask(&["backup", "verify"]).exit, DONE);
+}
+
+#[test]
+fn what_the_backup_lacks_is_told_by_plan_and_restore_and_drill() {
+    let small = Small::new(LOST);
+    small.write("data/first", "one");
+    small.write("url", "postgresql://nobody:x@127.0.0.1:1/lost");
+    small.back_up();
+    let is_told = |missing: &serde_json::Value| {
+        let told = missing.as_array().unwrap().iter().filter_map(|one| one.as_str());
+        let told: Vec<&str> = told.collect();
+        assert!(told.iter().any(|one| one.contains("database-unreadable lost/main")), "{told:?}");
+        assert!(!told.iter().any(|one| one.contains("unsigned")), "{told:?}");
+    };
+    let said = small.ask(&["restore", "plan", "--json"]);
+    is_told(&said.last_json()["outcome"]["missing"]);
+    let said = small.ask(&["restore", "plan"]);
+    assert!(said.stdout.contains("MISSING   not in the backup: database"), "{}", said.stdout);
+    let report = small.text("report.json");
+    let said = small.restore("back", &["--json", "--report", &report]);
+    assert_eq!(said.exit, GAPS, "{}{}", said.stdout, said.stderr);
+    is_told(&said.last_json()["outcome"]["missing"]);
+    let report = fs::read(report).unwrap();
+    is_told(&serde_json::from_slice::<serde_json::Value>(&report).unwrap()["gaps"]);
+    let said = small.ask(&["drill", "--json"]);
+    assert_eq!(said.exit, GAPS, "{}{}", said.stdout, said.stderr);
+    is_told(&said.last_json()["outcome"]["left_open"]);
+}
+
+#[test]
+fn secret_that_is_not_the_one_of_the_backup_stops_the_restore() {
+    let small = Small::new(IRC);
+    small.write(
+        "irc.yaml",
+        "database: {engine: nedb, connectionString: 'nedb://data'}\n\
+         ircService: {passwordEncryptionKeyPath: passkey.pem}\n",
+    );
+    small.write("registration.yaml", "id: irc\nas_token: a\nhs_token: h\n");
+    small.write("passkey.pem", "the one");
+    small.back_up();
+    let said = small.restore("back", &[]);
+    assert!(said.stdout.contains("passkey.pem is there"), "{}{}", said.stdout, said.stderr);
+    fs::write(small.below("back", "passkey.pem"), "another").unwrap();
+    let said = small.restore("back", &["--only", "secrets"]);
+    assert_eq!(said.exit, FAILED, "{}{}", said.stdout, said.stderr);
+    assert!(said.stderr.contains("is not the one of the backup"), "{}", said.stderr);
+    let said = small.restore("back", &["--only", "check"]);
+    assert_eq!(said.exit, GAPS, "{}{}", said.stdout, said.stderr);
+    assert!(said.stdout.contains("passkey.pem: its SHA-256 is another"), "{}", said.stdout);
+    // A configuration is corrected where things have another place now.
+    fs::write(small.below("back", "passkey.pem"), "the one").unwrap();
+    let config = small.below("back", "irc.yaml");
+    let text = fs::read_to_string(&config).unwrap();
+    fs::write(&config, format!("{text}# moved\n")).unwrap();
+    let said = small.restore("back", &["--only", "secrets"]);
+    assert!(said.stdout.contains("passkey.pem is there"), "{}{}", said.stdout, said.stderr);
 }

@@ -7,6 +7,8 @@ use crate::conversation::{Said, lifeboat};
 
 /// Everything was done.
 pub(crate) const DONE: i32 = 0;
+/// It failed.
+pub(crate) const FAILED: i32 = 1;
 /// The request makes no sense.
 pub(crate) const USAGE: i32 = 2;
 /// Done; what is missing is listed. Without a Synapse nobody signs, and that is.
