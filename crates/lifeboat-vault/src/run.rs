@@ -14,6 +14,7 @@ pub mod send;
 pub mod sqlite;
 pub mod tree;
 pub mod union;
+mod walked;
 
 use std::collections::HashSet;
 use std::path::PathBuf;

@@ -19,12 +19,15 @@ use lifeboat_package::frame::is_dense;
 use lifeboat_package::limits::ENTRY_BYTES;
 
 use super::lines::Lines;
+use super::walked::{Listed, Walked, listed_below};
 use super::{Poured, flow, send};
 use crate::cache::Stamp;
 use crate::known::Known;
 
 /// Bytes of a segment of a file that is not media: pages of databases keep their place in it.
 const SEGMENT_BYTES: usize = 4 << 20;
+/// How often a tree is listed again, at most, while new names come up in it.
+const LOOKS: u32 = 3;
 /// How often a file that changes is read.
 const READS: u32 = 3;
 /// Files of whose state is written to the cache at a time.
@@ -130,6 +133,7 @@ pub(super) struct Pouring<'a> {
     /// Files of several names that were taken, by device and inode: the first name, and how the
     /// file was then.
     named: HashMap<(u64, u64), (String, Stamp)>,
+    walked: Walked,
 }
 
 impl<'a> Pouring<'a> {
@@ -143,34 +147,74 @@ impl<'a> Pouring<'a> {
             poured: Poured::default(),
             taken: None,
             named: HashMap::new(),
+            walked: Walked::default(),
         }
     }
 
-    /// Takes everything below the root.
+    /// Takes everything below the root, under the names that it has when it is read.
     pub(super) async fn walk(&mut self, sink: &mut PartSink) -> Result<(), Failure> {
         let tree = self.tree;
-        let mut waiting = vec![tree.root.clone()];
-        while let Some(path) = waiting.pop() {
-            if tree.without.contains(&path) {
+        let mut gone = self.go_through(vec![Listed::root(tree.root.clone())], sink).await?;
+        // Media are written once and get no other name; there may be millions.
+        if tree.is_media() {
+            return Ok(());
+        }
+        for _ in 0..LOOKS {
+            let again = self.walked.look_again(tree);
+            for path in again.replaced {
+                let detail = "it got the name of another file while we read; the backup has one";
+                self.gap(sink, "file-changing", &path, detail).await?;
+            }
+            if again.fresh.is_empty() {
+                return Ok(());
+            }
+            gone = self.go_through(again.fresh, sink).await?;
+            if gone == 0 {
+                return Ok(());
+            }
+        }
+        let detail =
+            format!("{gone} names were gone when it was their turn, in each of {LOOKS} looks");
+        self.gap(sink, "file-gone", &tree.root, &detail).await
+    }
+
+    /// Takes what was listed, and everything below it; how many of them were gone.
+    async fn go_through(
+        &mut self,
+        mut waiting: Vec<Listed>,
+        sink: &mut PartSink,
+    ) -> Result<u64, Failure> {
+        let (tree, mut gone) = (self.tree, 0);
+        while let Some(listed) = waiting.pop() {
+            let path = &listed.path;
+            if tree.without.contains(path) {
                 continue;
             }
             // A root that is a link stands for what it leads to; below it links stay links.
-            let is_root = path == tree.root;
+            let is_root = *path == tree.root;
             let look = if is_root { std::fs::metadata } else { std::fs::symlink_metadata };
-            match look(&path) {
-                Ok(metadata) => self.take(&path, &metadata, &mut waiting, sink).await?,
-                Err(e) if e.kind() == io::ErrorKind::NotFound && !is_root => {}
-                Err(e) => self.gap(sink, "file-unreadable", &path, &e.to_string()).await?,
+            match look(path) {
+                Ok(metadata) => {
+                    if !tree.is_media() {
+                        self.walked.see(&listed, metadata.ino());
+                    }
+                    self.take(path, &metadata, &mut waiting, sink).await?;
+                }
+                Err(e) if e.kind() == io::ErrorKind::NotFound && !is_root => {
+                    self.walked.miss(listed.inode);
+                    gone += 1;
+                }
+                Err(e) => self.gap(sink, "file-unreadable", path, &e.to_string()).await?,
             }
         }
-        Ok(())
+        Ok(gone)
     }
 
     async fn take(
         &mut self,
         path: &Path,
         metadata: &Metadata,
-        waiting: &mut Vec<PathBuf>,
+        waiting: &mut Vec<Listed>,
         sink: &mut PartSink,
     ) -> Result<(), Failure> {
         let kind = metadata.file_type();
@@ -178,7 +222,7 @@ impl<'a> Pouring<'a> {
         if kind.is_dir() {
             record.kind = FileKind::Folder;
             record.size = 0;
-            match names_below(path) {
+            match listed_below(path) {
                 Ok(names) => {
                     if is_running_cluster(&names) {
                         let detail = "a PostgreSQL server that runs keeps its data here: its files \
@@ -476,22 +520,14 @@ fn nanos(seconds: i64, rest: i64) -> i64 {
 }
 
 /// Whether these are the names in the data folder of a PostgreSQL server that was not shut down.
-fn is_running_cluster(names: &[PathBuf]) -> bool {
-    let has = |name: &str| names.iter().any(|path| path.ends_with(name));
+fn is_running_cluster(names: &[Listed]) -> bool {
+    let has = |name: &str| names.iter().any(|listed| listed.path.ends_with(name));
     has("PG_VERSION") && has("global") && has("postmaster.pid")
 }
 
 /// The bytes of a path that is not UTF-8, in hexadecimal.
 fn not_text(path: &Path) -> Option<String> {
     path.to_str().is_none().then(|| hex(path.as_os_str().as_bytes()))
-}
-
-/// What lies in a folder, in reverse order, so that the first is taken first.
-pub(super) fn names_below(path: &Path) -> io::Result<Vec<PathBuf>> {
-    let entries = std::fs::read_dir(path)?.map(|entry| entry.map(|entry| entry.path()));
-    let mut paths = entries.collect::<io::Result<Vec<_>>>()?;
-    paths.sort_unstable_by(|a, b| b.cmp(a));
-    Ok(paths)
 }
 
 /// Opens a file without following a link that took its place.

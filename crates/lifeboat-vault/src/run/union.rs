@@ -17,7 +17,8 @@ use lifeboat_storage::{Foreign, StorageError};
 use lifeboat_suite::media::{Provider, ProviderAt};
 use tokio::sync::SetOnce;
 
-use super::tree::{Pouring, Taken, Tree, names_below, record};
+use super::tree::{Pouring, Taken, Tree, record};
+use super::walked::listed_below;
 use super::{Poured, bucket, flow};
 use crate::known::Known;
 
@@ -109,12 +110,13 @@ impl Adding<'_, '_> {
 
     /// Files of a folder that are nowhere else.
     async fn folder(&mut self, root: &Path) -> Result<Result<(), String>, Failure> {
-        let below = match names_below(root) {
+        let below = match listed_below(root) {
             Ok(below) => below,
             Err(e) => return Ok(Err(e.to_string())),
         };
         let is_media = |path: &Path| FOLDERS.iter().any(|folder| path.ends_with(folder));
-        let mut waiting: Vec<_> = below.into_iter().filter(|path| is_media(path)).collect();
+        let below = below.into_iter().map(|listed| listed.path);
+        let mut waiting: Vec<_> = below.filter(|path| is_media(path)).collect();
         while let Some(path) = waiting.pop() {
             if let Err(full) = self.room() {
                 return Ok(Err(full));
@@ -127,8 +129,8 @@ impl Adding<'_, '_> {
                 }
             };
             if metadata.is_dir() {
-                match names_below(&path) {
-                    Ok(names) => waiting.extend(names),
+                match listed_below(&path) {
+                    Ok(names) => waiting.extend(names.into_iter().map(|listed| listed.path)),
                     Err(e) => self.gap("folder-unreadable", &path, &e.to_string()).await?,
                 }
             } else if metadata.is_file() {

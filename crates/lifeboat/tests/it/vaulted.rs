@@ -1,10 +1,10 @@
 //! Backups of files and of `SQLite`, by the program: what a damaged vault is told as, and whether
 //! what is put back is as it was.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::{Duration, UNIX_EPOCH};
 
 use rusqlite::Connection;
@@ -423,4 +423,35 @@ fn why_a_backup_was_pinned_is_shown_also_where_the_mark_is_damaged() {
     let said = small.ask(&["backup", "show", last_name(&backup)]);
     assert_eq!(said.exit, DONE, "{}", said.stderr);
     assert!(said.stdout.lines().any(|line| line.starts_with("pinned")), "{}", said.stdout);
+}
+
+#[test]
+fn what_gets_another_name_while_others_are_read_is_kept_under_it() {
+    let small = Small::new(FILES);
+    // Read first, and for as long as the names after it need to change.
+    let large = File::create(small.path("data/a-large")).unwrap();
+    large.set_len(512 << 20).unwrap();
+    small.write("data/z-log", "lines");
+    fs::create_dir(small.path("data/zz-rooms")).unwrap();
+    small.write("data/zz-rooms/log", "more lines");
+    let config = small.text("lifeboat.yaml");
+    let words = ["backup", "run", "-c", &config, "--quiet"];
+    let mut run = program().args(words).stdout(Stdio::null()).spawn().unwrap();
+    let open_files = format!("/proc/{}/fd", run.id());
+    let is_read = |name: &str| {
+        let files = fs::read_dir(&open_files).into_iter().flatten().flatten();
+        files.flat_map(|file| fs::read_link(file.path())).any(|path| path.ends_with(name))
+    };
+    while !is_read("a-large") {
+        assert!(run.try_wait().unwrap().is_none(), "it was over before the file was seen open");
+        std::thread::yield_now();
+    }
+    fs::rename(small.path("data/z-log"), small.path("data/z-log.1")).unwrap();
+    fs::rename(small.path("data/zz-rooms"), small.path("data/a-rooms")).unwrap();
+    assert_eq!(run.wait().unwrap().code(), Some(GAPS));
+    let said = small.restore("back", &[]);
+    assert_eq!(said.exit, DONE, "{}{}", said.stdout, said.stderr);
+    let found = |name: &str| fs::read_to_string(small.below("back", name)).ok();
+    assert_eq!(found("data/z-log.1").as_deref(), Some("lines"));
+    assert_eq!(found("data/a-rooms/log").as_deref(), Some("more lines"));
 }
