@@ -19,6 +19,9 @@ pub const TABLES: &str = "tables";
 pub const SEGMENTS: &str = "segments";
 /// Records of files.
 pub const FILES: &str = "files";
+/// Records of the folders above trees of files and databases of `SQLite`: as those of files, each
+/// the root of a tree of its own.
+pub const ABOVE: &str = "above";
 
 /// A component, as the manifest shows it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -168,7 +168,8 @@ async fn sqlite(
             "look for another backup",
         ));
     };
-    files::sqlite(kept.open, (content, path), &kept.record.facts, loading.placing).await
+    let of = (kept.open, kept.component);
+    files::sqlite(of, (content, path), &kept.record.facts, loading.placing).await
 }
 
 async fn postgres(

@@ -21,6 +21,7 @@ use crate::aside::{Asides, KeptPath, Thing};
 use crate::journal::StepDone;
 use crate::targets::Targets;
 
+mod above;
 mod making;
 
 pub(crate) use making::digest_of;
@@ -64,6 +65,7 @@ pub async fn place(
     (component, placing): (&Component, &Placing<'_>),
     wanted: impl Fn(&str) -> bool,
 ) -> Result<StepDone, Failure> {
+    above::make(open, (component, placing.targets)).await?;
     let mut placed = Placed::default();
     let mut folders = Vec::new();
     for entry in open.record_entries(component, FILES) {
@@ -378,12 +380,13 @@ struct Was {
 /// # Errors
 /// As [`place`].
 pub async fn sqlite(
-    open: &OpenBackup,
+    (open, component): (&OpenBackup, &Component),
     (content, path): (&Content, &Path),
     facts: &serde_json::Value,
     placing: &Placing<'_>,
 ) -> Result<StepDone, Failure> {
     let was: Was = serde_json::from_value(facts.clone()).unwrap_or_default();
+    above::make(open, (component, placing.targets)).await?;
     let mut placed = Placed::default();
     let folder = path.parent().unwrap_or(Path::new("/"));
     fs::create_dir_all(folder).map_err(|e| cannot("make", folder, e))?;

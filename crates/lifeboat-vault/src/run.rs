@@ -1,5 +1,6 @@
 //! `backup run`: components pour into a package of the vault; what the vault has is borrowed.
 
+mod above;
 pub mod begin;
 mod bucket;
 pub mod commit;

@@ -22,7 +22,7 @@ use super::groups::{self, CutDatabase, Work};
 use super::lines::Lines;
 use super::tree::{self, Tree};
 use super::union::{self, Union};
-use super::{BackupRequest, DatabaseAt, Poured, flow, media, sqlite};
+use super::{BackupRequest, DatabaseAt, Poured, above, flow, media, sqlite};
 use crate::known::Known;
 use crate::ledger::State;
 
@@ -299,6 +299,7 @@ async fn pour_unit(
             let mut lines = Lines::of(DATABASES);
             lines.add(&record, sink).await?;
             lines.flush(sink).await?;
+            above::pour(path, sink).await?;
             Ok(poured)
         }
         What::Unread(gap) => {

@@ -20,7 +20,7 @@ use lifeboat_package::limits::ENTRY_BYTES;
 
 use super::lines::Lines;
 use super::walked::{Listed, Walked, listed_below};
-use super::{Poured, flow, send};
+use super::{Poured, above, flow, send};
 use crate::cache::Stamp;
 use crate::known::Known;
 
@@ -69,6 +69,7 @@ pub async fn pour(
     (known, now): (&Known, i64),
     sink: &mut PartSink,
 ) -> Result<Poured, Failure> {
+    above::pour(&tree.root, sink).await?;
     let mut pouring = Pouring::of(tree, (known, now));
     pouring.walk(sink).await?;
     pouring.finish(sink).await
@@ -556,7 +557,7 @@ fn sum(file: &mut File) -> io::Result<(Digest, u64)> {
 }
 
 /// Extended attributes. A file system without any has none.
-fn attributes(path: &Path) -> BTreeMap<String, String> {
+pub(super) fn attributes(path: &Path) -> BTreeMap<String, String> {
     // Most files have none, and there are millions of them.
     if matches!(rustix::fs::llistxattr(path, &mut [0_u8; 256]), Ok(0)) {
         return BTreeMap::new();

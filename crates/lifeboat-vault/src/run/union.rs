@@ -19,7 +19,7 @@ use tokio::sync::SetOnce;
 
 use super::tree::{Pouring, Taken, Tree, record};
 use super::walked::listed_below;
-use super::{Poured, bucket, flow};
+use super::{Poured, above, bucket, flow};
 use crate::known::Known;
 
 /// Files that a media store and its providers may have: each is remembered during the run.
@@ -62,6 +62,7 @@ pub async fn pour(
     (known, now): (&Known, i64),
     sink: &mut PartSink,
 ) -> Result<Poured, Failure> {
+    above::pour(&union.tree.root, sink).await?;
     let mut pouring = Pouring::of(&union.tree, (known, now));
     pouring.taken = Some(Taken::default());
     if union.on_disk {

@@ -1,9 +1,10 @@
 //! What a restore does with what is odd: paths, links, what is there already, who is told.
 
 use std::ffi::OsStr;
-use std::fs::{self, File};
+use std::fs::{self, File, Permissions};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::PathBuf;
 use std::process::Stdio;
 
 use rusqlite::Connection;
@@ -194,4 +195,33 @@ fn secret_that_is_not_the_one_of_the_backup_stops_the_restore() {
     fs::write(&config, format!("{text}# moved\n")).unwrap();
     let said = small.restore("back", &["--only", "secrets"]);
     assert!(said.stdout.contains("passkey.pem is there"), "{}{}", said.stdout, said.stderr);
+}
+
+#[test]
+fn folders_above_come_back_as_they_were_where_they_are_not_there() {
+    let small = Small::new(
+        "  - {kind: database, name: notes, sqlite: safe/base/app.db}\n  \
+         - {kind: files, name: web, paths: deep/er/data}\n",
+    );
+    fs::create_dir_all(small.path("safe/base")).unwrap();
+    fs::create_dir_all(small.path("deep/er/data")).unwrap();
+    let database = Connection::open(small.path("safe/base/app.db")).unwrap();
+    database.execute_batch("CREATE TABLE note (text)").unwrap();
+    small.write("deep/er/data/first", "one");
+    let modes = [("safe", 0o710), ("safe/base", 0o2770), ("deep", 0o751), ("deep/er", 0o711)];
+    for (name, mode) in modes {
+        fs::set_permissions(small.path(name), Permissions::from_mode(mode)).unwrap();
+    }
+    small.back_up();
+    let mode = |path: PathBuf| fs::metadata(path).unwrap().permissions().mode() & 0o7777;
+    assert_eq!(small.restore("back", &[]).exit, DONE);
+    for (name, was) in modes {
+        assert_eq!(mode(small.below("back", name)), was, "{name}");
+    }
+    // What is there is somebody's already.
+    fs::create_dir_all(small.below("there", "deep")).unwrap();
+    fs::set_permissions(small.below("there", "deep"), Permissions::from_mode(0o700)).unwrap();
+    assert_eq!(small.restore("there", &[]).exit, DONE);
+    assert_eq!(mode(small.below("there", "deep")), 0o700);
+    assert_eq!(mode(small.below("there", "deep/er")), 0o711);
 }
