@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 use lifeboat_components::synapse::portion::Portion;
 use lifeboat_engine::context::Context;
 use lifeboat_engine::failure::Failure;
-use lifeboat_package::backup::Component;
+use lifeboat_package::backup::{Component, FILES, FileRecord};
 use lifeboat_package::manifest::Manifest;
 use lifeboat_postgres::connect::Connector;
-use lifeboat_suite::{Component as Installed, Installation, Surroundings};
+use lifeboat_suite::{Component as Installed, Installation, OWN, OwnPlaces, Surroundings};
 use lifeboat_vault::backup::OpenBackup;
 use lifeboat_vault::drills::DrillRecord;
 use lifeboat_vault::erasures::ErasureLedger;
@@ -17,12 +17,15 @@ use lifeboat_vault::layout::stamp;
 use lifeboat_vault::run::tree::is_configuration;
 use serde::Serialize;
 
-use crate::files::in_the_way;
+use crate::files::{in_the_way, path_of};
 use crate::journal::{Journal, StepDone};
 use crate::plan::{self, Step, What};
 use crate::targets::{TargetDatabase, Targets};
 
 mod doing;
+
+/// Bytes of an installation's file.
+const CONFIG_BYTES: usize = 1 << 20;
 
 /// What to restore, and how.
 pub struct RestoreRequest {
@@ -266,6 +269,21 @@ impl From<Failure> for Failed {
     }
 }
 
+/// Where the installation of a backup keeps what is its own on the machine, by its file in the
+/// backup, which is to lie at `config`. `None` when the backup does not have it.
+///
+/// # Errors
+/// [`Failure`] when the backup is damaged.
+pub async fn own_state(open: &OpenBackup, config: &Path) -> Result<Option<PathBuf>, Failure> {
+    let Some(own) = open.component(OWN) else { return Ok(None) };
+    let records = open.records::<FileRecord>(own, FILES).await?;
+    let file = records.into_iter().find(|record| path_of(record) == config);
+    let Some(content) = file.and_then(|record| record.content) else { return Ok(None) };
+    let text = open.whole(&content, CONFIG_BYTES).await?;
+    let places = String::from_utf8(text).ok().and_then(|t| OwnPlaces::parse(config, &t).ok());
+    Ok(places.map(|places| places.state))
+}
+
 /// The steps of a restore that is not over, with what came of those that are done.
 ///
 /// # Errors
@@ -458,7 +476,12 @@ impl<'a> Restoring<'a> {
         let found = lifeboat_suite::read(&path, around).map_err(|e| {
             Failure::failed(
                 format!("cannot read the installation {}", path.display()),
-                "name it with -c; the first step of a restore puts it back",
+                format!(
+                    "name it with -c; the first steps of a restore put it back. Were they done, \
+                     and is all gone again, remove restore-{}.json in {}, and begin anew",
+                    self.name(),
+                    self.request.state.display()
+                ),
             )
             .because(e)
         })?;

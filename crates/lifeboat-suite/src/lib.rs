@@ -38,4 +38,4 @@ pub use lifeboat_config::{ReadOptions, read as read_synapse};
 pub use self::error::SuiteError;
 pub use self::example::{EXAMPLES, example};
 pub use self::installation::*;
-pub use self::read::{parse, read};
+pub use self::read::{OwnPlaces, STATE, parse, read};

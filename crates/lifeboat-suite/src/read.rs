@@ -21,7 +21,7 @@ use crate::kinds::{self, Finding};
 use crate::view::{Document, View, read_text};
 
 /// Where caches and journals go when nothing is said.
-const STATE: &str = "/var/lib/lifeboat";
+pub const STATE: &str = "/var/lib/lifeboat";
 /// Letters of a component's name: it is part of file names.
 const NAME_LETTERS: usize = 64;
 
@@ -34,6 +34,41 @@ pub fn read(path: &Path, around: &Surroundings) -> Result<Installation, SuiteErr
     parse(path, &read_text(path)?, around)
 }
 
+/// Where an installation keeps its backups, and what is its own on this machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OwnPlaces {
+    /// The vault: a folder, or `s3://BUCKET/PREFIX`.
+    pub vault: String,
+    /// The folder for caches and journals.
+    pub state: PathBuf,
+}
+
+impl OwnPlaces {
+    /// Reads these alone: what its components are may be lost. `path` is absolute.
+    ///
+    /// # Errors
+    /// See [`SuiteError`].
+    pub fn parse(path: &Path, text: &str) -> Result<Self, SuiteError> {
+        let document = Document::parse_strict(path, text)?;
+        Self::of(&document.view()?, path.parent().unwrap_or(Path::new("/")))
+    }
+
+    /// The same of the file.
+    ///
+    /// # Errors
+    /// See [`SuiteError`].
+    pub fn read(path: &Path) -> Result<Self, SuiteError> {
+        Self::parse(path, &read_text(path)?)
+    }
+
+    fn of(top: &View<'_>, folder: &Path) -> Result<Self, SuiteError> {
+        let remedy = "write a folder, or s3://BUCKET/PREFIX";
+        let vault = top.text(&["vault"])?.ok_or_else(|| top.missing(&["vault"], remedy))?;
+        let state = top.text(&["state"])?.unwrap_or(STATE);
+        Ok(Self { vault: self::vault(top, folder, vault)?, state: absolute(folder, state) })
+    }
+}
+
 /// The same with the text of the file at hand; `path` is absolute.
 ///
 /// # Errors
@@ -43,18 +78,16 @@ pub fn parse(path: &Path, text: &str, around: &Surroundings) -> Result<Installat
     let top = document.view()?;
     keys::TOP.check(&top)?;
     let folder = path.parent().unwrap_or(Path::new("/"));
-    let needed = |name: &'static str, remedy: &str| {
-        top.text(&[name])?.ok_or_else(|| top.missing(&[name], remedy))
-    };
-    let server_name = needed("server_name", "write the name after the colon of @user:name")?;
-    let vault = needed("vault", "write a folder, or s3://BUCKET/PREFIX")?;
-    let state = top.text(&["state"])?.unwrap_or(STATE);
+    let remedy = "write the name after the colon of @user:name";
+    let server_name = top.text(&["server_name"])?;
+    let server_name = server_name.ok_or_else(|| top.missing(&["server_name"], remedy))?;
+    let OwnPlaces { vault, state } = OwnPlaces::of(&top, folder)?;
     Ok(Installation {
         path: path.to_owned(),
         server_name: server_name.to_owned(),
-        vault: self::vault(&top, folder, vault)?,
+        vault,
         recipients: recipients(&top, folder)?,
-        state: absolute(folder, state),
+        state,
         retention: retention(&top)?,
         object_lock: object_lock(&top)?,
         schedule: schedule(&top)?,

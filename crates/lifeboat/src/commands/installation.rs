@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use lifeboat_engine::failure::Failure;
-use lifeboat_suite::{Installation, SuiteError, Surroundings};
+use lifeboat_suite::{Installation, OwnPlaces, SuiteError, Surroundings};
 
 use super::Session;
 
@@ -20,6 +20,11 @@ impl InstallationFlags {
     pub(crate) fn read(&self, session: &Session) -> Result<Installation, Failure> {
         let path = session.folder.join(&self.config);
         lifeboat_suite::read(&path, &around(session)).map_err(refused)
+    }
+
+    /// Reads of it what needs none of its components.
+    pub(crate) fn places(&self, session: &Session) -> Result<OwnPlaces, Failure> {
+        OwnPlaces::read(&session.folder.join(&self.config)).map_err(refused)
     }
 }
 

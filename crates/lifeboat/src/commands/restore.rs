@@ -12,6 +12,7 @@ use lifeboat_restore::run::{
     self as restoring, Attempt, Failed, RestoreOutcome, RestorePlan, RestoreRequest, recovery_point,
 };
 use lifeboat_restore::targets::Targets;
+use lifeboat_suite::STATE;
 use lifeboat_vault::backup::OpenBackup;
 use lifeboat_vault::erasures::after;
 
@@ -124,10 +125,17 @@ pub(crate) async fn run(session: &Session, flags: RestoreFlags) -> Result<Ended,
         Verb::Erasures(flags) => return Box::pin(redo::run(session, *flags)).await,
     };
     let identities = flags.of.identities.demand(&session.context)?;
-    let (location, state) = places(session, &flags)?;
+    let (location, own) = places(session, &flags)?;
     let (vault, survey) = survey(session, &location).await?;
     let sealed = survey.find(&flags.of.backup, (session.context.now)())?;
     let open = OpenBackup::open(&vault, &survey, (&sealed.folder, &identities)).await?;
+    // The file may come back in a step of this, and the same command must find its journal then.
+    let state = match flags.state.clone().or(own) {
+        Some(state) => state,
+        None => restoring::own_state(&open, &flags.of.vault.config(session))
+            .await?
+            .unwrap_or_else(|| PathBuf::from(STATE)),
+    };
     let made = recovery_point(open.manifest());
     let erasures = after((&vault, &survey), &identities, (open.manifest(), &made)).await?;
     let request = RestoreRequest {
@@ -219,25 +227,18 @@ fn unwritable(path: &Path, error: std::io::Error) -> Failure {
     Failure::failed(what, remedy).because(error)
 }
 
-/// The vault and the state folder: named, or the installation's.
-fn places(session: &Session, flags: &StepFlags) -> Result<(String, PathBuf), Failure> {
-    match (&flags.of.vault.vault, &flags.state) {
-        (Some(vault), Some(state)) => Ok((vault.clone(), state.clone())),
-        (vault, state) => match (flags.of.vault.installation(session), vault) {
-            (Ok(found), _) => {
-                Ok((vault.clone().unwrap_or(found.vault), state.clone().unwrap_or(found.state)))
-            }
-            // On a new machine there is no installation yet: the backup holds it.
-            (Err(_), Some(vault)) => {
-                let usual = PathBuf::from("/var/lib/lifeboat");
-                Ok((vault.clone(), state.clone().unwrap_or(usual)))
-            }
-            (Err(failure), None) => Err(Failure {
-                remedy: "on a new machine name the vault with --vault; the backup holds the rest"
-                    .to_owned(),
-                ..failure
-            }),
-        },
+/// The vault, and the state folder that the installation's file names, where that is there. Its
+/// components may be lost.
+fn places(session: &Session, flags: &StepFlags) -> Result<(String, Option<PathBuf>), Failure> {
+    match (flags.of.vault.places(session), &flags.of.vault.vault) {
+        (Ok(own), vault) => Ok((vault.clone().unwrap_or(own.vault), Some(own.state))),
+        // On a new machine there is no installation yet: the backup holds it.
+        (Err(_), Some(vault)) => Ok((vault.clone(), None)),
+        (Err(failure), None) => Err(Failure {
+            remedy: "on a new machine name the vault with --vault; the backup holds the rest"
+                .to_owned(),
+            ..failure
+        }),
     }
 }
 

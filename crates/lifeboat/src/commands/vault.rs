@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use lifeboat_engine::failure::Failure;
 use lifeboat_storage::Access;
-use lifeboat_suite::{Installation, ObjectLock};
+use lifeboat_suite::{Installation, ObjectLock, OwnPlaces};
 use lifeboat_vault::place::{Survey, Vault};
 use lifeboat_vault::run::locking;
 
@@ -58,6 +58,10 @@ impl VaultFlags {
     /// Reads what describes the installation.
     pub(super) fn installation(&self, session: &Session) -> Result<Installation, Failure> {
         self.installation.read(session)
+    }
+
+    pub(super) fn places(&self, session: &Session) -> Result<OwnPlaces, Failure> {
+        self.installation.places(session)
     }
 
     /// The file that describes the installation.

@@ -10,7 +10,7 @@ use std::process::Stdio;
 use rusqlite::Connection;
 
 use crate::conversation::{lifeboat, program};
-use crate::small::{DONE, FAILED, FILES, GAPS, Small, USAGE};
+use crate::small::{DONE, FAILED, FILES, GAPS, Small, USAGE, last_name};
 
 /// A bridge with a secret of its own, and the database that it is for.
 const IRC: &str = "  - {kind: bridge, bridge: irc, config: irc.yaml}\n";
@@ -224,4 +224,26 @@ fn folders_above_come_back_as_they_were_where_they_are_not_there() {
     assert_eq!(small.restore("there", &[]).exit, DONE);
     assert_eq!(mode(small.below("there", "deep")), 0o700);
     assert_eq!(mode(small.below("there", "deep/er")), 0o711);
+}
+
+#[test]
+fn same_command_goes_on_also_where_the_file_that_names_the_state_folder_was_gone() {
+    let small = Small::new(FILES);
+    small.write("data/first", "one");
+    let backup = small.back_up();
+    fs::remove_file(small.path("lifeboat.yaml")).unwrap();
+    small.write("data/first", "in the way");
+    let (vault, name) = (small.text("vault"), last_name(&backup));
+    let restore = || small.ask(&["restore", "run", name, "--vault", &vault, "--no-start"]);
+    let said = restore();
+    assert_eq!(said.exit, FAILED, "{}{}", said.stdout, said.stderr);
+    let names = fs::read_dir(small.path("state")).unwrap().map(|entry| entry.unwrap().file_name());
+    assert!(names.into_iter().any(|name| name.to_str().unwrap().starts_with("restore-")));
+    // It is back by now.
+    assert!(small.path("lifeboat.yaml").is_file());
+    fs::remove_file(small.path("data/first")).unwrap();
+    let said = restore();
+    assert_eq!(said.exit, DONE, "{}{}", said.stdout, said.stderr);
+    assert!(said.stdout.contains("done by an earlier run"), "{}", said.stdout);
+    assert_eq!(fs::read_to_string(small.path("data/first")).unwrap(), "one");
 }
