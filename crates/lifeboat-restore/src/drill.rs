@@ -8,12 +8,12 @@
 use std::path::{Path, PathBuf};
 
 use lifeboat_engine::context::Context;
-use lifeboat_engine::failure::Failure;
+use lifeboat_engine::failure::{Code, Failure};
 use lifeboat_package::manifest::Manifest;
 use lifeboat_suite::{Installation, Surroundings};
 use lifeboat_vault::backup::OpenBackup;
 use lifeboat_vault::drills::{DrillRecord, DrilledStep};
-use lifeboat_vault::layout::at;
+use lifeboat_vault::layout::{Folder, at, shown};
 use lifeboat_vault::list::{list, newest_verified};
 use lifeboat_vault::place::{Survey, Vault};
 use serde::Serialize;
@@ -108,6 +108,31 @@ pub async fn drill(
         outcome.record.gaps += 1;
     }
     Ok(outcome)
+}
+
+/// A drill that found its backup damaged before the first step: noted in the vault as the failure
+/// it is. It was begun at `begun`, in seconds since 1970.
+pub async fn not_opened(
+    cx: &Context,
+    vault: &Vault,
+    (folder, begun): (&Folder, i64),
+    failure: Failure,
+) -> Failure {
+    if failure.code != Code::NotValid {
+        return failure;
+    }
+    let record = DrillRecord {
+        backup: folder.id().to_string(),
+        drilled_at: at(begun),
+        seconds: (cx.now)() - begun,
+        recovery_point: shown(folder.stamp()),
+        problems: vec!["open: it is damaged".to_owned()],
+        ..DrillRecord::default()
+    };
+    if let Err(unwritten) = vault.note_drill(begun, &record).await {
+        cx.note(format!("not noted in the vault: {unwritten}"));
+    }
+    failure
 }
 
 /// Starts Synapse on what was put back, and notes what came of it.

@@ -12,7 +12,7 @@ use lifeboat_package::id::{PackageId, PartPath, Section};
 use lifeboat_package::manifest::Manifest;
 use serde::de::DeserializeOwned;
 
-use crate::layout::{Folder, PACKAGES};
+use crate::layout::{Folder, PACKAGES, shown};
 use crate::place::{Survey, Vault};
 
 /// An open backup.
@@ -30,6 +30,20 @@ impl OpenBackup {
     /// # Errors
     /// [`Failure`] when one of them is missing or damaged, or no identity opens it.
     pub async fn open(
+        vault: &Vault,
+        survey: &Survey,
+        (folder, identities): (&Folder, &Identities),
+    ) -> Result<Self, Failure> {
+        let damaged = match Self::opened(vault, survey, (folder, identities)).await {
+            Err(failure) if failure.code == Code::NotValid => failure,
+            opened => return opened,
+        };
+        let Some(other) = other(vault, survey, folder).await else { return Err(damaged) };
+        let remedy = format!("{}; or take another backup: {other}", damaged.remedy);
+        Err(Failure { remedy, ..damaged })
+    }
+
+    async fn opened(
         vault: &Vault,
         survey: &Survey,
         (folder, identities): (&Folder, &Identities),
@@ -168,6 +182,22 @@ async fn open_package(
         }
         _ => e,
     })
+}
+
+/// The newest other backup that was found right when it was verified last, in words; else the
+/// newest other one.
+async fn other(vault: &Vault, survey: &Survey, damaged: &Folder) -> Option<String> {
+    let others = || survey.kept().rev().map(|sealed| &sealed.folder).filter(|one| *one != damaged);
+    let words = |folder: &Folder, verified: &str| {
+        format!("{} of {}, {verified}", folder.id(), shown(folder.stamp()))
+    };
+    for folder in others() {
+        let verdict = vault.verdict(survey, folder).await.ok().flatten();
+        if let Some(verdict) = verdict.filter(|verdict| verdict.valid) {
+            return Some(words(folder, &format!("found right on {}", verdict.verified_at)));
+        }
+    }
+    others().next().map(|folder| words(folder, "never found right"))
 }
 
 /// Where content lies, by the indexes of all volumes that the backup owns or borrows.

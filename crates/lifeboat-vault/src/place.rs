@@ -24,6 +24,10 @@ const VOLUMES: &str = "volumes/";
 /// Seconds by which clocks of two machines may differ: what is dated later than that was made with
 /// a clock that was wrong.
 const CLOCKS_DIFFER: i64 = 24 * 60 * 60;
+/// The depth of a verdict on what is in the sealed files, too.
+pub(crate) const EVERYTHING: &str = "everything";
+/// Verdicts on a backup that are looked at for one of everything.
+const VERDICTS: usize = 60;
 /// Bytes that a small file of the vault may have.
 const SMALL_BYTES: u64 = 1 << 20;
 
@@ -292,7 +296,8 @@ impl Vault {
         self.place.delete(name).await.map_err(|e| cannot().because(e))
     }
 
-    /// The newest verdict on a backup.
+    /// The newest verdict on a backup. Where that found the sealed files right and looked no
+    /// deeper, it is the newest one of everything: sealed files that are right hold the same.
     ///
     /// # Errors
     /// [`Failure`] when it cannot be read.
@@ -301,11 +306,16 @@ impl Vault {
         survey: &Survey,
         folder: &Folder,
     ) -> Result<Option<Verdict>, Failure> {
-        let names = survey.verified.get(&folder.id().to_string());
-        match names.and_then(|names| names.last()) {
-            Some(name) => self.read_json(name).await,
-            None => Ok(None),
+        let names = survey.verified.get(&folder.id().to_string()).map(Vec::as_slice);
+        let mut newest: Option<Verdict> = None;
+        for name in names.unwrap_or_default().iter().rev().take(VERDICTS) {
+            let Some(verdict) = self.read_json::<Verdict>(name).await? else { continue };
+            if verdict.depth == EVERYTHING || (newest.is_none() && !verdict.valid) {
+                return Ok(Some(verdict));
+            }
+            newest.get_or_insert(verdict);
         }
+        Ok(newest)
     }
 
     /// Notes a verdict.

@@ -19,7 +19,7 @@ use serde::Serialize;
 
 use crate::backup::OpenBackup;
 use crate::layout::Folder;
-use crate::place::{Sealed, Survey, Vault, Verdict};
+use crate::place::{EVERYTHING, Sealed, Survey, Vault, Verdict};
 
 /// Problems that a verdict keeps.
 const NOTED_PROBLEMS: usize = 20;
@@ -314,7 +314,7 @@ async fn note(cx: &Context, vault: &Vault, folder: &Folder, outcome: &VerifyOutc
     let verdict = Verdict {
         verified_at: cx.timestamp(),
         valid: outcome.valid,
-        depth: if outcome.content_checked { "everything" } else { "sealed" }.to_owned(),
+        depth: if outcome.content_checked { EVERYTHING } else { "sealed" }.to_owned(),
         problems: outcome.problems.iter().take(NOTED_PROBLEMS).cloned().collect(),
     };
     if vault.note_verdict((folder, (cx.now)()), &verdict).await.is_err() {

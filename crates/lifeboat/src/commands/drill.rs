@@ -1,7 +1,7 @@
 //! `lifeboat drill`: a backup restored for practice, beside what runs.
 
 use lifeboat_engine::failure::Failure;
-use lifeboat_restore::drill::{DrillOutcome, DrillRequest, drill};
+use lifeboat_restore::drill::{DrillOutcome, DrillRequest, drill, not_opened};
 use lifeboat_suite::runs::{self, Task};
 use lifeboat_vault::backup::OpenBackup;
 
@@ -54,7 +54,11 @@ pub(crate) async fn run(session: &Session, flags: DrillFlags) -> Result<Ended, F
     let (vault, survey) = survey(session, location).await?;
     let sealed = survey.find(&flags.of.backup, (session.context.now)())?;
     let began = (cx.now)();
-    let open = OpenBackup::open(&vault, &survey, (&sealed.folder, &identities)).await?;
+    let opening = OpenBackup::open(&vault, &survey, (&sealed.folder, &identities)).await;
+    let open = match opening {
+        Ok(open) => open,
+        Err(failure) => return Err(not_opened(cx, &vault, (&sealed.folder, began), failure).await),
+    };
     let request = DrillRequest {
         config: flags.of.vault.config(session),
         around: around(session),

@@ -1,6 +1,7 @@
 //! `lifeboat backup list`, `show`, `verify`.
 
 use lifeboat_engine::failure::Failure;
+use lifeboat_suite::runs::{self, Task};
 use lifeboat_vault::forget::Mark;
 use lifeboat_vault::list::{self, Listed, ShownContent, VaultList};
 use lifeboat_vault::verify::{self, VerifyOutcome};
@@ -130,6 +131,7 @@ fn content_lines(content: &ShownContent) -> Vec<String> {
 pub(super) async fn verify(session: &Session, flags: VerifyFlags) -> Result<Ended, Failure> {
     let identities =
         if flags.scrub { None } else { Some(flags.of.identities.demand(&session.context)?) };
+    let began = (session.context.now)();
     let (vault, survey) = flags.of.vault.open(session).await?;
     let chosen = if flags.all {
         survey.kept().collect()
@@ -148,6 +150,12 @@ pub(super) async fn verify(session: &Session, flags: VerifyFlags) -> Result<Ende
         outcomes.push(verify::unreadable(&survey, folder));
     }
     let right = outcomes.iter().all(|outcome| outcome.complete && outcome.valid);
+    // What is scheduled is the whole check of the vault of this installation.
+    let is_whole = is_asked && !flags.scrub && flags.of.vault.vault.is_none();
+    if let (true, Ok(own)) = (right && is_whole, flags.of.vault.places(session)) {
+        // Where it cannot be noted, `lifeboat schedule` calls a check due that is not.
+        runs::record(&own.state, Task::Verify, began).ok();
+    }
     let lines = outcomes.iter().flat_map(verify_lines).collect();
     let exit = if right { Exit::Done } else { Exit::NotValid };
     Ok(match outcomes.as_slice() {
