@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use lifeboat_config::target::DatabaseTarget;
 use lifeboat_postgres::Client;
+use lifeboat_postgres::archive::{Unreadable, unreadable};
 use lifeboat_postgres::connect::Connector;
 use lifeboat_postgres::group;
 use lifeboat_postgres::schema_text::{PgDump, SearchPlaces};
@@ -197,35 +198,16 @@ async fn pooled(connector: &Connector, client: &Client, shown: &str, of: &mut Of
 
 /// Rows that we may not see would be missing without a word, so they are looked for.
 async fn rights(client: &Client, shown: &str, of: &mut Of<'_>) {
-    const UNREADABLE: &str = "
-        SELECT count(*), min(format('%I.%I', n.nspname, c.relname)),
-               count(*) FILTER (WHERE c.relkind <> 'S' AND row_security_active(c.oid))
-        FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-        WHERE c.relkind IN ('r', 'p', 'm', 'S')
-          AND n.nspname NOT LIKE 'pg\\_%' AND n.nspname <> 'information_schema'
-          AND (NOT has_schema_privilege(n.oid, 'USAGE')
-               OR CASE WHEN c.relkind = 'S' THEN NOT has_sequence_privilege(c.oid, 'SELECT')
-                       ELSE NOT has_table_privilege(c.oid, 'SELECT')
-                            OR row_security_active(c.oid) END)";
-    let row = match client.query_one(UNREADABLE, &[]).await {
-        Ok(row) => row,
-        Err(error) => return of.warn(&format!("{shown}: {}", told(&error)), ROLE),
-    };
-    let count: i64 = row.try_get(0).unwrap_or(0);
-    let first: Option<String> = row.try_get(1).unwrap_or(None);
-    if count == 0 {
-        return of.fine("all its tables and sequences can be read");
+    match unreadable(client, &["r", "p", "m", "S"]).await {
+        Err(error) => of.warn(&format!("{shown}: {}", told(&error)), ROLE),
+        Ok(None) => of.fine("all its tables and sequences can be read"),
+        Ok(Some(found)) => {
+            let Unreadable { count, first, .. } = &found;
+            let what =
+                format!("{count} tables or sequences of {shown} cannot be read, {first} first");
+            of.fail(&what, &format!("{}; {ROLE}", found.remedy()));
+        }
     }
-    let first = first.unwrap_or_default();
-    let what = format!("{count} tables or sequences of {shown} cannot be read, {first} first");
-    let filtered: i64 = row.try_get(2).unwrap_or(0);
-    let mut remedy = format!("grant the role SELECT on all of them; {ROLE}");
-    if filtered > 0 {
-        remedy = format!(
-            "row security hides rows of {filtered} of them: ALTER ROLE … BYPASSRLS; {remedy}"
-        );
-    }
-    of.fail(&what, &remedy);
 }
 
 /// The secret opens one real row.

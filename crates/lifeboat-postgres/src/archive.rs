@@ -13,6 +13,7 @@ use super::columns::quoted;
 use super::cut::{Cut, Hold};
 
 mod facts;
+mod readable;
 mod segments;
 mod sequences;
 mod types;
@@ -20,6 +21,7 @@ mod types;
 pub use facts::{
     DatabaseFacts, Extension, LocaleProvider, TextOrder, facts, server_version, text_order,
 };
+pub use readable::{Unreadable, unreadable};
 pub use segments::{ROW_LIMIT_BYTES, SEGMENT_LEAST_BYTES, SEGMENT_MOST_BYTES, Segment, Segments};
 pub use sequences::{SequenceValue, sequences};
 

@@ -12,7 +12,7 @@ use lifeboat_package::backup::{
 use lifeboat_package::digest::Digest;
 use lifeboat_package::flow::{Batch, BlobPiece, Gap, Sink};
 use lifeboat_package::limits::{ENTRY_BYTES, FRAME_RAW_BYTES};
-use lifeboat_postgres::archive::{self, DatabaseFacts, Segments, TableShape};
+use lifeboat_postgres::archive::{self, DatabaseFacts, Segments, TableShape, Unreadable};
 use lifeboat_postgres::connect::Connector;
 use lifeboat_postgres::cut::Cut;
 use lifeboat_postgres::schema_text::{PgDump, SchemaTextError, SearchPlaces, schema_text};
@@ -44,6 +44,13 @@ impl Ready {
     /// # Errors
     /// [`Failure`] when it cannot be read.
     pub async fn look(name: &str, connector: &Connector, cut: Cut) -> Result<Self, Failure> {
+        // Else pg_dump or a lane meets it, when all the others are under way.
+        let unreadable = archive::unreadable(cut.anchor(), &["r", "p", "S"]).await;
+        if let Some(found) = unreadable.map_err(database_fault)? {
+            let Unreadable { count, first, .. } = &found;
+            let what = format!("{count} tables or sequences cannot be read, {first} first");
+            return Err(Failure::failed(what, found.remedy()));
+        }
         let tables = archive::tables(&cut).await.map_err(database_fault)?;
         let facts = archive::facts(&cut).await.map_err(database_fault)?;
         let (name, connector) = (name.to_owned(), connector.clone());

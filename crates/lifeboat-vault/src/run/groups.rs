@@ -8,7 +8,7 @@ use lifeboat_engine::failure::{Code, Failure};
 use lifeboat_package::backup::{Group, Member};
 use lifeboat_package::flow::Gap;
 use lifeboat_postgres::connect::Connector;
-use lifeboat_postgres::group::{self, GroupCut, LOCK_TIMEOUT, Proof};
+use lifeboat_postgres::group::{self, GroupCut, GroupError, LOCK_TIMEOUT, Proof};
 
 use super::database::Ready;
 use super::{BackupRequest, DatabaseAt, Sync};
@@ -113,7 +113,8 @@ async fn add(
     let GroupCut { cuts, proof } = open(cx, request, wanted).await?;
     let mut databases = Vec::new();
     for (wanted, cut) in wanted.iter().zip(cuts) {
-        let ready = Arc::new(Ready::look(wanted.name, wanted.connector, cut).await?);
+        let looked = Ready::look(wanted.name, wanted.connector, cut).await;
+        let ready = Arc::new(looked.map_err(|failure| named(&wanted.label, failure))?);
         databases.push(CutDatabase { component: wanted.component, ready, group: number });
     }
     work.groups.push(group_of(number, request, wanted, &proof));
@@ -148,13 +149,28 @@ async fn open(
         allow_skew: request.allow_skew,
         random: &random,
     };
-    group::cut_together(&asked).await.map_err(|e| {
-        Failure::failed(
+    group::cut_together(&asked).await.map_err(|e| match members.as_slice() {
+        [one] => {
+            let failure = Failure::failed(
+                format!("the database of {} cannot be read", one.name),
+                "see that it is up and lets us in, then run the backup again",
+            );
+            match e {
+                GroupError::Spent { last: Some(cause), .. } => failure.because(cause),
+                e => failure.because(e),
+            }
+        }
+        _ => Failure::failed(
             "the databases that belong together could not be cut at one instant",
             "run the backup when less is written, or see the cause",
         )
-        .because(e)
+        .because(e),
     })
+}
+
+/// The failure of one of several databases says of which.
+pub(super) fn named(label: &str, failure: Failure) -> Failure {
+    Failure { what: format!("{label}: {}", failure.what), ..failure }
 }
 
 /// The method as the proof says it.

@@ -61,6 +61,15 @@ struct Unit {
     what: What,
 }
 
+impl Unit {
+    /// A failure while this was poured, of a database's rows or schema with its name.
+    fn named(&self, components: &[String], failure: Failure) -> Failure {
+        let (What::Schema(ready) | What::Tables(ready, _)) = &self.what else { return failure };
+        let component = components.get(self.component).map(String::as_str).unwrap_or_default();
+        groups::named(&format!("{component}/{}", ready.name), failure)
+    }
+}
+
 enum What {
     Schema(Arc<Ready>),
     Tables(Arc<Ready>, Vec<TableShape>),
@@ -118,16 +127,19 @@ pub async fn pour(
         now: setting.now,
         report: setting.to.report.clone(),
     };
+    let names = request.components.iter().map(|component| component.name.clone());
+    let names: Arc<[String]> = names.collect();
     for _ in 0..request.lanes.max(1) {
         let (queue, to, run) = (queue.clone(), setting.to.clone(), setting.run);
-        let around = around.clone();
+        let (around, names) = (around.clone(), names.clone());
         tasks.spawn(async move {
             let next = || queue.lock().ok().and_then(|mut queue| queue.pop_front());
             let mut done = Vec::new();
             while let Some((unit, number)) = next() {
                 let part = PartPath { section: Section::Backup, number, run };
                 let mut sink = PartSink::new(&to, part, (number, run));
-                let poured = pour_unit(&unit, &around, &mut sink).await?;
+                let poured = pour_unit(&unit, &around, &mut sink).await;
+                let poured = poured.map_err(|failure| unit.named(&names, failure))?;
                 sink.finish().await.map_err(flow)?;
                 done.push((unit, part, poured));
             }

@@ -210,6 +210,20 @@ fn bridge_that_is_down_is_a_gap_and_the_rest_is_backed_up() {
 }
 
 #[test]
+fn table_that_nobody_may_read_is_a_gap_of_its_database_and_names_it() {
+    let suite = suite("secret");
+    let make = "CREATE TABLE secret (a int); CREATE SEQUENCE kept";
+    world().cluster.psql(&suite.accounts, make).unwrap();
+    let outcome = suite.lifeboat(&["backup", "run"]).result(3);
+    assert_eq!(outcome["gaps"]["kinds"]["database-unreadable"], 1, "{outcome}");
+    let gap = &outcome["gaps"]["first"][0];
+    assert!(gap["object"].as_str().unwrap().ends_with("/main"), "{gap}");
+    let detail = gap["detail"].as_str().unwrap();
+    assert!(detail.contains("2 tables or sequences cannot be read"), "{gap}");
+    suite.lifeboat_opened(&["backup", "verify"]).result(0);
+}
+
+#[test]
 fn backups_of_some_components_take_the_place_of_none_of_the_whole_installation() {
     let suite = suite("partial");
     let whole = suite.back_up()["backup"].as_str().unwrap().to_owned();
