@@ -146,7 +146,11 @@ fn split_hosts(hosts: &str) -> Result<(Vec<&str>, Vec<&str>), ConninfoError> {
     Ok((names, ports))
 }
 
-fn decoded(text: &str) -> Result<Secret, ConninfoError> {
+/// What `%` and two hexadecimal digits stand for, in an address (RFC 3986, 2.1).
+///
+/// # Errors
+/// [`ConninfoError::Percent`].
+pub fn decoded(text: &str) -> Result<Secret, ConninfoError> {
     let mut bytes = zeroize::Zeroizing::new(Vec::with_capacity(text.len()));
     let mut rest = text.as_bytes();
     while let Some((&first, after)) = rest.split_first() {

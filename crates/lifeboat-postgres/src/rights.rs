@@ -7,9 +7,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use tokio_postgres::Client;
+
 use super::PostgresError;
 use super::columns::quoted;
-use super::connect::Connector;
+use super::connect::{Connector, Warnings};
 use super::restore::statements::{split, tokens};
 
 /// SQLSTATEs of warnings: nothing was granted or revoked, because one may not.
@@ -160,8 +162,18 @@ pub struct RightsGiven {
     pub taken_over: u64,
     /// What names a role that is not there: statements by role.
     pub missing: BTreeMap<String, Vec<String>>,
-    /// What the restoring role may not do: statements by the server's words.
+    /// What would belong to the owner of the database of before, who is there, and belongs to the
+    /// restoring role, which is another and may not give it away.
+    pub of_owner: Vec<String>,
+    /// What else the restoring role may not do: statements by the server's words.
     pub refused: BTreeMap<String, Vec<String>>,
+}
+
+/// A statement to run.
+struct Due {
+    statement: String,
+    /// Whom it gives something to own.
+    owner: Option<String>,
 }
 
 /// Gives the rights again that `text` tells, in the database of `connector`; `owner` owned the
@@ -185,7 +197,7 @@ pub async fn give(
     let us = client.query_one(us, &[]).await.map_err(doing)?;
     let database: String = us.get(1);
     let mut came = RightsGiven { role: us.get(0), ..RightsGiven::default() };
-    let mut speaker = None;
+    let (mut speaker, mut due) = (None, Vec::new());
     for right in split(text).into_iter().filter_map(Right::parse) {
         match &right.speaker {
             Speaker::Same => {}
@@ -209,25 +221,54 @@ pub async fn give(
             }
             continue;
         }
-        let outcome = client.batch_execute(&statement).await.map_err(doing);
-        let warned = warnings.take().into_iter().find(|(code, _)| NOT_DONE.contains(&&**code));
-        match (outcome, warned) {
-            (Ok(()), None) => came.given += 1,
-            (Ok(()), Some((_, words))) => {
-                came.refused.entry(words).or_default().push(statement);
-            }
-            (Err(PostgresError::Refused { code, message, .. }), _) => {
-                // What failed within a change of the speaker leaves the session as it was.
-                if code == DUPLICATE && statement.starts_with("CREATE POLICY ") {
-                    came.given += 1;
-                } else {
-                    came.refused.entry(message).or_default().push(statement);
-                }
-            }
-            (Err(lost), _) => return Err(lost),
+        due.push(Due { statement, owner: right.owner });
+    }
+    run_all((&client, &warnings), (due, owner), &mut came).await?;
+    Ok(came)
+}
+
+/// Runs statements in their order, and those once more that give something to own and were refused:
+/// who is to own a table may need a right on its schema first, which comes later.
+async fn run_all(
+    to: (&Client, &Warnings),
+    (due, owner): (Vec<Due>, &str),
+    came: &mut RightsGiven,
+) -> Result<(), PostgresError> {
+    let mut again = Vec::new();
+    for due in due {
+        match run(to, &due.statement).await? {
+            None => came.given += 1,
+            Some(_) if due.owner.is_some() => again.push(due),
+            Some(words) => came.refused.entry(words).or_default().push(due.statement),
         }
     }
-    Ok(came)
+    for due in again {
+        match run(to, &due.statement).await? {
+            None => came.given += 1,
+            Some(_) if due.owner.as_deref() == Some(owner) => came.of_owner.push(due.statement),
+            Some(words) => came.refused.entry(words).or_default().push(due.statement),
+        }
+    }
+    Ok(())
+}
+
+/// Runs one statement; the server's words where it was refused, or nothing came of it.
+async fn run(
+    (client, warnings): (&Client, &Warnings),
+    statement: &str,
+) -> Result<Option<String>, PostgresError> {
+    let doing = |e| PostgresError::sorted("gave rights again", e);
+    let outcome = client.batch_execute(statement).await.map_err(doing);
+    let warned = warnings.take().into_iter().find(|(code, _)| NOT_DONE.contains(&&**code));
+    match (outcome, warned) {
+        (Ok(()), warned) => Ok(warned.map(|(_, words)| words)),
+        // What failed within a change of the speaker leaves the session as it was.
+        (Err(PostgresError::Refused { code, message, .. }), _) => {
+            let is_there = code == DUPLICATE && statement.starts_with("CREATE POLICY ");
+            Ok((!is_there).then_some(message))
+        }
+        (Err(lost), _) => Err(lost),
+    }
 }
 
 /// The statement as another role says it. One message is one transaction, so that the role is

@@ -52,6 +52,17 @@ pub async fn give_again(kept: &Kept<'_>, connector: &Connector) -> Result<StepDo
             shown(statements)
         ));
     }
+    if !came.of_owner.is_empty() {
+        done.gaps.push(format!(
+            "{database}: {count} things of {owner} belong to {role} now, who restored them. There \
+             is nothing to do where {role} is whom its program connects as; for {owner} to have \
+             them as before, as a superuser: {}",
+            shown(&came.of_owner),
+            count = came.of_owner.len(),
+            owner = facts.owner,
+            role = came.role,
+        ));
+    }
     for (reason, statements) in &came.refused {
         done.gaps.push(format!(
             "{database}: {} may not do this ({reason}). As a superuser: {}",

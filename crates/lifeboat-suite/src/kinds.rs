@@ -268,7 +268,8 @@ impl Finding<'_> {
         Ok(is_set)
     }
 
-    /// The registration of a bridge: where `lifeboat.yaml` says, or one of these names.
+    /// The registration of a bridge: where `lifeboat.yaml` says, or one of these names, where it
+    /// runs or beside its configuration.
     pub(crate) fn registration(&mut self, names: &[&str]) -> Result<(), SuiteError> {
         let known = Known {
             name: registration::NAME,
@@ -278,7 +279,10 @@ impl Finding<'_> {
             self.secret_file(known, absolute(self.folder, path));
             return Ok(());
         }
-        let found = names.iter().map(|name| self.resolve(name)).find(|path| path.is_file());
+        let config = self.config_file();
+        let beside = config.parent().unwrap_or(Path::new("/"));
+        let places = names.iter().flat_map(|name| [self.resolve(name), beside.join(name)]);
+        let found = places.into_iter().find(|path| path.is_file());
         match found {
             Some(path) => self.secret_file(known, path),
             None => self.component.note(

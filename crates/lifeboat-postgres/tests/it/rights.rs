@@ -206,6 +206,32 @@ async fn what_the_lost_owner_of_the_database_had_belongs_to_who_restores_in_its_
 }
 
 #[tokio::test]
+async fn owner_of_a_table_gets_it_also_where_the_right_that_takes_comes_later() {
+    let source = one().fresh("lodger");
+    let flat = "DO $$ BEGIN IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'lodger') THEN
+                    CREATE ROLE lodger; GRANT lodger TO harbour; END IF; END $$;
+                SET ROLE harbour; CREATE SCHEMA flat; GRANT USAGE, CREATE ON SCHEMA flat TO lodger;
+                CREATE TABLE flat.chairs (x int); ALTER TABLE flat.chairs OWNER TO lodger;
+                CREATE TABLE flat.walls (x int)";
+    one().cluster.psql(&source.database(), flat).unwrap();
+    let (text, places) = (Cut::open(&source).await.unwrap(), SearchPlaces::default());
+    let program = PgDump::find(150_000, &places).await.unwrap();
+    let text = schema_text(&text, &program).await.unwrap();
+    let target = one().fresh("lodger_back");
+    make(&text, &target).await;
+    let came = give(&target, &text.rights, OWNER).await.unwrap();
+    assert!(came.refused.is_empty() && came.of_owner.is_empty(), "{came:?}");
+    let owner = "SELECT relowner::regrole FROM pg_class WHERE relname = 'chairs'";
+    assert_eq!(one().cluster.psql(&target.database(), owner).unwrap(), "lodger");
+    // Restored by another role, which is the one of the program from now on.
+    let rights = text.rights.replace("OWNER TO harbour", "OWNER TO postgres");
+    let came = give(&target, &rights, "postgres").await.unwrap();
+    assert!(came.refused.is_empty(), "{came:?}");
+    let told = came.of_owner.join("\n");
+    assert!(told.contains("ALTER TABLE flat.walls OWNER TO postgres;"), "{told}");
+}
+
+#[tokio::test]
 async fn role_from_which_policies_hide_rows_is_refused_and_told_why() {
     let source = guarded("guarded_rows");
     let (_, rows) = keep(&source).await;

@@ -256,6 +256,8 @@ impl<'a> Restoring<'a> {
         let Some(installed) = self.installed(name) else { return Ok(done) };
         match fence::up(self.cx, installed, &self.request.passed).await? {
             Some(line) => done.lines.push(line),
+            // Files are there, and nothing runs of them.
+            None if installed.kind == Kind::Files => {}
             None => done.gaps.push(format!("start {name} yourself: it has no command for that")),
         }
         Ok(done)

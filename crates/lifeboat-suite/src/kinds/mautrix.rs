@@ -1,6 +1,6 @@
 //! The bridges of mautrix, for Telegram and `WhatsApp`: three generations of one configuration.
 
-use lifeboat_config::Secret;
+use lifeboat_config::{Secret, conninfo};
 
 use super::{Finding, Known};
 use crate::error::SuiteError;
@@ -93,9 +93,12 @@ fn one(at: &mut Finding<'_>, engine: &str, uri: &str, place: &str) -> Result<(),
     // `sqlite:///name` is beside the bridge, `sqlite:////path` from the root; `file:name?option`,
     // and `file:///path` from the root.
     let path = uri.strip_prefix("sqlite:///").or_else(|| uri.strip_prefix("sqlite:"));
-    let of_file = || uri.strip_prefix("file:").map(|rest| rest.strip_prefix("//").unwrap_or(rest));
-    let path = path.or_else(of_file).unwrap_or(uri);
-    let path = at.resolve(path.split('?').next().unwrap_or_default());
+    let of_file = uri.strip_prefix("file:").map(|rest| rest.strip_prefix("//").unwrap_or(rest));
+    let whole = path.or(of_file).unwrap_or(uri);
+    let name = whole.split('?').next().unwrap_or_default();
+    // SQLite itself reads a `file:` and knows what is written with percent signs.
+    let decoded = of_file.and_then(|_| conninfo::decoded(name).ok());
+    let path = at.resolve(decoded.as_ref().map_or(name, Secret::expose));
     at.sqlite("main", path);
     Ok(())
 }

@@ -222,6 +222,11 @@ ircService: {passwordEncryptionKeyPath: passkey.pem, mediaProxy: {signingKeyPath
     assert!(found.databases().is_empty());
     assert_eq!(found.files(), ["config config.yaml", "nedb data"]);
     assert_eq!(found.notes(), ["its registration was not found"]);
+    // Where it runs elsewhere, it may lie beside the configuration all the same.
+    let files = [("etc/irc.yaml", nedb), ("etc/registration.yaml", "id: irc"), ("run/data/x", "")];
+    let found =
+        Place::with(&files).find("{kind: bridge, bridge: irc, config: etc/irc.yaml, workdir: run}");
+    assert_eq!(found.secrets(), ["registration etc/registration.yaml"]);
 }
 
 #[test]
@@ -263,6 +268,10 @@ fn mautrix_is_found_in_all_three_generations() {
     check(
         "database: {type: sqlite3-fk-wal, uri: 'file:///srv/t.db?_txlock=immediate'}",
         "main sqlite:/srv/t.db",
+    );
+    check(
+        "database: {type: sqlite3-fk-wal, uri: 'file:///srv/two%20words.db'}",
+        "main sqlite:/srv/two words.db",
     );
     let config = "\
 appservice: {as_token: a, hs_token: h, database: 'postgres://t@db/t'}
