@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use lifeboat_engine::failure::Failure;
 use lifeboat_package::backup::{Component, Content, FILES, FileKind, FileRecord};
 use lifeboat_package::digest::Digest;
-use lifeboat_suite::{Installation, SecretFile};
+use lifeboat_suite::{Installation, SecretFile, registration};
 use lifeboat_vault::backup::OpenBackup;
 use lifeboat_vault::run::tree::is_configuration;
 
@@ -15,8 +15,8 @@ use crate::journal::StepDone;
 use crate::targets::Targets;
 
 /// Looks for the secrets of components. Servers make missing ones anew without a word; so we stop.
-/// A secret with a file of its own must be the one of the backup. One among the settings of a
-/// configuration need not: that is corrected where things have other places than they had.
+/// A secret with a file of its own must be the one of the backup. One among settings need not, nor
+/// a registration: these are corrected where things have other places than they had.
 ///
 /// # Errors
 /// [`Failure`] when one is missing or another, with what is lost without it, or the backup is
@@ -40,8 +40,8 @@ pub async fn demand(
                 let remedy = "put it there before you go on";
                 return Err(without(name, "is missing", remedy));
             }
-            let own =
-                kept.iter().filter(|(file, _)| secret.setting.is_none() && file.starts_with(&path));
+            let is_fixed = secret.setting.is_none() && secret.name != registration::NAME;
+            let own = kept.iter().filter(|(file, _)| is_fixed && file.starts_with(&path));
             for (file, digest) in own {
                 if !digest_of(file).is_ok_and(|found| found == *digest) {
                     let remedy = "move it away and get the backup's with --only configuration/… of \

@@ -193,6 +193,7 @@ fn secret_that_is_not_the_one_of_the_backup_stops_the_restore() {
     let config = small.below("back", "irc.yaml");
     let text = fs::read_to_string(&config).unwrap();
     fs::write(&config, format!("{text}# moved\n")).unwrap();
+    fs::write(small.below("back", "registration.yaml"), "id: irc\nurl: moved\n").unwrap();
     let said = small.restore("back", &["--only", "secrets"]);
     assert!(said.stdout.contains("passkey.pem is there"), "{}{}", said.stdout, said.stderr);
 }
