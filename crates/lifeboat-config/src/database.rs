@@ -94,7 +94,9 @@ pub enum DatabaseError {
         parameter: String,
     },
     /// Something libpq can and we cannot.
-    #[error("the database parameter {parameter} is not supported; give --database-url instead")]
+    #[error(
+        "the database parameter {parameter} is not supported: describe the connection without it"
+    )]
     Unsupported {
         /// What it is.
         parameter: &'static str,

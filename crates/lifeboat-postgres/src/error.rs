@@ -161,7 +161,8 @@ fn hint_for(code: &str, routine: Option<&str>) -> Option<&'static str> {
              an administrator"
         }
         "42501" => {
-            "grant the role SELECT on all tables and sequences (see the guide, least privilege)"
+            "let an administrator grant the role this right; to read for a backup or an export it \
+             takes SELECT on all tables and sequences (see the guide, least privilege)"
         }
         "53100" => "the database server's disk is full; free space and run the same command again",
         "53300" => "too many connections; use fewer --lanes or raise max_connections",

@@ -322,12 +322,26 @@ fn make_way(path: &Path, placing: &Placing<'_>, placed: &mut Placed) -> Result<(
 }
 
 fn move_aside(path: &Path, placing: &Placing<'_>, placed: &mut Placed) -> Result<(), Failure> {
+    keep_as(path, &aside_of(path, "", placing), placing, placed)
+}
+
+/// What a file that is moved aside is called. `end` stands last: there SQLite looks for the log of
+/// a database.
+fn aside_of(path: &Path, end: &str, placing: &Placing<'_>) -> PathBuf {
     let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(format!(".before-{}", placing.stamp));
-    let aside = path.with_file_name(name);
-    let kept = KeptPath::of(path, &aside).map_err(|e| cannot("look at", path, e))?;
+    name.push(format!(".before-{}{end}", placing.stamp));
+    path.with_file_name(name)
+}
+
+fn keep_as(
+    path: &Path,
+    aside: &Path,
+    placing: &Placing<'_>,
+    placed: &mut Placed,
+) -> Result<(), Failure> {
+    let kept = KeptPath::of(path, aside).map_err(|e| cannot("look at", path, e))?;
     placing.asides.note(Thing::Path(kept))?;
-    fs::rename(path, &aside).map_err(|e| cannot("move aside", path, e))?;
+    fs::rename(path, aside).map_err(|e| cannot("move aside", path, e))?;
     placed.aside.push(aside.display().to_string());
     Ok(())
 }
@@ -404,7 +418,7 @@ pub async fn sqlite(
         let mut beside = path.as_os_str().to_owned();
         beside.push(end);
         if fs::symlink_metadata(&beside).is_ok() {
-            move_aside(Path::new(&beside), placing, &mut placed)?;
+            keep_as(Path::new(&beside), &aside_of(path, end, placing), placing, &mut placed)?;
         }
     }
     let mut file =

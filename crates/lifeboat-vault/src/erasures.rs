@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;
 
+use bytes::Bytes;
 use lifeboat_components::matrix::{PublicKeys, SigningKey, sign_json, verify_json};
 use lifeboat_components::synapse::erasures::{Erasures, since};
 use lifeboat_engine::context::Context;
@@ -205,10 +206,9 @@ pub async fn after(
         if until.and_then(|(stamp, _)| seconds_of(stamp)).is_some_and(|until| until < made) {
             continue;
         }
-        let cannot = || Failure::failed(format!("cannot read {name} in the vault"), "");
-        let limit = MANIFEST_RAW_BYTES as u64;
-        let sealed = vault.place.read_whole(name, limit).await.map_err(|e| told(cannot(), e))?;
-        match opened(&sealed, identities, (&manifest.metadata.server_id, &keys)) {
+        let sealed = sealed(vault, name).await?;
+        let server = &manifest.metadata.server_id;
+        match opened(&sealed, identities).and_then(|object| listed(object, server, &keys)) {
             Err(problem) => ledger.problems.push(format!("{name}: {problem}")),
             Ok(Listed { until, erasures, .. }) => {
                 // Who came back since is in older lists only; of two of one second nobody knows
@@ -231,6 +231,61 @@ pub async fn after(
     Ok(ledger)
 }
 
+/// What is wrong with the lists in the vault, each with its name: those that do not open, or were
+/// cut or changed. Who signed them a restore asks, which has the server's key from its backup.
+///
+/// # Errors
+/// [`Failure`] when the vault cannot be read.
+pub async fn damaged(
+    (vault, survey): (&Vault, &Survey),
+    identities: &Identities,
+) -> Result<Vec<String>, Failure> {
+    let mut problems = Vec::new();
+    for name in &survey.erasures {
+        if let Err(problem) = opened(&sealed(vault, name).await?, identities) {
+            problems.push(format!("{name}: {problem}"));
+        }
+    }
+    Ok(problems)
+}
+
+/// Seals the lists for exactly these recipients; says how many.
+///
+/// # Errors
+/// [`Failure`] when one does not open, after all others were sealed, or the vault cannot be read or
+/// written.
+pub async fn reseal(
+    (vault, survey): (&Vault, &Survey),
+    (identities, recipients): (&Identities, &Recipients),
+) -> Result<u64, Failure> {
+    let (mut resealed, mut left) = (0, None);
+    for name in &survey.erasures {
+        let sealed = sealed(vault, name).await?;
+        let Ok(plain) = keyring::open(identities, &sealed, MANIFEST_RAW_BYTES as u64) else {
+            left.get_or_insert(name);
+            continue;
+        };
+        let sealed = keyring::seal(recipients, &plain)?;
+        let cannot = || Failure::failed(format!("cannot write {name} into the vault"), "");
+        vault.place.put(name, sealed.into()).await.map_err(|e| told(cannot(), e))?;
+        resealed += 1;
+    }
+    match left {
+        None => Ok(resealed),
+        Some(name) => Err(Failure::not_valid(
+            format!("{name} does not open with the identity that was given, and was left"),
+            "it lists what was taken back for good: look for it in another copy of the vault; the \
+             envelopes of all backups are rewritten",
+        )),
+    }
+}
+
+async fn sealed(vault: &Vault, name: &str) -> Result<Bytes, Failure> {
+    let cannot = || Failure::failed(format!("cannot read {name} in the vault"), "");
+    let limit = MANIFEST_RAW_BYTES as u64;
+    vault.place.read_whole(name, limit).await.map_err(|e| told(cannot(), e))
+}
+
 /// The key that the server had when the backup was made.
 fn keys_of(manifest: &Manifest) -> PublicKeys {
     let mut keys = PublicKeys::new();
@@ -242,15 +297,13 @@ fn keys_of(manifest: &Manifest) -> PublicKeys {
     keys
 }
 
-fn opened(
-    sealed: &[u8],
-    identities: &Identities,
-    (server, keys): (&str, &PublicKeys),
-) -> Result<Listed, String> {
+fn opened(sealed: &[u8], identities: &Identities) -> Result<Map<String, Value>, String> {
     let plain = keyring::open(identities, sealed, MANIFEST_RAW_BYTES as u64);
     let plain = plain.map_err(|e| e.to_string())?;
-    let object: Map<String, Value> =
-        serde_json::from_slice(&plain).map_err(|_| "it is damaged".to_owned())?;
+    serde_json::from_slice(&plain).map_err(|_| "it is damaged".to_owned())
+}
+
+fn listed(object: Map<String, Value>, server: &str, keys: &PublicKeys) -> Result<Listed, String> {
     verify_json(&object, server, keys).map_err(|e| e.to_string())?;
     let listed: Option<Listed> = serde_json::from_value(Value::Object(object)).ok();
     let fits = |listed: &Listed| {

@@ -1,5 +1,5 @@
 //! `backup key`: who can open the backups. Adding or removing recipients rewrites the envelopes of
-//! all backups, 1 KB each, and nothing else.
+//! all backups, 1 KB each, and the lists of what was taken back for good; nothing else.
 
 use lifeboat_engine::context::{Context, Unit};
 use lifeboat_engine::failure::Failure;
@@ -10,6 +10,7 @@ use lifeboat_package::header::KEY_NAME;
 use lifeboat_package::limits::KEY_FILE_BYTES;
 use serde::Serialize;
 
+use crate::erasures;
 use crate::place::{Sealed, Survey, Vault, told};
 
 /// What came of it.
@@ -17,6 +18,8 @@ use crate::place::{Sealed, Survey, Vault, told};
 pub struct KeyOutcome {
     /// Backups whose envelope was rewritten.
     pub rewritten: u64,
+    /// Lists of what was taken back for good that were sealed anew.
+    pub lists: u64,
     /// Whom they are for now.
     pub recipients: Vec<String>,
 }
@@ -25,8 +28,8 @@ pub struct KeyOutcome {
 /// identities open it afterwards, too.
 ///
 /// # Errors
-/// [`Failure`] when a backup cannot be opened, or the vault cannot be written; those before it are
-/// rewritten, and the same command goes on.
+/// [`Failure`] when a backup or a list cannot be opened, or the vault cannot be written; those
+/// before it are rewritten, and the same command goes on.
 pub async fn rewrap(
     cx: &Context,
     vault: &Vault,
@@ -34,13 +37,14 @@ pub async fn rewrap(
     (identities, recipients, keeps): (&Identities, &Recipients, bool),
 ) -> Result<KeyOutcome, Failure> {
     survey.demand_whole()?;
-    let mut outcome = KeyOutcome { rewritten: 0, recipients: recipients.names() };
+    let mut outcome = KeyOutcome { recipients: recipients.names(), ..KeyOutcome::default() };
     cx.stage("envelopes", survey.backups.len() as u64, Unit::Items);
     for sealed in &survey.backups {
         one(vault, sealed, (identities, keeps), recipients).await?;
         outcome.rewritten += 1;
         cx.advance(1);
     }
+    outcome.lists = erasures::reseal((vault, survey), (identities, recipients)).await?;
     Ok(outcome)
 }
 

@@ -18,7 +18,7 @@ use lifeboat_package::manifest::Volume;
 use serde::Serialize;
 
 use crate::backup::OpenBackup;
-use crate::layout::Folder;
+use crate::layout::{ERASURES, Folder};
 use crate::place::{EVERYTHING, Sealed, Survey, Vault, Verdict};
 
 /// Problems that a verdict keeps.
@@ -27,7 +27,7 @@ const NOTED_PROBLEMS: usize = 20;
 /// What was found.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct VerifyOutcome {
-    /// Package id of the backup.
+    /// Package id of the backup; `erasures` for the lists of what was taken back for good.
     pub backup: String,
     /// Every file is there with its size.
     pub complete: bool,
@@ -91,6 +91,12 @@ pub async fn verify(
 pub fn unreadable(survey: &Survey, folder: &Folder) -> VerifyOutcome {
     let (backup, problems) = (folder.id().to_string(), vec![survey.wrong_seal(folder)]);
     VerifyOutcome { backup, problems, ..VerifyOutcome::default() }
+}
+
+/// The same, of the lists of what was taken back for good, by their problems.
+pub fn of_erasures(problems: Vec<String>) -> VerifyOutcome {
+    let backup = ERASURES.trim_end_matches('/').to_owned();
+    VerifyOutcome { backup, complete: true, content_checked: true, problems, ..Default::default() }
 }
 
 /// The backups of whose volumes this one names some; of those whose seal can be read.

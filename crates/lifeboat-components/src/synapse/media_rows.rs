@@ -13,7 +13,7 @@ use crate::postgres::PostgresError;
 pub struct MissingMedia {
     /// Uploads of this server: nobody else has them.
     pub local: Vec<MediaFile>,
-    /// How many files of other servers; a homeserver fetches them again when somebody asks.
+    /// How many files of other servers: Synapse fetches one when its row is gone and somebody asks.
     pub remote: u64,
     /// The first of them.
     pub remote_example: Option<MediaFile>,

@@ -17,8 +17,8 @@ use super::{Poured, flow};
 
 /// Looks for the file of every row: after the cut, so that it was there when the row was written.
 /// Where there are storage providers, what was taken from disk and providers counts.
-/// An upload without its file is a gap. Files of other servers are told and no gap: the homeserver
-/// fetches them again.
+/// An upload without its file is a gap. Files of other servers are told and no gap: another server
+/// has them.
 ///
 /// # Errors
 /// [`Failure`] when the database or the package fails.
@@ -45,7 +45,8 @@ pub async fn check(
     if let Some(example) = &missing.remote_example {
         report(Event::Note(format!(
             "remote-media-missing: files of other servers that are not in the media store: {}, for \
-             example {}; the homeserver fetches them again when somebody asks",
+             example {}; Synapse answers 404 for them until their rows in remote_media_cache are \
+             deleted, then it fetches them when somebody asks",
             missing.remote, example.mxc
         )));
     }

@@ -128,6 +128,13 @@ fn what_no_kept_backup_needs_goes_in_two_phases_and_the_rest_stays_whole() {
     let there = ["backup", "verify", "--all", "--vault", copy.to_str().unwrap()];
     let checked = suite.lifeboat_opened(&there).result(0);
     assert_eq!(checked.as_array().unwrap().len(), 2, "{checked}");
+    let list = files(&copy).into_iter().find(|file| file.starts_with(copy.join("erasures")));
+    let list = list.unwrap();
+    let whole = fs::read(&list).unwrap();
+    fs::write(&list, &whole[..whole.len() - 1]).unwrap();
+    let said = suite.lifeboat_opened(&there);
+    assert_eq!(said.exit, 4, "{said:?}");
+    assert!(said.stdout.contains("erasures/"), "{said:?}");
     // A copy is of the same server as what it is of; this names another vault's.
     fs::copy(suite.vault.join("owner.json"), copy.join("owner.json")).unwrap();
     let said = suite.lifeboat(&["backup", "copy", "--to", copy.to_str().unwrap()]);
@@ -146,6 +153,8 @@ fn new_recipient_opens_old_backups_once_their_envelopes_are_rewritten() {
     let outcome = suite.lifeboat_opened(&["backup", "key", "add", &recipient]).result(0);
     assert_eq!(outcome["rewritten"], 1, "{outcome}");
     suite.lifeboat(&show).result(0);
+    let verify = ["backup", "verify", "--all", "-i", other.to_str().unwrap()];
+    suite.lifeboat(&verify).result(0);
     suite.lifeboat_opened(&["backup", "verify"]).result(0);
     suite.lifeboat_opened(&["backup", "key", "remove", &recipient]).result(0);
     assert_eq!(suite.lifeboat(&show).exit, 1);

@@ -65,7 +65,7 @@ pub(super) struct PruneFlags {
     abandoned_after: u32,
 }
 
-/// Who can open the backups that are there: only their envelopes are rewritten
+/// Who can open the backups that are there: their envelopes are rewritten, not their volumes
 ///
 /// Whoever had opened a backup before may have kept its key.
 #[derive(Debug, clap::Args)]
@@ -235,7 +235,8 @@ pub(super) async fn key(session: &Session, flags: KeyFlags) -> Result<Ended, Fai
     let keys = (&identities, &recipients, is_added);
     let outcome = keys::rewrap(&session.context, &vault, &survey, keys).await?;
     let rewritten = size::count(outcome.rewritten, "envelope", "envelopes");
-    let mut lines = vec![story::line("rewritten", &rewritten)];
+    let lists = size::count(outcome.lists, "list of erasures", "lists of erasures");
+    let mut lines = vec![story::line("rewritten", &format!("{rewritten}, {lists}"))];
     lines.extend(outcome.recipients.iter().map(|name| story::line("recipient", name)));
     if is_added != is_listed {
         let what = if is_added { "add it to" } else { "remove it from" };

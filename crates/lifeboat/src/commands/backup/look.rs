@@ -2,6 +2,7 @@
 
 use lifeboat_engine::failure::Failure;
 use lifeboat_suite::runs::{self, Task};
+use lifeboat_vault::erasures;
 use lifeboat_vault::forget::Mark;
 use lifeboat_vault::list::{self, Listed, ShownContent, VaultList};
 use lifeboat_vault::verify::{self, VerifyOutcome};
@@ -36,7 +37,7 @@ pub(super) struct ShowFlags {
 pub(super) struct VerifyFlags {
     #[command(flatten)]
     of: OneBackupFlags,
-    /// Every backup that is kept
+    /// Every backup that is kept, and the lists of what was taken back for good
     #[arg(long, conflicts_with = "backup")]
     all: bool,
     /// Only the sums of sealed files, which needs no identity
@@ -148,6 +149,10 @@ pub(super) async fn verify(session: &Session, flags: VerifyFlags) -> Result<Ende
     let is_asked = flags.all || flags.of.backup == "latest";
     for folder in survey.damaged.iter().filter(|_| is_asked) {
         outcomes.push(verify::unreadable(&survey, folder));
+    }
+    if let (true, Some(identities)) = (flags.all, &identities) {
+        let problems = erasures::damaged((&vault, &survey), identities).await?;
+        outcomes.extend((!problems.is_empty()).then(|| verify::of_erasures(problems)));
     }
     let right = outcomes.iter().all(|outcome| outcome.complete && outcome.valid);
     // What is scheduled is the whole check of the vault of this installation.
