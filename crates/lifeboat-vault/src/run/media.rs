@@ -45,8 +45,8 @@ pub async fn check(
     if let Some(example) = &missing.remote_example {
         report(Event::Note(format!(
             "remote-media-missing: files of other servers that are not in the media store: {}, for \
-             example {}; Synapse answers 404 for them until their rows in its cache of remote media \
-             are deleted, then it fetches them when somebody asks",
+             example {}; Synapse answers 404 for them until their rows in its cache of remote \
+             media are deleted, then it fetches them when somebody asks",
             missing.remote, example.mxc
         )));
     }
