@@ -3,7 +3,7 @@
 use lifeboat_components::synapse::media_path::FOLDERS;
 use lifeboat_storage::access::Patience;
 use lifeboat_storage::error::StorageError;
-use lifeboat_storage::foreign::Foreign;
+use lifeboat_storage::foreign::{Foreign, Found};
 use lifeboat_suite::media::{ProviderAt, providers};
 use lifeboat_suite::{Installation, Kind};
 
@@ -48,14 +48,11 @@ pub(crate) async fn examine(
     }
 }
 
-/// Lists a bucket up to its first object, and reads that.
+/// Lists a bucket up to its first object, and reads that. Those without content may stand for
+/// folders, and cannot be read.
 async fn try_bucket(foreign: &Foreign, name: &str, of: &mut Of<'_>) {
     for folder in FOLDERS {
-        let first = match foreign.list(folder) {
-            Ok(mut listing) => listing.next().await,
-            Err(error) => Err(error),
-        };
-        match first {
+        match first(foreign, folder).await {
             Ok(Some(found)) => {
                 return match read(foreign, &found.name).await {
                     Ok(()) => of.fine(&format!("the media in {name} can be listed and read")),
@@ -76,6 +73,16 @@ async fn try_bucket(foreign: &Foreign, name: &str, of: &mut Of<'_>) {
         &format!("there are no media in {name}"),
         "if there should be some, compare bucket and prefix with what the store has",
     );
+}
+
+async fn first(foreign: &Foreign, folder: &str) -> Result<Option<Found>, StorageError> {
+    let mut listing = foreign.list(folder)?;
+    loop {
+        match listing.next().await? {
+            Some(found) if found.size == 0 => {}
+            found => return Ok(found),
+        }
+    }
 }
 
 async fn read(foreign: &Foreign, name: &str) -> Result<(), StorageError> {

@@ -1,9 +1,8 @@
 //! Which backups are kept: the newest of each hour, day, week, month and year, by a policy.
 //!
 //! Pure. What must never be forgotten is decided here, once: what is pinned, what is dated after
-//! now (a clock was wrong, somewhere), and the newest backup that was verified.
-
-use std::collections::BTreeSet;
+//! now (a clock was wrong, somewhere), the newest backup, the newest that was verified, and the
+//! newest that was not found wrong. One that was found wrong takes the place of none that was not.
 
 use jiff::Zoned;
 use serde::{Deserialize, Serialize};
@@ -38,6 +37,8 @@ pub struct Dated {
     pub at: i64,
     /// It was read whole and found good.
     pub verified: bool,
+    /// Its newest check found something wrong.
+    pub wrong: bool,
     /// Somebody said that it stays.
     pub pinned: bool,
 }
@@ -79,21 +80,30 @@ pub fn keep(backups: &[Dated], policy: &Retention, zone: &Zone, now: i64) -> Vec
     if let Some(verified) = past.iter().find(|at| backups[**at].verified) {
         verdicts[*verified].stay("newest verified".to_owned());
     }
-    for at in past.iter().take(count(policy.last)) {
-        verdicts[*at].stay(format!("one of the last {}", policy.last));
+    let sound = past.iter().find(|at| !backups[**at].wrong);
+    if let Some(sound) = sound.filter(|at| backups[past[0]].wrong && !backups[**at].verified) {
+        verdicts[*sound].stay("newest not found wrong".to_owned());
+    }
+    let mut sound = 0;
+    for at in &past {
+        if sound < count(policy.last) {
+            verdicts[*at].stay(format!("one of the last {}", policy.last));
+        }
+        sound += usize::from(!backups[*at].wrong);
     }
     for at in &past {
         if now.abs_diff(backups[*at].at) <= policy.within_seconds && policy.within_seconds > 0 {
             verdicts[*at].stay(format!("not older than {} h", policy.within_seconds / 3_600));
         }
     }
-    for period in PERIODS {
-        let mut kept = BTreeSet::new();
-        for at in &past {
-            let Some(name) = zone.at(backups[*at].at).as_ref().map(period.name) else { continue };
-            if kept.len() < count((period.limit)(policy)) && kept.insert(name.clone()) {
-                verdicts[*at].stay(format!("{} {name}", period.word));
-            }
+    for period in &PERIODS {
+        for (at, name) in period.kept(backups, &past, (policy, zone)) {
+            verdicts[at].stay(format!("{} {name}", period.word));
+        }
+    }
+    for (verdict, backup) in verdicts.iter_mut().zip(backups) {
+        if verdict.keep && backup.wrong {
+            verdict.stay("but its newest check found it wrong".to_owned());
         }
     }
     verdicts
@@ -131,6 +141,37 @@ struct Period {
     limit: fn(&Retention) -> u32,
     /// Its name, which no other stretch has.
     name: fn(&Zoned) -> String,
+}
+
+impl Period {
+    /// Of each stretch the newest that was not found wrong. Where there is none, the newest of all
+    /// stays, and does not count.
+    fn kept(
+        &self,
+        backups: &[Dated],
+        past: &[usize],
+        (policy, zone): (&Retention, &Zone),
+    ) -> Vec<(usize, String)> {
+        let mut stretches: Vec<(String, usize)> = Vec::new();
+        for at in past {
+            let Some(name) = zone.at(backups[*at].at).as_ref().map(self.name) else { continue };
+            match stretches.last_mut().filter(|(known, _)| *known == name) {
+                None => stretches.push((name, *at)),
+                Some((_, kept)) if backups[*kept].wrong && !backups[*at].wrong => *kept = *at,
+                Some(_) => {}
+            }
+        }
+        let mut sound = 0;
+        let mut kept = Vec::new();
+        for (name, at) in stretches {
+            if sound == count((self.limit)(policy)) {
+                break;
+            }
+            sound += usize::from(!backups[at].wrong);
+            kept.push((at, name));
+        }
+        kept
+    }
 }
 
 const PERIODS: [Period; 5] = [

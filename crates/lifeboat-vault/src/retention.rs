@@ -49,8 +49,8 @@ pub async fn choose(
             })
             .collect());
     }
-    // Rules that keep one other backup at the most leave only what must stay whatever they say.
-    let least = Retention { last: 1, ..Retention::default() };
+    // Rules that keep next to nothing leave only what must stay whatever they say.
+    let least = Retention { within_seconds: 1, ..Retention::default() };
     let mut must_stay = keep(&whole, &least, zone, now);
     let of_partial = keep(&partial, &least, zone, now).into_iter().filter(|verdict| {
         let is_pinned = |dated: &&Dated| dated.id == verdict.id && dated.pinned;
@@ -80,7 +80,8 @@ async fn dated(vault: &Vault, survey: &Survey) -> Result<Vec<Dated>, Failure> {
         dated.push(Dated {
             id: id.to_string(),
             at: seconds_of(sealed.folder.stamp()).unwrap_or_default(),
-            verified: verdict.is_some_and(|verdict| verdict.valid),
+            verified: verdict.as_ref().is_some_and(|verdict| verdict.valid),
+            wrong: verdict.is_some_and(|verdict| !verdict.valid),
             pinned: survey.pinned.contains(&id),
         });
     }

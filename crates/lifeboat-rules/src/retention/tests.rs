@@ -9,7 +9,7 @@ const DAY: i64 = 86_400;
 const NOON: i64 = 1_781_524_800;
 
 fn backup(id: &str, at: i64) -> Dated {
-    Dated { id: id.to_owned(), at, verified: false, pinned: false }
+    Dated { id: id.to_owned(), at, verified: false, wrong: false, pinned: false }
 }
 
 fn kept(backups: &[Dated], policy: &Retention) -> Vec<String> {
@@ -39,6 +39,34 @@ fn each_line_of_the_policy_keeps_its_newest() {
     check(Retention { monthly: 2, ..nothing }, &["d0", "d15"]);
     check(Retention { yearly: 5, ..nothing }, &["d0"]);
     check(Retention { within_seconds: 2 * 86_400, ..nothing }, &["d0", "d1", "d2"]);
+}
+
+#[test]
+fn one_found_wrong_takes_the_place_of_none_that_was_not() {
+    let hour = 3_600;
+    let mut backups = vec![
+        backup("new-wrong", NOON - hour),
+        backup("new-good", NOON - 2 * hour),
+        backup("only-wrong", NOON - DAY),
+        backup("old-wrong", NOON - 2 * DAY + hour),
+        backup("old-good", NOON - 2 * DAY),
+        backup("older", NOON - 3 * DAY),
+    ];
+    for one in backups.iter_mut().filter(|one| one.id.ends_with("wrong")) {
+        one.wrong = true;
+    }
+    let check =
+        |policy: Retention, expected: &[&str]| assert_eq!(kept(&backups, &policy), expected);
+    let nothing = Retention::default();
+    // The newest stays; a day that has only a wrong one is no day of the two.
+    let daily = Retention { daily: 2, ..nothing };
+    check(daily, &["new-wrong", "new-good", "only-wrong", "old-good"]);
+    check(Retention { monthly: 1, ..nothing }, &["new-wrong", "new-good"]);
+    check(Retention { last: 1, ..nothing }, &["new-wrong", "new-good"]);
+    check(Retention { within_seconds: 1, ..nothing }, &["new-wrong", "new-good"]);
+    let wrong = "but its newest check found it wrong";
+    assert_eq!(reasons(&backups, &daily, "new-wrong"), ["newest", wrong]);
+    assert_eq!(reasons(&backups, &daily, "only-wrong"), ["daily 2026-06-14", wrong]);
 }
 
 #[test]
@@ -130,14 +158,16 @@ fn policies() -> impl Strategy<Value = Retention> {
 }
 
 fn histories() -> impl Strategy<Value = Vec<Dated>> {
-    let one = (-400 * DAY..3 * DAY, any::<bool>(), prop::bool::weighted(0.1));
+    let state = prop::sample::select(vec![(true, false), (false, true), (false, false)]);
+    let one = (-400 * DAY..3 * DAY, state, prop::bool::weighted(0.1));
     prop::collection::vec(one, 0..40).prop_map(|all| {
         let named = all.into_iter().enumerate();
         named
-            .map(|(number, (at, verified, pinned))| Dated {
+            .map(|(number, (at, (verified, wrong), pinned))| Dated {
                 id: format!("b{number}"),
                 at: NOON + at,
                 verified,
+                wrong,
                 pinned,
             })
             .collect()
@@ -149,8 +179,8 @@ proptest! {
     fn what_must_stay_stays(backups in histories(), policy in policies()) {
         let verdicts = keep(&backups, &policy, &Zone::utc(), NOON);
         prop_assert_eq!(verdicts.len(), backups.len());
-        let newest = |verified: bool| {
-            let all = backups.iter().filter(|b| b.at <= NOON && (b.verified || !verified));
+        let newest = |is_it: fn(&Dated) -> bool| {
+            let all = backups.iter().filter(|b| b.at <= NOON && is_it(b));
             all.max_by_key(|b| (b.at, b.id.clone())).map(|b| &b.id)
         };
         for (backup, verdict) in backups.iter().zip(&verdicts) {
@@ -158,8 +188,9 @@ proptest! {
             prop_assert_eq!(verdict.keep, !verdict.reasons.is_empty());
             let must = backup.pinned
                 || backup.at > NOON
-                || newest(true) == Some(&backup.id)
-                || newest(false) == Some(&backup.id);
+                || newest(|_| true) == Some(&backup.id)
+                || newest(|b| b.verified) == Some(&backup.id)
+                || newest(|b| !b.wrong) == Some(&backup.id);
             prop_assert!(verdict.keep || !must);
         }
     }

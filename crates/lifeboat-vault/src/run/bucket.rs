@@ -194,6 +194,9 @@ impl Taking<'_> {
         let (content, size) = match read {
             Ok(read) => read,
             Err(error @ StorageError::Unreachable { .. }) => return Ok(Err(told(&error))),
+            // Consoles and other tools make `folder/` to show a folder. A listing tells that name
+            // without its end, and under it there is nothing.
+            Err(StorageError::NotFound { .. }) if found.size == 0 => return Ok(Ok(())),
             Err(error) => {
                 let kind = match &error {
                     StorageError::NotFound { .. } => "file-gone",

@@ -177,6 +177,15 @@ fn media_that_only_a_bucket_has_are_kept_once_and_come_back_into_the_media_store
     assert!(component(&second)["new_bytes"].as_u64().unwrap() < 100_000, "{second}");
     at.suite.lifeboat_opened(&["backup", "verify", "--all"]).result(0);
 
+    // Consoles show a folder by an object without content whose name ends in a slash.
+    for folder in ["", "aa/"] {
+        let marker = format!("/{}/{PREFIX}local_content/{folder}", at.bucket);
+        STORE.ask("PUT", &marker, ("{}", "")).unwrap();
+    }
+    assert_eq!(component(&at.back_up(0))["files"], files);
+    let said = at.doctor();
+    assert!(said.stdout.contains("can be listed and read"), "{said:?}");
+
     let restored = at.restore("back");
     let mut expected = before;
     expected.push(("local_content/zz/zz/large".to_owned(), noise((33 << 20) + 5)));

@@ -317,7 +317,10 @@ pub(super) async fn copy(session: &Session, flags: CopyFlags) -> Result<Ended, F
     ];
     if outcome.replaced_files > 0 {
         let told = size::count(outcome.replaced_files, "file", "files");
-        lines.push(story::line("replaced", &format!("{told} that a verify had found wrong there")));
+        lines.push(story::line(
+            "replaced",
+            &format!("{told} of backups that a verify had found wrong there"),
+        ));
         let next = format!("lifeboat backup verify --all --vault {}", flags.to);
         lines.push(story::line("next", &next));
     }
