@@ -179,24 +179,25 @@ fn room(facts: &Facts) -> Vec<Block> {
         blocks.push(text("There is no Synapse in this installation."));
         return blocks;
     };
-    let room = "!ROOM:SERVER";
-    let recipient = facts.recipients.first().map_or("RECIPIENT", String::as_str);
-    let export = ["lifeboat", "export", "--synapse", "look.yaml", "--room", room, "-r", recipient];
-    let import = ["lifeboat", "import", "room.lifeboat", "-i", "identity.txt"];
+    let (room, people) = ("!ROOM:SERVER", format!("@*:{}", facts.server_name));
+    let export = ["lifeboat", "backup", "export", "BACKUP", "-c", &facts.config]
+        .into_iter()
+        .chain(IDENTITY)
+        .chain(["--component", &synapse.name, "--room", room, "--user", &people])
+        .chain(["-o", "room.lifeboat"]);
     let servers = synapse.config.iter().flat_map(|path| ["--synapse", path.as_str()]);
-    let import: Vec<&str> = import.into_iter().chain(servers).chain(["--room", room]).collect();
-    let dry = import.iter().copied().chain(["--dry-run"]);
+    let import: Vec<&str> = ["lifeboat", "import", "room.lifeboat"]
+        .into_iter()
+        .chain(IDENTITY)
+        .chain(servers)
+        .chain(["--room", room])
+        .collect();
     blocks.push(text(
-        "Put Synapse back beside what runs. Copy its configuration from /srv/look to \
-        look.yaml, and change in it the name of the database (_look at its end) and the path of \
-        the media store (below /srv/look). Take the room out of that, and bring it into the server \
-        that lives; then restart Synapse.",
+        "Take the room out of a backup, with what its members kept of its keys, and bring it into \
+        the server that lives; then restart Synapse. The first command makes a database beside \
+        those in use and takes it away again; the second shows what the third will do.",
     ));
-    blocks.push(Block::Commands(vec![
-        look(facts, &synapse.name),
-        command(export.into_iter().chain(["-o", "room.lifeboat"])),
-        command(dry),
-        command(import.clone()),
-    ]));
+    let dry = import.iter().copied().chain(["--dry-run"]);
+    blocks.push(Block::Commands(vec![command(export), command(dry), command(import.clone())]));
     blocks
 }

@@ -8,6 +8,7 @@ use lifeboat_engine::failure::Failure;
 use lifeboat_engine::keyring::Identities;
 use lifeboat_package::backup::{Component as Kept, Database};
 use lifeboat_restore::plan::{Step, steps};
+use lifeboat_suite::media::providers;
 use lifeboat_suite::{Component, Installation, Role};
 use lifeboat_vault::backup::OpenBackup;
 use lifeboat_vault::list::{Listed, list};
@@ -136,6 +137,8 @@ fn of_component(component: &Component) -> ComponentFacts {
     let rest = |role: Role| !matches!(role, Role::Config | Role::Secrets);
     let files = component.files.iter().filter(|tree| rest(tree.role));
     let media = component.media.as_ref().map(|media| shown(&media.store_path));
+    // Their places only: what opens them is not asked for.
+    let elsewhere = providers(component, &[]).into_iter().map(|provider| provider.name);
     let secret =
         |secret: &lifeboat_suite::SecretFile| (secret.name.to_owned(), shown(&secret.path));
     ComponentFacts {
@@ -143,7 +146,7 @@ fn of_component(component: &Component) -> ComponentFacts {
         kind: component.kind,
         databases: component.databases.iter().map(|database| database.at.shown()).collect(),
         config: component.config.iter().map(shown).collect(),
-        files: files.map(|tree| shown(&tree.path)).chain(media).collect(),
+        files: files.map(|tree| shown(&tree.path)).chain(media).chain(elsewhere).collect(),
         secrets: component.secrets.iter().map(secret).collect(),
         start: component.commands.start.clone(),
         backup: Seen::NotKnown(NO_VAULT),

@@ -15,7 +15,9 @@ use lifeboat_package::backup::{
     Component, Content, DATABASES, DatabaseRecord, SEGMENTS, SegmentRecord, TABLES, TableRecord,
 };
 use lifeboat_postgres::PostgresError;
-use lifeboat_postgres::archive::{DatabaseFacts, SequenceValue, TableShape, TextOrder, text_order};
+use lifeboat_postgres::archive::{
+    DatabaseFacts, SequenceValue, TableShape, TextOrder, server_version, text_order,
+};
 use lifeboat_postgres::connect::Connector;
 use lifeboat_postgres::restore::{
     self, Board, CLAIM_PATIENCE, Filling, RestoreError, Skipped, Wanted, create_database,
@@ -199,13 +201,35 @@ async fn postgres(
         restore::clear(&session).await.map_err(database_fault)?;
         filled = fill(cx, kept, target, (None, loading.lanes)).await;
     }
-    let filled = filled?;
+    let filled = match filled {
+        Ok(filled) => filled,
+        Err(failure) => return Err(of_newer(failure, &facts, &session).await),
+    };
     done.lines.extend(filled.lines);
     done.gaps.extend(filled.gaps);
     if kept.component.kind != "synapse" {
         restore::unmark(&session).await.map_err(database_fault)?;
     }
     Ok(done)
+}
+
+/// A failure on a server that is older than that of the backup says so: its words tell only what it
+/// does not know.
+async fn of_newer(
+    mut failure: Failure,
+    facts: &DatabaseFacts,
+    session: &lifeboat_postgres::Client,
+) -> Failure {
+    let was = facts.server_version / 10_000;
+    let is = server_version(session).await.map_or(was, |version| version / 10_000);
+    if is < was && failure.code == Code::Failed {
+        failure.remedy = format!(
+            "the backup is of PostgreSQL {was}, and this server is {is}, which may lack what it \
+             needs: restore into PostgreSQL {was} or newer; {}",
+            failure.remedy
+        );
+    }
+    failure
 }
 
 /// Fills an empty database: schema, rows, sequences, indexes and constraints.

@@ -91,6 +91,8 @@ const SYNAPSE: Row = Row {
     revoke: &[
         "end all sessions",
         "replace the registration secret, the macaroon secret and the secret shared with MAS",
+        "replace the password of its database, and what else its configuration holds: keys of a \
+         bucket with media, passwords of mail and Redis, the TURN secret",
         "make a signing key with a new id, tell others of the old one in old_signing_keys, and \
          have Synapse sign its events again",
         "ask people to make new key backups with a new passphrase",
@@ -132,6 +134,7 @@ const MAS: Row = Row {
     revoke: &[
         "end all sessions of every user (mas-cli manage kill-sessions)",
         "replace the secrets of upstream providers and of clients",
+        "replace the password of its database, and that of mail",
         "make new keys; a new encryption secret loses what is encrypted, so enter that again",
     ],
     after_restore: &[
