@@ -552,7 +552,7 @@ fn sign_again() -> String {
 fn no_vault(location: &str, is_empty: bool) -> Failure {
     if is_empty {
         Failure::failed(
-            format!("{location} is no vault: it is empty"),
+            format!("{location} is no vault: there is nothing in it"),
             "check the vault's location, or make a first backup: lifeboat backup run",
         )
     } else {
