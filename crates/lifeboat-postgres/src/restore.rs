@@ -25,7 +25,7 @@ pub use board::{Board, Wanted};
 pub use database::{
     CLAIM_PATIENCE, Standing, apply_settings, claim, clear, create_database, creation,
     drop_database, drop_unused_database, is_empty, is_marked, mark, name_before, rename_database,
-    standing, things_in, unmark,
+    reopen_database, standing, things_in, unmark,
 };
 pub use schema::{RestoreError, Skipped, run_schema, work_off};
 

@@ -150,6 +150,24 @@ impl Asides {
         })
     }
 
+    /// Whether an earlier run of this restore was about to put a database aside: on this server,
+    /// of this name, known as `oid`.
+    ///
+    /// # Errors
+    /// [`Failure`] when the list cannot be read.
+    pub(crate) fn has_database(&self, place: &str, was: &str, oid: u32) -> Result<bool, Failure> {
+        if !self.path.exists() {
+            return Ok(false);
+        }
+        let is_it = |aside: &Aside| match &aside.thing {
+            Thing::Database(kept) => {
+                (kept.place.as_str(), kept.was.as_str()) == (place, was) && kept.oid == oid
+            }
+            Thing::Path(_) => false,
+        };
+        Ok(read(&self.path)?.iter().any(is_it))
+    }
+
     fn append(&self, aside: &Aside) -> io::Result<()> {
         // A line that a crash cut off must not spoil the next one.
         let mut line = serde_json::to_vec(aside)?;

@@ -21,7 +21,7 @@ use lifeboat_postgres::archive::{
 use lifeboat_postgres::connect::Connector;
 use lifeboat_postgres::restore::{
     self, Board, CLAIM_PATIENCE, Filling, RestoreError, Skipped, Wanted, create_database,
-    name_before, rename_database, standing, things_in,
+    name_before, rename_database, reopen_database, standing, things_in,
 };
 use lifeboat_vault::backup::OpenBackup;
 
@@ -327,7 +327,11 @@ async fn make_empty(
     done: &mut StepDone,
 ) -> Result<lifeboat_postgres::Client, Failure> {
     let name = connector.database();
-    let Ok(session) = restore::lane(connector).await else {
+    let session = match restore::lane(connector).await {
+        Ok(session) => Some(session),
+        Err(_) => reopened(connector, loading).await?,
+    };
+    let Some(session) = session else {
         make(connector, facts).await?;
         done.lines.push(format!("database {name} was made"));
         return claimed(connector).await;
@@ -368,6 +372,22 @@ async fn make_empty(
     create_database(&administration, &name, facts, None).await.map_err(database_fault)?;
     done.lines.push(format!("the database that was there is {aside} now"));
     claimed(connector).await
+}
+
+/// A session in a database that this restore had shut to rename it, and was killed.
+async fn reopened(
+    connector: &Connector,
+    loading: &Loading<'_>,
+) -> Result<Option<lifeboat_postgres::Client>, Failure> {
+    let name = connector.database();
+    let administration = administration(connector).await?;
+    let now = standing(&administration, &name).await.map_err(database_fault)?;
+    let Some(now) = now else { return Ok(None) };
+    if !loading.placing.asides.has_database(&connector.place(), &name, now.oid)? {
+        return Ok(None);
+    }
+    reopen_database(&administration, &name).await.map_err(database_fault)?;
+    Ok(restore::lane(connector).await.ok())
 }
 
 /// One stretch of rows to load.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use lifeboat_engine::failure::Failure;
 use serde::{Deserialize, Serialize};
 
-use crate::plan::{Step, What};
+use crate::plan::Step;
 
 /// What came of a step.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -79,10 +79,7 @@ impl Journal {
     /// Whether some of `steps` are still to write data. What was stopped before may run again by
     /// now, and nothing may run then.
     pub fn lacks_data(&self, steps: &[Step]) -> bool {
-        let writes = |what: &What| {
-            matches!(what, What::Database { .. } | What::Rules { .. } | What::Files { .. })
-        };
-        steps.iter().any(|step| writes(&step.what) && !self.done.contains_key(&step.name))
+        steps.iter().any(|step| step.what.puts_data() && !self.done.contains_key(&step.name))
     }
 
     /// Whether nothing was done but what is done each time.

@@ -210,6 +210,11 @@ impl What {
         }
     }
 
+    /// Whether it puts data back, under which nothing may run.
+    pub fn puts_data(&self) -> bool {
+        matches!(self, Self::Database { .. } | Self::Rules { .. } | Self::Files { .. })
+    }
+
     /// The component it is about, if it is about one.
     pub fn component(&self) -> Option<&str> {
         match self {

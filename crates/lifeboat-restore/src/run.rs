@@ -180,7 +180,7 @@ pub async fn plan(
         recovery_point: restoring.recovery_point(),
         steps: planned,
         missing: plan::missing(&manifest.gaps),
-        losses: plan::losses(&restoring.components),
+        losses: plan::losses(&restoring.components).into_iter().chain(restoring.parted()).collect(),
         obstacles,
         time: None,
     })
@@ -453,6 +453,8 @@ impl<'a> Restoring<'a> {
             })
         };
         self.request.only.iter().chain(&self.request.from_step).try_for_each(known)?;
+        // Whichever step is asked for: no data is put back under what runs.
+        let fence = steps.first().filter(|step| step.what == What::Fence).cloned();
         if let Some(from) = &self.request.from_step {
             let at = steps.iter().position(|step| fits(step, from)).unwrap_or_default();
             steps.drain(..at);
@@ -460,7 +462,27 @@ impl<'a> Restoring<'a> {
         if !self.request.only.is_empty() {
             steps.retain(|step| self.request.only.iter().any(|name| fits(step, name)));
         }
+        let is_fenced = steps.iter().any(|step| step.what == What::Fence);
+        if !is_fenced && steps.iter().any(|step| step.what.puts_data()) {
+            steps.splice(..0, fence);
+        }
         Ok(steps)
+    }
+
+    /// Where only one of Synapse and MAS is put back in its place: what that means.
+    fn parted(&self) -> Option<String> {
+        let core = |component: &&Component| matches!(component.kind.as_str(), "synapse" | "mas");
+        let is_put_back = |one: &Component| self.components.iter().any(|put| put.name == one.name);
+        let all = self.open.manifest().components.iter().filter(core);
+        let (put, left): (Vec<&Component>, Vec<&Component>) = all.partition(|one| is_put_back(one));
+        let (put, left) = (put.first()?, left.first()?);
+        self.request.targets.suffix.is_none().then(|| {
+            format!(
+                "{} comes back without {}: users, devices and sessions of the two will be of \
+                 different moments. Put both back, unless you know that they fit",
+                put.name, left.name
+            )
+        })
     }
 
     /// The installation's file: where it was put back, else where it is.

@@ -330,6 +330,17 @@ pub async fn rename_database(
     renamed
 }
 
+/// Lets sessions into a database again, as [`rename_database`] leaves it shut that was killed.
+///
+/// # Errors
+/// [`PostgresError`] when we do not own it.
+pub async fn reopen_database(administration: &Connector, name: &str) -> Result<(), PostgresError> {
+    let client = administration.connect().await?;
+    let open = format!("ALTER DATABASE {} ALLOW_CONNECTIONS true", quoted(name));
+    let doing = |e| PostgresError::sorted(format!("opened the database {name}"), e);
+    client.batch_execute(&open).await.map_err(doing)
+}
+
 /// Drops a database, after its sessions are ended; one that is not there is no error.
 ///
 /// # Errors

@@ -17,6 +17,9 @@ use crate::plan::{self, What};
 use crate::targets::TargetDatabase;
 use crate::{fence, gate, redo, rights, rules, secrets};
 
+/// The number of the first step, the fence.
+const FENCE: &str = "1";
+
 impl<'a> Restoring<'a> {
     /// Does a step.
     pub(super) async fn step(&mut self, what: &What) -> Result<StepDone, Failure> {
@@ -55,7 +58,8 @@ impl<'a> Restoring<'a> {
             done.lines.push("restored beside what runs: nothing is stopped".to_owned());
             return Ok(done);
         }
-        let mut last_first = self.components.clone();
+        done.gaps.extend(self.parted());
+        let mut last_first = self.fenced()?;
         last_first.sort_by_key(|component| std::cmp::Reverse(plan::rank(&component.kind)));
         if self.installation.is_none() && self.config().exists() {
             done.gaps.push(format!(
@@ -77,6 +81,23 @@ impl<'a> Restoring<'a> {
             }
         }
         Ok(done)
+    }
+
+    /// Components of which nothing may run: all; where steps are chosen, those that get data by
+    /// them, and Synapse and MAS never one without the other.
+    fn fenced(&self) -> Result<Vec<&'a Component>, Failure> {
+        let all = self.components.clone();
+        let asks_for_it = |name: &String| [What::Fence.name(), FENCE.to_owned()].contains(name);
+        if self.request.only.is_empty() || self.request.only.iter().any(asks_for_it) {
+            return Ok(all);
+        }
+        let steps = self.steps()?;
+        let puts = steps.iter().filter(|step| step.what.puts_data());
+        let given: Vec<&str> = puts.filter_map(|step| step.what.component()).collect();
+        let is_given = |component: &&Component| given.contains(&component.name.as_str());
+        let is_core = |component: &&Component| matches!(component.kind.as_str(), "synapse" | "mas");
+        let has_core = all.iter().any(|one| is_given(one) && is_core(one));
+        Ok(all.into_iter().filter(|one| is_given(one) || (has_core && is_core(one))).collect())
     }
 
     async fn configuration(&mut self, name: &str) -> Result<StepDone, Failure> {

@@ -2,6 +2,7 @@
 
 mod redo;
 
+use std::fs;
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
@@ -186,14 +187,29 @@ pub(crate) async fn run(session: &Session, flags: RestoreFlags) -> Result<Ended,
 /// A report that is to be written: whether it can be is seen before anything is done.
 struct ReportFile {
     path: PathBuf,
-    file: tempfile::NamedTempFile,
+    file: Opened,
+}
+
+/// What a report is written into.
+enum Opened {
+    /// A new file, which takes its name when it is whole.
+    New(tempfile::NamedTempFile),
+    /// A device or a pipe, which must stay one.
+    Special(fs::File),
 }
 
 impl ReportFile {
     fn begin(path: &Path) -> Result<Self, Failure> {
-        let file = tempfile::NamedTempFile::new_in(path.parent().unwrap_or(path));
-        let file = file.map_err(|e| unwritable(path, e))?;
-        Ok(Self { path: path.to_owned(), file })
+        // What a link leads to is written, and the link stays.
+        let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+        let is_special = fs::metadata(&path).is_ok_and(|found| !found.is_file() && !found.is_dir());
+        let opened = if is_special {
+            fs::File::options().write(true).open(&path).map(Opened::Special)
+        } else {
+            tempfile::NamedTempFile::new_in(path.parent().unwrap_or(&path)).map(Opened::New)
+        };
+        let file = opened.map_err(|e| unwritable(&path, e))?;
+        Ok(Self { path, file })
     }
 
     fn write(self, report: &RestoreReport) -> Result<(), Failure> {
@@ -206,14 +222,18 @@ impl ReportFile {
         self.put(&text)
     }
 
-    fn put(mut self, text: &str) -> Result<(), Failure> {
-        self.file.write_all(text.as_bytes()).map_err(|e| unwritable(&self.path, e))?;
-        self.file.persist(&self.path).map_err(|e| unwritable(&self.path, e.error))?;
-        Ok(())
+    fn put(self, text: &str) -> Result<(), Failure> {
+        let written = match self.file {
+            Opened::Special(mut file) => file.write_all(text.as_bytes()),
+            Opened::New(mut file) => file
+                .write_all(text.as_bytes())
+                .and_then(|()| file.persist(&self.path).map(drop).map_err(|e| e.error)),
+        };
+        written.map_err(|e| unwritable(&self.path, e))
     }
 }
 
-/// Writes a file of ours whole, or not at all.
+/// Writes a file of ours whole, or not at all; into a device or a pipe as it comes.
 pub(super) fn write_file(path: &Path, text: &str) -> Result<(), Failure> {
     ReportFile::begin(path)?.put(text)
 }

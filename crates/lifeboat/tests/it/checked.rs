@@ -1,7 +1,9 @@
 //! What is noted of checks: of verifying and of drills, also where they end badly.
 
 use std::fs;
+use std::os::unix::fs::{FileTypeExt, symlink};
 use std::path::Path;
+use std::process::Command;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::Value;
@@ -79,4 +81,26 @@ fn next_second() {
     while now() == began {
         std::thread::yield_now();
     }
+}
+
+#[test]
+fn report_goes_into_a_pipe_and_through_a_link_which_stay_what_they_are() {
+    let small = Small::new(FILES);
+    let pipe = small.path("pipe");
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let reading = {
+        let pipe = pipe.clone();
+        std::thread::spawn(move || fs::read_to_string(pipe).unwrap())
+    };
+    let said = small.say(&["report", "-o", pipe.to_str().unwrap()]);
+    assert!([DONE, GAPS].contains(&said.exit), "{}", said.stderr);
+    assert!(fs::symlink_metadata(&pipe).unwrap().file_type().is_fifo());
+    assert!(reading.join().unwrap().contains("example.org"));
+    small.write("real.md", "old");
+    let link = small.path("link.md");
+    symlink("real.md", &link).unwrap();
+    let said = small.say(&["report", "-o", link.to_str().unwrap()]);
+    assert!([DONE, GAPS].contains(&said.exit), "{}", said.stderr);
+    assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+    assert!(fs::read_to_string(small.path("real.md")).unwrap().contains("example.org"));
 }

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::PathBuf;
 
 use lifeboat_testing::World;
 use rusqlite::Connection;
@@ -97,8 +98,40 @@ fn database_in_the_way_stops_a_restore_and_is_kept_under_another_name_when_asked
     assert!([0, 3].contains(&done.exit), "{done:?}");
     let rows = world.cluster.psql(&beside, "SELECT count(*) FROM sessions").unwrap();
     assert_eq!(rows.trim(), "5000");
-    let kept = "SELECT count(*) FROM pg_database WHERE datname LIKE '%_way_before_%'";
-    assert_eq!(world.cluster.psql("postgres", kept).unwrap().trim(), "1");
+    let kept = "SELECT datname FROM pg_database WHERE datname LIKE '%_way_before_%'";
+    let aside = world.cluster.psql("postgres", kept).unwrap().trim().to_owned();
+    assert_eq!(aside.lines().count(), 1, "{aside}");
+    // The same kill, of a restore that had noted what it was about to rename: it goes on itself.
+    world.cluster.psql("postgres", &format!("DROP DATABASE \"{aside}\"")).unwrap();
+    let oid = format!("SELECT oid FROM pg_database WHERE datname = '{beside}'");
+    let oid: u32 = world.cluster.psql("postgres", &oid).unwrap().trim().parse().unwrap();
+    let is_list = |path: &PathBuf| path.extension().is_some_and(|end| end == "kept");
+    let state =
+        fs::read_dir(suite.folder.join("state")).unwrap().map(|entry| entry.unwrap().path());
+    let list = state.into_iter().find(is_list).unwrap();
+    let noted = fs::read_to_string(&list).unwrap();
+    let mut note: serde_json::Value = serde_json::from_str(noted.trim()).unwrap();
+    note["oid"] = oid.into();
+    fs::write(&list, format!("{note}\n")).unwrap();
+    world.cluster.psql("postgres", &close).unwrap();
+    let done = suite.lifeboat_opened(&again);
+    assert!([0, 3].contains(&done.exit), "{done:?}");
+    assert_eq!(world.cluster.psql("postgres", kept).unwrap().lines().count(), 1);
+}
+
+#[test]
+fn no_chosen_step_puts_data_back_under_a_synapse_that_answers() {
+    let (world, suite) = (world(), suite("under"));
+    suite.lifeboat(&["backup", "run", "--component", "synapse"]).result(0);
+    let names = "SELECT count(*) FROM pg_database";
+    let before = world.cluster.psql("postgres", names).unwrap();
+    for chosen in [["--only", "database/synapse/main"], ["--from-step", "files/synapse"]] {
+        let words = ["restore", "run", "--component", "synapse", "--replace", "--no-start"];
+        let said = suite.lifeboat_opened(&[words.as_slice(), &chosen].concat());
+        assert_eq!(said.exit, 1, "{said:?}");
+        assert!(said.stdout.contains("synapse answers at"), "{said:?}");
+    }
+    assert_eq!(world.cluster.psql("postgres", names).unwrap(), before);
 }
 
 fn facts(world: &World, label: &str) -> std::path::PathBuf {
@@ -216,6 +249,10 @@ fn sqlite_database_is_not_mixed_with_the_log_of_the_one_that_was_there() {
     drop(killed);
     fs::write(with("-wal"), log).unwrap();
     fs::write(&suite.sydent, main).unwrap();
+    // Nothing listens at that port: it is seen to be down.
+    let yaml = fs::read_to_string(&suite.yaml).unwrap();
+    let asked = "kind: sydent\n    commands: {health_url: 'http://127.0.0.1:9/health'}\n";
+    fs::write(&suite.yaml, yaml.replace("kind: sydent\n", asked)).unwrap();
     let step = ["--only", "database/sydent/main", "--replace"];
     let words: Vec<&str> =
         ["restore", "run", "--component", "sydent"].into_iter().chain(step).collect();
