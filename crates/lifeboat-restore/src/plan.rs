@@ -89,12 +89,16 @@ pub fn rank(kind: &str) -> u32 {
     }
 }
 
+/// Whether it is one of Synapse and MAS, which are put back together.
+pub fn is_core(component: &Component) -> bool {
+    matches!(component.kind.as_str(), "synapse" | "mas")
+}
+
 /// The steps that put these components back.
 pub fn steps(components: &[&Component]) -> Vec<Step> {
     let mut components = components.to_vec();
     components.sort_by_key(|component| (rank(&component.kind), component.name.clone()));
     let name = |component: &&Component| component.name.clone();
-    let is_core = |component: &&&Component| matches!(component.kind.as_str(), "synapse" | "mas");
     let mut steps = vec![What::Fence];
     steps.extend(components.iter().map(|c| What::Configuration { component: name(c) }));
     steps.push(What::Secrets);
@@ -104,7 +108,7 @@ pub fn steps(components: &[&Component]) -> Vec<Step> {
             component: name(component),
             database: database.name.clone(),
         }));
-        if is_core(&component) {
+        if is_core(component) {
             steps.push(What::Rules { component: name(component) });
         }
         if component.databases.iter().any(|database| database.engine == "postgresql") {
@@ -112,7 +116,7 @@ pub fn steps(components: &[&Component]) -> Vec<Step> {
         }
     }
     steps.extend(components.iter().map(|c| What::Files { component: name(c) }));
-    if components.iter().filter(is_core).count() > 1 {
+    if components.iter().filter(|c| is_core(c)).count() > 1 {
         steps.push(What::Compare);
     }
     steps.push(What::Check);
@@ -121,8 +125,11 @@ pub fn steps(components: &[&Component]) -> Vec<Step> {
     // MAS before Synapse, which asks it for every token; everything else after both.
     let mut starting = components.clone();
     starting.sort_by_key(|c| (if c.kind == "mas" { 0 } else { rank(&c.kind) }, c.name.clone()));
-    let core: Vec<What> =
-        starting.iter().filter(is_core).map(|c| What::Start { component: name(c) }).collect();
+    let core: Vec<What> = starting
+        .iter()
+        .filter(|c| is_core(c))
+        .map(|c| What::Start { component: name(c) })
+        .collect();
     if !core.is_empty() {
         steps.extend(core);
         steps.push(What::Gate);

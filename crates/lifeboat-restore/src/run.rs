@@ -471,9 +471,8 @@ impl<'a> Restoring<'a> {
 
     /// Where only one of Synapse and MAS is put back in its place: what that means.
     fn parted(&self) -> Option<String> {
-        let core = |component: &&Component| matches!(component.kind.as_str(), "synapse" | "mas");
         let is_put_back = |one: &Component| self.components.iter().any(|put| put.name == one.name);
-        let all = self.open.manifest().components.iter().filter(core);
+        let all = self.open.manifest().components.iter().filter(|one| plan::is_core(one));
         let (put, left): (Vec<&Component>, Vec<&Component>) = all.partition(|one| is_put_back(one));
         let (put, left) = (put.first()?, left.first()?);
         self.request.targets.suffix.is_none().then(|| {

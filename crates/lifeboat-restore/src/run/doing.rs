@@ -95,9 +95,11 @@ impl<'a> Restoring<'a> {
         let puts = steps.iter().filter(|step| step.what.puts_data());
         let given: Vec<&str> = puts.filter_map(|step| step.what.component()).collect();
         let is_given = |component: &&Component| given.contains(&component.name.as_str());
-        let is_core = |component: &&Component| matches!(component.kind.as_str(), "synapse" | "mas");
-        let has_core = all.iter().any(|one| is_given(one) && is_core(one));
-        Ok(all.into_iter().filter(|one| is_given(one) || (has_core && is_core(one))).collect())
+        let has_core = all.iter().any(|one| is_given(one) && plan::is_core(one));
+        Ok(all
+            .into_iter()
+            .filter(|one| is_given(one) || (has_core && plan::is_core(one)))
+            .collect())
     }
 
     async fn configuration(&mut self, name: &str) -> Result<StepDone, Failure> {
