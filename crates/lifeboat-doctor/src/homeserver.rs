@@ -3,13 +3,10 @@
 use lifeboat_components::synapse::witness;
 use lifeboat_live::ask;
 use lifeboat_matrix::SigningKey;
-use lifeboat_suite::key_fit::{self, Misfit};
+use lifeboat_suite::key_fit::{self, Misfit, Signer};
 use lifeboat_suite::{At, Component, Installation, Kind, proof};
 
 use crate::finding::{Findings, Of, told};
-
-/// Events that are tried, the newest first.
-const EVENTS: u32 = 5;
 
 pub(crate) async fn examine(installation: &Installation, findings: &mut Findings) {
     for synapse in installation.of_kind(Kind::Synapse) {
@@ -64,31 +61,24 @@ async fn events(
     // That there is no way in was told before.
     let Ok(client) = connector.connect().await else { return };
     let server = &installation.server_name;
-    let events = match witness::own_events(&client, server, EVENTS).await {
+    let events = match witness::own_events(&client, server, witness::EVENTS).await {
         Ok(events) => events,
         Err(error) => {
             let what = format!("cannot try whether its signing key fits: {}", told(&error));
             return of.warn(&what, "check that this is Synapse's main database");
         }
     };
-    let mut misfit = None;
-    for event in &events {
-        for key in keys {
-            match key_fit::event_signature(server, key, &event.json, &event.room_version) {
-                Ok(()) => {
-                    return of.fine(&format!("its newest events carry its key {}", key.key_id()));
-                }
-                Err(error) => misfit = Some(error),
-            }
-        }
-    }
-    match misfit {
-        None => of.fine("it has no event yet that its signing key could be tried on"),
-        Some(Misfit::OtherKey) => of.fail(
+    let known = proof::known_keys(synapse).unwrap_or_default();
+    let events = events.iter().map(|event| (event.json.as_slice(), event.room_version.as_str()));
+    match key_fit::signer(server, (keys, &known), events) {
+        Signer::Nobody => of.fine("it has no event yet that its signing key could be tried on"),
+        Signer::Own(id) => of.fine(&format!("its newest events carry its key {id}")),
+        Signer::Former => of.fine("its newest events carry a key that it lists as an old one"),
+        Signer::Other(Misfit::OtherKey) => of.fail(
             "its newest events were signed with another key than the one in its file",
             "find the key that fits; if you changed it, the old one belongs into old_signing_keys",
         ),
-        Some(error) => of.fail(
+        Signer::Other(error) => of.fail(
             &format!("its signing key does not fit its newest events: {error}"),
             "find the key that does, before it is needed",
         ),

@@ -153,7 +153,9 @@ impl KeyringError {
             Self::ProtectedIdentity { remedy, .. } => remedy,
             Self::IdentityKind { .. } => "use the identity that the package was sealed for",
             Self::Wrap(_) => "check the recipients",
-            Self::WrongIdentity { .. } | Self::WrongOneIdentity { .. } => "",
+            Self::WrongIdentity { .. } | Self::WrongOneIdentity { .. } => {
+                "name with -i FILE an identity that it was sealed for"
+            }
             Self::WrongPassphrase => "type it again; capitals and spaces count",
             Self::NeedsPassphrase => "use --passphrase or --passphrase-file FILE",
             Self::TooMuchWork { .. } | Self::Damaged | Self::Content(_) => {

@@ -103,7 +103,10 @@ fn a_wrong_identity_is_told_in_one_line() {
         "none of the 2 identities opens this package; \
          it was sealed for 3 recipients (2 X25519, 1 ssh-rsa)"
     );
-    assert_eq!((error.is_damage(), error.remedy()), (false, ""));
+    assert_eq!(
+        (error.is_damage(), error.remedy()),
+        (false, "name with -i FILE an identity that it was sealed for")
+    );
     let passphrase = Identities::from_passphrase(&words("correct horse")).unwrap();
     assert!(
         refusal(unwrap(&passphrase, &key_age, &package())).starts_with("a passphrase does not")

@@ -6,7 +6,7 @@
 //! in [`super::restore`].
 
 use serde::{Deserialize, Serialize};
-use tokio_postgres::Client;
+use tokio_postgres::{Client, Row};
 
 use super::PostgresError;
 use super::columns::quoted;
@@ -219,21 +219,19 @@ async fn read(client: &Client) -> Result<Vec<Found>, PostgresError> {
          ORDER BY n.nspname COLLATE \"C\", c.relname COLLATE \"C\""
     );
     let rows = client.query(statement.as_str(), &[]).await.map_err(doing)?;
-    let mut found: Vec<Found> = rows
-        .iter()
-        .map(|row| Found {
-            shape: TableShape {
-                schema: row.get(0),
-                name: row.get(1),
-                columns: Vec::new(),
-                unlogged: row.get(2),
-                condition: row.get(5),
-                bytes: 0,
-            },
-            oid: row.get(3),
-            file: row.get(4),
-        })
-        .collect();
+    // A database whose encoding is SQL_ASCII can have names that are no text.
+    let table = |row: &Row| -> Result<Found, tokio_postgres::Error> {
+        let shape = TableShape {
+            schema: row.try_get(0)?,
+            name: row.try_get(1)?,
+            columns: Vec::new(),
+            unlogged: row.try_get(2)?,
+            condition: row.try_get(5)?,
+            bytes: 0,
+        };
+        Ok(Found { shape, oid: row.try_get(3)?, file: row.try_get(4)? })
+    };
+    let mut found: Vec<Found> = rows.iter().map(table).collect::<Result<_, _>>().map_err(doing)?;
     let by_oid: std::collections::HashMap<u32, usize> =
         found.iter().enumerate().map(|(at, table)| (table.oid, at)).collect();
     let statement = format!(
@@ -248,7 +246,7 @@ async fn read(client: &Client) -> Result<Vec<Found>, PostgresError> {
     for row in &client.query(statement.as_str(), &[]).await.map_err(doing)? {
         if let Some(at) = by_oid.get(&row.get(0)) {
             found[*at].shape.columns.push(StoredColumn {
-                name: row.get(1),
+                name: row.try_get(1).map_err(doing)?,
                 type_name: row.get(2),
                 as_text: !types.is_portable(row.get(3)),
             });

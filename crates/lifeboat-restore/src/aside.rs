@@ -168,6 +168,29 @@ impl Asides {
         Ok(read(&self.path)?.iter().any(is_it))
     }
 
+    /// The databases that this restore put aside where it puts one back.
+    ///
+    /// # Errors
+    /// [`Failure`] when the list cannot be read.
+    pub(crate) fn replaced(
+        &self,
+        (component, database): (&str, &str),
+        place: &str,
+    ) -> Result<Vec<KeptDatabase>, Failure> {
+        if !self.path.exists() {
+            return Ok(Vec::new());
+        }
+        let kept = read(&self.path)?.into_iter().filter_map(|aside| match aside.thing {
+            Thing::Database(kept) => Some(kept),
+            Thing::Path(_) => None,
+        });
+        let is_of = |kept: &KeptDatabase| {
+            (kept.component.as_str(), kept.database.as_str()) == (component, database)
+                && kept.place == place
+        };
+        Ok(kept.filter(is_of).collect())
+    }
+
     fn append(&self, aside: &Aside) -> io::Result<()> {
         // A line that a crash cut off must not spoil the next one.
         let mut line = serde_json::to_vec(aside)?;

@@ -280,7 +280,7 @@ fn told(
         problems,
         ..DrillRecord::default()
     };
-    let left_open = plan::missing(&manifest.gaps);
+    let left_open = plan::missing(manifest);
     DrillOutcome { record, done, failed_step, reasons, left_open, kept: None }
 }
 

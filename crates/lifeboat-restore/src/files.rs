@@ -291,6 +291,15 @@ async fn another_name(
     }
     let first = record.hard_link.clone().map(|path| FileRecord { path, ..record.clone() });
     let first = first.map(|first| placing.targets.place(&path_of(&first)));
+    let mut before = Placed::default();
+    // What differs gives way now, or it would become a file of its own.
+    if placing.replace && first.is_some() && fs::symlink_metadata(&path).is_ok() {
+        let job = Job { path: path.clone(), record: record.clone() };
+        let digests = record.content.as_ref().map(Content::digests).unwrap_or_default().to_vec();
+        if !apart(move || is_equal(&job.path, &job.record, &digests)).await? {
+            make_way(&path, placing, &mut before)?;
+        }
+    }
     // What is there already is looked at as any other file is.
     if fs::symlink_metadata(&path).is_err()
         && let Some(first) = first
@@ -299,12 +308,12 @@ async fn another_name(
         fs::create_dir_all(folder).map_err(|e| cannot("make", folder, e))?;
         if fs::hard_link(&first, &path).is_ok() {
             cx.advance(record.size);
-            let mut placed = Placed::default();
-            placed.written = 1;
-            return Ok(placed);
+            before.written += 1;
+            return Ok(before);
         }
     }
-    file(cx, open, (path, record), placing).await
+    before.add(file(cx, open, (path, record), placing).await?);
+    Ok(before)
 }
 
 /// Moves what is in the way aside, or stops.

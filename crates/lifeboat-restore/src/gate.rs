@@ -11,6 +11,7 @@ use lifeboat_components::postgres::PostgresError;
 use lifeboat_components::synapse::check::run::Run;
 use lifeboat_components::synapse::check::tables::{self, Expected, Meaning};
 use lifeboat_components::synapse::check::{access, events, keys};
+use lifeboat_components::synapse::witness;
 use lifeboat_engine::context::Context;
 use lifeboat_engine::failure::Failure;
 use lifeboat_engine::import::check::database_fault;
@@ -18,7 +19,8 @@ use lifeboat_live::ask::{Door, published_keys};
 use lifeboat_package::backup::{Component, Content, FILES, FileKind, FileRecord};
 use lifeboat_postgres::connect::Connector;
 use lifeboat_postgres::restore::spread_by;
-use lifeboat_suite::{Component as Installed, ReadOptions, key_fit, read_synapse};
+use lifeboat_suite::key_fit::{self, Signer};
+use lifeboat_suite::{Component as Installed, ReadOptions, read_synapse};
 use lifeboat_vault::backup::OpenBackup;
 use lifeboat_vault::run::tree::is_configuration;
 
@@ -30,6 +32,8 @@ use crate::targets::Targets;
 
 /// Events of which signatures are checked.
 const SIGNATURES: u64 = 500;
+/// SQLSTATE of what the role may not do: reading a table whose policies hide rows from it.
+const NOT_ALLOWED: &str = "42501";
 /// One media file in so many is hashed.
 const MEDIA_SAMPLE: u64 = 20;
 
@@ -52,8 +56,15 @@ pub async fn rows(
     let mut spread: BTreeMap<String, (u64, u64)> = BTreeMap::new();
     for (record, shape) in kept.tables().await? {
         let query = format!("SELECT count(*) FROM ONLY {}", shape.qualified());
-        let doing = |e| database_fault(PostgresError::sorted("counted rows", e));
-        let found: i64 = session.query_one(&query, &[]).await.map_err(doing)?.get(0);
+        let doing = |e| PostgresError::sorted("counted rows", e);
+        let found: i64 = match session.query_one(&query, &[]).await.map_err(doing) {
+            Ok(row) => row.get(0),
+            Err(error) if error.code() == Some(NOT_ALLOWED) => {
+                done.gaps.push(format!("{}: rows cannot be counted: {error}", shape.label()));
+                continue;
+            }
+            Err(error) => return Err(database_fault(error)),
+        };
         let found = u64::try_from(found).unwrap_or_default();
         count += 1;
         rows += found;
@@ -219,7 +230,18 @@ pub async fn synapse(
     for problem in found.content.problems.iter().chain(&found.signatures.problems) {
         done.gaps.push(format!("event {}: {}", problem.object, problem.detail));
     }
-    if let Some(count) = found.without_key.get(&config.server_name) {
+    let newest = witness::own_events(&session, &config.server_name, witness::EVENTS).await;
+    let newest = newest.map_err(database_fault)?;
+    let newest = newest.iter().map(|event| (event.json.as_slice(), event.room_version.as_str()));
+    let own = config.signing_keys().unwrap_or_default();
+    if let Signer::Other(why) =
+        key_fit::signer(&config.server_name, (&own, &keys::own_keys(&config)), newest)
+    {
+        done.gaps.push(format!(
+            "its signing key is not the one that its newest events carry: {why}; put that one \
+             back before it starts, or other servers will not know it"
+        ));
+    } else if let Some(count) = found.without_key.get(&config.server_name) {
         let what = "events of this server are signed with a key that its configuration lacks";
         // Of a key that was replaced once, and is not listed as an old one, that is so as well.
         if found.signed == 0 {

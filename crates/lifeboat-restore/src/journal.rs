@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use lifeboat_engine::failure::Failure;
 use serde::{Deserialize, Serialize};
 
-use crate::plan::Step;
+use crate::plan::{Step, What};
 
 /// What came of a step.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -67,12 +67,18 @@ impl Journal {
         }
     }
 
-    /// Notes that a step was done.
+    /// Notes that a step was done. What was done to a database that was there before is not done to
+    /// the one that this step made.
     ///
     /// # Errors
     /// [`Failure`] when the journal cannot be written.
-    pub fn note(&mut self, step: &str, done: StepDone) -> Result<(), Failure> {
-        self.done.insert(step.to_owned(), done);
+    pub fn note(&mut self, step: &Step, done: StepDone) -> Result<(), Failure> {
+        if let What::Database { component, .. } = &step.what {
+            for what in What::after_database(component) {
+                self.done.remove(&what.name());
+            }
+        }
+        self.done.insert(step.name.clone(), done);
         self.write()
     }
 

@@ -1,13 +1,15 @@
 //! The plan: which steps, in which order, and what each of them touches.
 
 use lifeboat_package::backup::Component;
-use lifeboat_package::manifest::Gaps;
+use lifeboat_package::manifest::Manifest;
 use lifeboat_suite::Kind;
 use serde::{Deserialize, Serialize};
 
 /// Gaps of a backup that a restore need not tell: nothing is missing because of the one, and the
 /// step that makes the database tells the other.
 const NOT_MISSING: [&str; 2] = ["unsigned", "replication"];
+/// The gap of databases that were not cut at one instant, and the name of how they were cut.
+const SKEW: &str = "skew";
 
 /// What a step does.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -159,7 +161,8 @@ pub fn losses(components: &[&Component]) -> Vec<String> {
 }
 
 /// What the backup does not have, as it says itself: no restore of it brings that back.
-pub fn missing(gaps: &Gaps) -> Vec<String> {
+pub fn missing(manifest: &Manifest) -> Vec<String> {
+    let gaps = &manifest.gaps;
     let is_told = |kind: &str| !NOT_MISSING.contains(&kind);
     let first = gaps.first.iter().filter(|gap| is_told(&gap.kind));
     let mut missing: Vec<String> = first
@@ -169,6 +172,12 @@ pub fn missing(gaps: &Gaps) -> Vec<String> {
     if let more @ 1.. = all.saturating_sub(missing.len() as u64) {
         missing.push(format!("not in the backup: {more} more, of {all}"));
     }
+    // The first backups of this kind had no gap for it.
+    let skewed = manifest.groups.iter().filter(|group| group.method == SKEW);
+    missing.extend(skewed.filter(|_| !gaps.kinds.contains_key(SKEW)).map(|group| {
+        let members = group.members.iter().map(|m| format!("{}/{}", m.component, m.database));
+        format!("not in the backup: one instant for {}", members.collect::<Vec<_>>().join(" + "))
+    }));
     missing
 }
 
@@ -215,6 +224,20 @@ impl What {
             Self::Start { component } => format!("start {component}"),
             Self::Gate => "check what runs; then open it to clients".to_owned(),
         }
+    }
+
+    /// What has to be done once more when a database of `component` was made again.
+    pub fn after_database(component: &str) -> [Self; 7] {
+        let component = component.to_owned();
+        [
+            Self::Rules { component: component.clone() },
+            Self::Rights { component: component.clone() },
+            Self::Erasures { component: component.clone() },
+            Self::Start { component },
+            Self::Compare,
+            Self::Check,
+            Self::Gate,
+        ]
     }
 
     /// Whether it puts data back, under which nothing may run.

@@ -27,7 +27,7 @@ const PAUSE: Duration = Duration::from_millis(250);
 
 /// The command that does it after a restore of a backup, for people.
 pub fn command(backup: &str) -> String {
-    format!("`lifeboat restore erasures {backup} --admin-token-file FILE --yes`")
+    format!("`lifeboat restore erasures {backup} -i FILE --admin-token-file FILE --yes`")
 }
 
 /// What is left to people when it is not sure that a purge would take the right things.

@@ -5,37 +5,57 @@ use lifeboat_components::postgres::PostgresError;
 use lifeboat_components::synapse::erasures::apply;
 use lifeboat_components::synapse::fixups::{self, DelayedEvents, Done, FixupFacts, RemoteMedia};
 use lifeboat_components::synapse::schema::SequenceState;
-use lifeboat_components::synapse::sequences;
+use lifeboat_components::synapse::sequences::{self, SequenceStand};
+use lifeboat_components::synapse::write::target::LAST_TABLE;
 use lifeboat_engine::context::Context;
 use lifeboat_engine::failure::Failure;
 use lifeboat_engine::import::check::database_fault;
+use lifeboat_postgres::Client;
+use lifeboat_postgres::archive::SequenceValue;
 use lifeboat_postgres::connect::Connector;
+use lifeboat_postgres::restore::{is_marked, standing, unmark};
 use lifeboat_vault::erasures::ErasureLedger;
 
+use crate::aside::KeptDatabase;
 use crate::database::{Kept, load_last};
 use crate::journal::StepDone;
 use crate::redo;
 
-/// Makes a database of Synapse safe to start, all or nothing; `margin` is what sequences that leave
-/// the server are raised by. The last thing is the table without which Synapse does not start.
+/// Numbers at which a sequence of 64 bits still has room for all that is to come.
+const MOST_GIVEN: i64 = i64::MAX / 2;
+
+/// How sequences are raised past everything that was given out since the backup.
+pub struct Raising {
+    /// What those that leave the server are raised by.
+    pub margin: u64,
+    /// The databases that had the place of the one that was put back: they know what they gave.
+    pub replaced: Vec<KeptDatabase>,
+}
+
+/// Makes a database of Synapse safe to start, all or nothing. The last thing is the table without
+/// which Synapse does not start. A database that is safe already is left as it is: what runs in it
+/// may have gone on.
 ///
 /// # Errors
 /// [`Failure`] when the database refuses.
 pub async fn synapse(
     cx: &Context,
     kept: &Kept<'_>,
-    (connector, margin): (&Connector, u64),
+    (connector, raising): (&Connector, &Raising),
 ) -> Result<StepDone, Failure> {
     let session = connector.connect().await.map_err(database_fault)?;
+    let mut done = StepDone::default();
+    let is_marked = is_marked(&session).await.map_err(database_fault)?;
+    if !is_marked && starts(&session).await? {
+        let name = connector.database();
+        done.lines.push(format!("database {name} was made safe before: it is left as it is"));
+        return Ok(done);
+    }
+    let saved = given_out(kept.sequences()?, (connector, raising), &mut done).await?;
     let refused = |e| database_fault(PostgresError::sorted("applied the rules", e));
     session.batch_execute("BEGIN").await.map_err(refused)?;
-    let mut done = StepDone::default();
-    let saved: Vec<SequenceState> = kept
-        .sequences()?
-        .into_iter()
-        .map(|s| SequenceState { name: s.name, last_value: s.value, is_called: s.is_called })
-        .collect();
-    for line in sequences::restore(&session, &saved, margin).await.map_err(database_fault)? {
+    let raised = sequences::restore(&session, &saved, raising.margin).await;
+    for line in raised.map_err(database_fault)? {
         if line.done == Done::Applied {
             done.lines.push(line.to_string());
         }
@@ -55,13 +75,70 @@ pub async fn synapse(
         }
     }
     load_last(cx, kept, &session).await?;
-    lifeboat_postgres::restore::unmark(&session).await.map_err(database_fault)?;
+    unmark(&session).await.map_err(database_fault)?;
     session.batch_execute("COMMIT").await.map_err(refused)?;
     Ok(done)
 }
 
+/// Where the sequences of a backup stand, or those of a database that was replaced, whichever is
+/// further: an earlier restore of the same backup, and what ran after it, gave out numbers that the
+/// backup does not know.
+async fn given_out(
+    saved: Vec<SequenceValue>,
+    (connector, raising): (&Connector, &Raising),
+    done: &mut StepDone,
+) -> Result<Vec<SequenceState>, Failure> {
+    let state = |s: SequenceValue| SequenceState {
+        name: s.name,
+        last_value: s.value,
+        is_called: s.is_called,
+    };
+    let mut saved: Vec<SequenceState> = saved.into_iter().map(state).collect();
+    for replaced in &raising.replaced {
+        let found = standing(connector, &replaced.name).await.map_err(database_fault)?;
+        if found.is_none_or(|found| found.oid != replaced.oid) {
+            continue;
+        }
+        let stands = async {
+            let session = connector.to_database(&replaced.name).connect().await?;
+            sequences::stand(&session).await
+        };
+        match stands.await {
+            Ok(stands) => raise(&mut saved, &stands),
+            Err(error) => done.gaps.push(format!(
+                "database {} cannot be asked what it gave out since the backup ({error}): clients \
+                 may miss messages if that was more than {} numbers of one sequence",
+                replaced.name, raising.margin
+            )),
+        }
+    }
+    Ok(saved)
+}
+
+/// Takes the higher of two. What is so high that nothing could follow is damage, and not taken.
+fn raise(saved: &mut [SequenceState], stands: &[SequenceStand]) {
+    for state in saved {
+        let stand = stands.iter().find(|stand| stand.name == state.name);
+        let Some(given) = stand.and_then(|stand| stand.last.max(stand.used)) else { continue };
+        if (state.last_value..MOST_GIVEN).contains(&given) {
+            (state.last_value, state.is_called) = (given, true);
+        }
+    }
+}
+
+/// Whether Synapse would start with what is there: the table that is put back last has its row.
+async fn starts(session: &Client) -> Result<bool, Failure> {
+    let doing = |e| database_fault(PostgresError::sorted("looked at what is there", e));
+    let there = session.query_one("SELECT to_regclass($1) IS NOT NULL", &[&LAST_TABLE]).await;
+    if !there.map_err(doing)?.get::<_, bool>(0) {
+        return Ok(false);
+    }
+    let query = format!("SELECT EXISTS (SELECT FROM {LAST_TABLE})");
+    Ok(session.query_one(&query, &[]).await.map_err(doing)?.get(0))
+}
+
 /// The rules are about the tables of the main database; another has none of them.
-async fn holds_users(session: &lifeboat_postgres::Client) -> Result<bool, Failure> {
+async fn holds_users(session: &Client) -> Result<bool, Failure> {
     let doing = |e| database_fault(PostgresError::sorted("looked for users", e));
     let found = session.query_one("SELECT to_regclass('users') IS NOT NULL", &[]).await;
     Ok(found.map_err(doing)?.get(0))

@@ -21,6 +21,12 @@ pub enum SuiteError {
         /// Cause.
         source: std::io::Error,
     },
+    /// There is no file that describes the installation.
+    #[error("there is no {path}")]
+    NoInstallation {
+        /// Where it should be.
+        path: PathBuf,
+    },
     /// A file is not what it should be.
     #[error("{path}:{line}:{column}: {detail}")]
     Syntax {
@@ -101,6 +107,10 @@ impl SuiteError {
     pub fn remedy(&self) -> String {
         match self {
             Self::Read { remedy, .. } => (*remedy).to_owned(),
+            Self::NoInstallation { .. } => {
+                "name the file with -c FILE; `lifeboat config example` prints one to begin with"
+                    .to_owned()
+            }
             Self::Syntax { .. } => "correct the file".to_owned(),
             Self::Unknown { nearest: Some(nearest), .. } => format!("did you mean `{nearest}`?"),
             Self::Unknown { .. } => {

@@ -78,21 +78,49 @@ pub fn irc_passkey(pem: &Secret, stored: &str) -> Result<(), Misfit> {
     opened.map(drop).map_err(|_| Misfit::Wrong)
 }
 
-/// A signing key against an event that its server signed: JSON as stored, and the room's version.
-///
-/// # Errors
-/// [`Misfit`].
-pub fn event_signature(
+/// Whose key the newest events of a server carry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Signer {
+    /// There is no event.
+    Nobody,
+    /// One that it signs with now: the key's id.
+    Own(String),
+    /// One that it lists as an old one.
+    Former,
+    /// None of its own.
+    Other(Misfit),
+}
+
+/// Which key of a server its events carry: JSON as stored and the room's version each, the newest
+/// first. `now` are the keys that it signs with, `known` has those it lists as old ones, too.
+pub fn signer<'a>(
     server: &str,
-    key: &SigningKey,
-    event: &[u8],
-    room_version: &str,
-) -> Result<(), Misfit> {
+    (now, known): (&[SigningKey], &PublicKeys),
+    events: impl Iterator<Item = (&'a [u8], &'a str)>,
+) -> Signer {
+    let mut found = Signer::Nobody;
+    for (event, room_version) in events {
+        for key in now {
+            let mut own = PublicKeys::new();
+            own.insert_own(server, key);
+            match event_signature(&own, event, room_version) {
+                Ok(()) => return Signer::Own(key.key_id().to_owned()),
+                Err(why) if found == Signer::Nobody => found = Signer::Other(why),
+                Err(_) => {}
+            }
+        }
+        if event_signature(known, event, room_version).is_ok() {
+            found = Signer::Former;
+        }
+    }
+    found
+}
+
+/// Keys against an event that their server signed: JSON as stored, and the room's version.
+fn event_signature(keys: &PublicKeys, event: &[u8], room_version: &str) -> Result<(), Misfit> {
     let rules = RoomRules::of(room_version).ok_or(Misfit::Value("of a known room version"))?;
     let pdu = Pdu::parse(event).map_err(|_| Misfit::Value("an event"))?;
-    let mut keys = PublicKeys::new();
-    keys.insert_own(server, key);
-    match pdu.verify(&rules, &keys) {
+    match pdu.verify(&rules, keys) {
         Verdict::Good | Verdict::Redacted => Ok(()),
         Verdict::NoKey(_) => Err(Misfit::OtherKey),
         _ => Err(Misfit::Wrong),

@@ -1,7 +1,7 @@
 //! The proof that an archived secret fits its database: which row to ask for, and what opens it.
 
 use lifeboat_config::{ReadOptions, Secret};
-use lifeboat_matrix::SigningKey;
+use lifeboat_matrix::{PublicKeys, SigningKey};
 use thiserror::Error;
 
 use crate::env_file::EnvFile;
@@ -94,6 +94,26 @@ pub fn signing_keys(component: &Component) -> Result<Vec<SigningKey>, ProofError
     let config = lifeboat_config::read(&component.config, &options)
         .map_err(|error| ProofError::Unreadable(SuiteError::Synapse(error)))?;
     config.signing_keys().map_err(|_| ProofError::Absent("signing key"))
+}
+
+/// The keys that the events of a Synapse may carry: those that it signs with, and those that it
+/// lists as old ones. Blocks on the disk.
+///
+/// # Errors
+/// [`ProofError`] when they cannot be read.
+pub fn known_keys(component: &Component) -> Result<PublicKeys, ProofError> {
+    let options = ReadOptions { workdir: component.workdir.clone() };
+    let config = lifeboat_config::read(&component.config, &options)
+        .map_err(|error| ProofError::Unreadable(SuiteError::Synapse(error)))?;
+    let mut keys = PublicKeys::new();
+    for key in config.signing_keys().map_err(|_| ProofError::Absent("signing key"))? {
+        keys.insert_own(&config.server_name, &key);
+    }
+    for old in config.old_signing_keys().unwrap_or_default() {
+        // One that cannot be read fits nothing.
+        keys.insert(&config.server_name, &old.key_id, &old.key).ok();
+    }
+    Ok(keys)
 }
 
 /// The server name that a Synapse's own configuration says. Blocks on the disk.

@@ -3,6 +3,7 @@
 mod commands;
 
 use std::collections::BTreeSet;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use lifeboat_config::absolute;
@@ -11,6 +12,7 @@ use lifeboat_rules::retention::Retention;
 use lifeboat_rules::schedule::{Cron, Zone};
 use lifeboat_storage::LockMode;
 use lifeboat_storage::location::Location;
+use zeroize::Zeroizing;
 
 use crate::error::SuiteError;
 use crate::installation::{
@@ -31,7 +33,17 @@ const NAME_LETTERS: usize = 64;
 /// # Errors
 /// See [`SuiteError`]; the first mistake is told.
 pub fn read(path: &Path, around: &Surroundings) -> Result<Installation, SuiteError> {
-    parse(path, &read_text(path)?, around)
+    parse(path, &own_text(path)?, around)
+}
+
+/// The text of `lifeboat.yaml`.
+fn own_text(path: &Path) -> Result<Zeroizing<String>, SuiteError> {
+    read_text(path).map_err(|error| match error {
+        SuiteError::Read { path, source, .. } if source.kind() == ErrorKind::NotFound => {
+            SuiteError::NoInstallation { path }
+        }
+        error => error,
+    })
 }
 
 /// Where an installation keeps its backups, and what is its own on this machine.
@@ -58,7 +70,7 @@ impl OwnPlaces {
     /// # Errors
     /// See [`SuiteError`].
     pub fn read(path: &Path) -> Result<Self, SuiteError> {
-        Self::parse(path, &read_text(path)?)
+        Self::parse(path, &own_text(path)?)
     }
 
     fn of(top: &View<'_>, folder: &Path) -> Result<Self, SuiteError> {

@@ -12,6 +12,7 @@ pub mod locking;
 pub mod media;
 pub mod ours;
 pub mod send;
+mod signer;
 pub mod sqlite;
 pub mod tree;
 pub mod union;
@@ -21,7 +22,7 @@ use std::collections::HashSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use lifeboat_components::matrix::SigningKey;
+use lifeboat_components::matrix::{PublicKeys, SigningKey};
 use lifeboat_engine::context::{Context, Stop, Unit};
 use lifeboat_engine::export::lanes::flow_fault;
 use lifeboat_engine::failure::Failure;
@@ -59,8 +60,8 @@ pub struct BackupRequest {
     pub state: PathBuf,
     /// The server's name.
     pub server_name: String,
-    /// What the manifest is signed with; the first is used.
-    pub signing_keys: Vec<SigningKey>,
+    /// The server's keys.
+    pub keys: ServerKeys,
     /// The components.
     pub components: Vec<Subject>,
     /// Whether these are some of the installation's only.
@@ -81,6 +82,16 @@ pub struct BackupRequest {
     pub budget: Duration,
     /// Whether to go on, and to say so, when that did not succeed.
     pub allow_skew: bool,
+}
+
+/// The keys of a server.
+pub struct ServerKeys {
+    /// What the manifest is signed with; the first is used. None when they cannot be read.
+    pub signing: Vec<SigningKey>,
+    /// All that its events may carry: those, and those that it lists as old ones.
+    pub known: PublicKeys,
+    /// Whether there must be one: not where there is no Synapse.
+    pub is_due: bool,
 }
 
 /// A component to back up.
@@ -247,7 +258,7 @@ async fn note_erasures(
     }
     let noting = ErasureRequest {
         server_name: &request.server_name,
-        signing_keys: &request.signing_keys,
+        signing_keys: &request.keys.signing,
         recipients: &request.recipients,
         databases,
         state: request.state.clone(),

@@ -3,14 +3,13 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-use lifeboat_components::matrix::SigningKey;
 use lifeboat_engine::failure::Failure;
 use lifeboat_suite::media::providers;
-use lifeboat_suite::{At, Component, Installation, Kind, OWN, Surroundings};
+use lifeboat_suite::{At, Component, Installation, Kind, OWN, Surroundings, proof};
 
 use crate::run::tree::{Tree, is_configuration};
 use crate::run::union::Union;
-use crate::run::{DatabaseAt, Subject, SubjectDatabase, Sync};
+use crate::run::{DatabaseAt, ServerKeys, Subject, SubjectDatabase, Sync};
 
 /// The components of an installation, or those of them that are named.
 ///
@@ -158,13 +157,14 @@ fn trees(component: &Component) -> Vec<Tree> {
     trees
 }
 
-/// The signing keys of the installation's Synapse; none when they cannot be read.
-pub fn signing_keys(installation: &Installation) -> Vec<SigningKey> {
+/// The keys of the installation's Synapse; none when they cannot be read.
+pub fn server_keys(installation: &Installation) -> ServerKeys {
     let synapse = installation.of_kind(Kind::Synapse).next();
-    let keys = synapse.and_then(|component| {
-        let options = lifeboat_suite::ReadOptions { workdir: component.workdir.clone() };
-        let config = lifeboat_suite::read_synapse(&component.config, &options).ok()?;
-        config.signing_keys().ok()
-    });
-    keys.unwrap_or_default()
+    let signing = synapse.and_then(|component| proof::signing_keys(component).ok());
+    let known = synapse.and_then(|component| proof::known_keys(component).ok());
+    ServerKeys {
+        signing: signing.unwrap_or_default(),
+        known: known.unwrap_or_default(),
+        is_due: synapse.is_some(),
+    }
 }

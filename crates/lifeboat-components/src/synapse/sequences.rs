@@ -30,6 +30,8 @@ pub(super) use known::of_stream;
 
 /// The margin to use unless the operator says otherwise: what was tried on real servers.
 pub const MARGIN: u64 = 1_000_000;
+/// The same, for a sequence whose column has room for a few such only.
+const LEAST: i64 = 1_000_000;
 
 /// What became of one sequence.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -185,6 +187,8 @@ fn decide(facts: &Facts<'_>) -> SequenceLine {
     }
     let used = given.max(rows).unwrap_or(0).max(sequence.lowest.saturating_sub(1));
     let origin = if saved.is_some() { "" } else { "not in the package; " };
+    // What is narrow is raised often, not far: the next restore raises it as well.
+    let margin = margin.min((room / 128).max(LEAST));
     let (margin, why) = match known {
         Some(Known { usage: Use::Inner, why, .. }) => (0, *why),
         Some(known) => (margin, known.why),

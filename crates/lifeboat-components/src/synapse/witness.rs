@@ -4,6 +4,9 @@ use tokio_postgres::Client;
 
 use crate::postgres::PostgresError;
 
+/// Events that are enough to bear witness.
+pub const EVENTS: u32 = 5;
+
 /// An event as it is stored.
 pub struct OwnEvent {
     /// Its JSON.

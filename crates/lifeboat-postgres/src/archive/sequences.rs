@@ -65,8 +65,9 @@ async fn read(client: &Client) -> Result<Vec<SequenceValue>, PostgresError> {
         .await
         .map_err(doing)?
         .iter()
-        .map(|row| (row.get(0), row.get(1)))
-        .collect();
+        .map(|row| Ok((row.try_get(0)?, row.try_get(1)?)))
+        .collect::<Result<_, tokio_postgres::Error>>()
+        .map_err(doing)?;
     let mut values = Vec::with_capacity(names.len());
     for some in names.chunks(AT_ONCE) {
         let question = |(schema, name): &(String, String)| {

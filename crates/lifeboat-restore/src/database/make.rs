@@ -1,6 +1,7 @@
 //! A database that is made, and why it cannot be.
 
 use lifeboat_engine::failure::Failure;
+use lifeboat_postgres::PostgresError;
 use lifeboat_postgres::archive::{DatabaseFacts, server_version};
 use lifeboat_postgres::columns::quoted;
 use lifeboat_postgres::connect::Connector;
@@ -68,11 +69,24 @@ pub(crate) async fn administration(connector: &Connector) -> Result<Connector, F
             Err(error) => refused = Some(error),
         }
     }
-    let failure = Failure::failed(
-        format!("there is no database {}, and none from which to make it", connector.database()),
-        "make it (ENCODING UTF8, LC_COLLATE C, LC_CTYPE C, TEMPLATE template0), owned by the role \
-         of the configuration, or see that PostgreSQL is up",
-    );
+    let what =
+        format!("there is no way to database {} at {}", connector.database(), connector.place());
+    let role = connector.role().map(quoted).unwrap_or_default();
+    let remedy = match refused.as_ref().and_then(PostgresError::code) {
+        Some("28000") => format!(
+            "see that the role is there (CREATE ROLE {role} LOGIN PASSWORD '…'; what \
+             `pg_dumpall --roles-only` wrote has it), and that pg_hba.conf lets it in"
+        ),
+        Some("28P01") => format!(
+            "the role {role} has another password than the configuration: ALTER ROLE {role} \
+             PASSWORD '…'"
+        ),
+        _ => "see that PostgreSQL is up there, and lets us in; or make the database (ENCODING \
+              UTF8, LC_COLLATE C, LC_CTYPE C, TEMPLATE template0), owned by the role of the \
+              configuration"
+            .to_owned(),
+    };
+    let failure = Failure::failed(what, remedy);
     Err(match refused {
         Some(error) => failure.because(error),
         None => failure,

@@ -6,6 +6,7 @@ use lifeboat_engine::failure::Failure;
 use lifeboat_package::backup::Component;
 use lifeboat_postgres::connect::Connector;
 use lifeboat_suite::Kind;
+use lifeboat_vault::layout::seconds_at;
 use lifeboat_vault::run::tree::is_configuration;
 
 use super::Restoring;
@@ -14,9 +15,13 @@ use crate::database::{Kept, Loading, put_back};
 use crate::files::{Placing, place};
 use crate::journal::StepDone;
 use crate::plan::{self, What};
+use crate::rules::Raising;
 use crate::targets::TargetDatabase;
 use crate::{fence, gate, redo, rights, rules, secrets};
 
+/// Numbers of one sequence that are taken to have been given out in a second since the backup: more
+/// than the largest servers give.
+const A_SECOND: u64 = 100;
 /// The number of the first step, the fence.
 const FENCE: &str = "1";
 
@@ -189,7 +194,12 @@ impl<'a> Restoring<'a> {
         for (database, connector) in self.connectors(component)? {
             let done = if component.kind == "synapse" {
                 let kept = Kept::find(self.open, component, &database).await?;
-                rules::synapse(self.cx, &kept, (&connector, MARGIN)).await?
+                let replaced = self
+                    .placing()
+                    .asides
+                    .replaced((&component.name, &database), &connector.place())?;
+                let raising = Raising { margin: self.margin(), replaced };
+                rules::synapse(self.cx, &kept, (&connector, &raising)).await?
             } else {
                 rules::mas(&connector).await?
             };
@@ -197,6 +207,13 @@ impl<'a> Restoring<'a> {
             all.gaps.extend(done.gaps);
         }
         Ok(all)
+    }
+
+    /// How far sequences are raised: the older the backup, the more was given out since.
+    fn margin(&self) -> u64 {
+        let cut = seconds_at(&self.recovery_point()).unwrap_or(i64::MAX);
+        let lost = u64::try_from((self.cx.now)().saturating_sub(cut)).unwrap_or_default();
+        MARGIN.saturating_add(lost.saturating_mul(A_SECOND))
     }
 
     async fn rights(&mut self, name: &str) -> Result<StepDone, Failure> {
@@ -260,7 +277,11 @@ impl<'a> Restoring<'a> {
                         continue;
                     }
                 };
-                gate::rows(&kept, &connector, &mut done).await?;
+                let counted = gate::rows(&kept, &connector, &mut done).await;
+                counted.map_err(|failure| Failure {
+                    what: format!("{}/{database}: {}", component.name, failure.what),
+                    ..failure
+                })?;
                 if component.kind == "synapse"
                     && database == "main"
                     && let Some(installed) = self.installed(&component.name)

@@ -1,7 +1,7 @@
 //! Each secret against values that another program sealed (Python's `cryptography`, in the formats
 //! of the servers), and against those of another secret.
 
-use lifeboat_matrix::parse_signing_keys;
+use lifeboat_matrix::{parse_signing_keys, sign_json};
 use serde_json::json;
 
 use super::*;
@@ -66,15 +66,43 @@ fn signing_key_fits_what_it_signed_and_nothing_else() {
     assert_eq!(published_key(key, "ed25519:a_Test", &key.public_base64()), Ok(()));
     assert_eq!(published_key(key, "ed25519:b", &key.public_base64()), Err(Misfit::Wrong));
     assert_eq!(published_key(key, "ed25519:a_Test", "AAAA"), Err(Misfit::Wrong));
-    let event = json!({
+}
+
+/// An event of a server; its signature is right where `key` is given.
+fn event(key: Option<&SigningKey>) -> Vec<u8> {
+    let mut event = json!({
         "type": "m.room.message", "room_id": "!r:example.org", "sender": "@u:example.org",
         "content": {}, "depth": 1, "origin_server_ts": 1, "auth_events": [], "prev_events": [],
-        "hashes": {"sha256": "AAAA"}, "signatures": {"example.org": {"ed25519:a_Test": "AAAA"}}
+        "hashes": {"sha256": "AAAA"}
     });
-    let forged = event_signature("example.org", key, event.to_string().as_bytes(), "10");
-    assert_eq!(forged, Err(Misfit::Wrong));
-    let strange = event_signature("example.org", key, b"{}", "no such version");
-    assert!(matches!(strange, Err(Misfit::Value(_))));
+    match key {
+        // Nothing of this event is taken away before it is signed.
+        Some(key) => sign_json(event.as_object_mut().unwrap(), "example.org", key).unwrap(),
+        None => event["signatures"] = json!({"example.org": {"ed25519:a_Test": "AAAA"}}),
+    }
+    event.to_string().into_bytes()
+}
+
+#[test]
+fn signer_of_the_newest_events_is_told() {
+    let keys = parse_signing_keys(SIGNING_KEY).unwrap();
+    let fresh = parse_signing_keys(&SIGNING_KEY.replace("a_Test", "b_Test")).unwrap();
+    let mut known = PublicKeys::new();
+    known.insert_own("example.org", &fresh[0]);
+    let signed = event(Some(&keys[0]));
+    let told = |now: &[SigningKey], known: &PublicKeys, events: &[&[u8]]| {
+        signer("example.org", (now, known), events.iter().map(|event| (*event, "10")))
+    };
+    assert_eq!(told(&keys, &known, &[]), Signer::Nobody);
+    assert_eq!(told(&keys, &known, &[&signed]), Signer::Own("ed25519:a_Test".to_owned()));
+    assert_eq!(told(&fresh, &known, &[&signed]), Signer::Other(Misfit::OtherKey));
+    known.insert_own("example.org", &keys[0]);
+    assert_eq!(told(&fresh, &known, &[&signed]), Signer::Former, "it is listed as an old one");
+    assert_eq!(told(&keys, &known, &[&event(None)]), Signer::Other(Misfit::Wrong));
+    assert!(matches!(told(&keys, &known, &[b"no JSON"]), Signer::Other(Misfit::Value(_))));
+    // One that was sent just before the key was changed does not hide that the others fit.
+    let mixed = told(&fresh, &known, &[&event(Some(&fresh[0])), &signed]);
+    assert_eq!(mixed, Signer::Own("ed25519:b_Test".to_owned()));
 }
 
 #[test]

@@ -28,6 +28,8 @@ const TEXT_BYTES: usize = 1 << 20;
 pub struct Ready {
     /// What the component calls it.
     pub name: String,
+    /// The same after the component's name, for people.
+    pub label: String,
     /// The way to it.
     pub connector: Connector,
     /// Its snapshot.
@@ -43,7 +45,11 @@ impl Ready {
     ///
     /// # Errors
     /// [`Failure`] when it cannot be read.
-    pub async fn look(name: &str, connector: &Connector, cut: Cut) -> Result<Self, Failure> {
+    pub async fn look(
+        (name, label): (&str, &str),
+        connector: &Connector,
+        cut: Cut,
+    ) -> Result<Self, Failure> {
         // Else pg_dump or a lane meets it, when all the others are under way.
         let unreadable = archive::unreadable(cut.anchor(), &["r", "p", "S"]).await;
         if let Some(found) = unreadable.map_err(database_fault)? {
@@ -53,8 +59,8 @@ impl Ready {
         }
         let tables = archive::tables(&cut).await.map_err(database_fault)?;
         let facts = archive::facts(&cut).await.map_err(database_fault)?;
-        let (name, connector) = (name.to_owned(), connector.clone());
-        Ok(Self { name, connector, cut, facts, tables })
+        let (name, label, connector) = (name.to_owned(), label.to_owned(), connector.clone());
+        Ok(Self { name, label, connector, cut, facts, tables })
     }
 
     /// Its tables in so many shares of about the same size, the largest first.
@@ -103,7 +109,7 @@ pub async fn pour_schema(
     let mut lines = Lines::of(DATABASES);
     lines.add(&record, sink).await?;
     lines.flush(sink).await?;
-    for gap in left_out(&ready.name, &ready.facts) {
+    for gap in left_out(&ready.label, &ready.facts) {
         sink.accept(Batch::Gap(gap)).await.map_err(flow)?;
     }
     Ok(poured)

@@ -7,11 +7,12 @@ use lifeboat_engine::context::Context;
 use lifeboat_engine::failure::{Code, Failure};
 use lifeboat_package::backup::{Group, Member};
 use lifeboat_package::flow::Gap;
+use lifeboat_postgres::PostgresError;
 use lifeboat_postgres::connect::Connector;
 use lifeboat_postgres::group::{self, GroupCut, GroupError, LOCK_TIMEOUT, Proof};
 
 use super::database::Ready;
-use super::{BackupRequest, DatabaseAt, Sync};
+use super::{BackupRequest, DatabaseAt, Sync, signer};
 
 /// How long one database alone is tried.
 const ALONE: Duration = Duration::from_secs(3);
@@ -32,7 +33,8 @@ pub struct Work {
     pub databases: Vec<CutDatabase>,
     /// The groups, with their proofs.
     pub groups: Vec<Group>,
-    /// Databases that cannot be read, and whose; none of them is one that must be in every backup.
+    /// Databases that cannot be read, none of which must be in every backup; and what is not sure
+    /// of the others. By component.
     pub gaps: Vec<(usize, Gap)>,
 }
 
@@ -111,15 +113,43 @@ async fn add(
 ) -> Result<(), Failure> {
     let number = u32::try_from(work.groups.len() + 1).unwrap_or(u32::MAX);
     let GroupCut { cuts, proof } = open(cx, request, wanted).await?;
+    work.gaps.extend(skewed(wanted, &proof));
     let mut databases = Vec::new();
     for (wanted, cut) in wanted.iter().zip(cuts) {
-        let looked = Ready::look(wanted.name, wanted.connector, cut).await;
+        let looked = Ready::look((wanted.name, &wanted.label), wanted.connector, cut).await;
         let ready = Arc::new(looked.map_err(|failure| named(&wanted.label, failure))?);
         databases.push(CutDatabase { component: wanted.component, ready, group: number });
+        if request.components[wanted.component].kind == "synapse" && wanted.name == "main" {
+            let own = (request.components[wanted.component].name.as_str(), wanted.connector);
+            let misfit = signer::misfit(cx, request, own).await?;
+            work.gaps.extend(misfit.map(|gap| (wanted.component, gap)));
+        }
     }
     work.groups.push(group_of(number, request, wanted, &proof));
     work.databases.extend(databases);
     Ok(())
+}
+
+/// What an administrator allowed is told all the same: nobody else knows of it at the restore.
+fn skewed(wanted: &[Wanted<'_>], proof: &Proof) -> Option<(usize, Gap)> {
+    let first = wanted.first().filter(|_| proof.method == group::Method::Skew)?;
+    let labels: Vec<&str> = wanted.iter().map(|wanted| wanted.label.as_str()).collect();
+    let detail = format!(
+        "they were cut one after the other, within {} µs, as --allow-skew says: what was written \
+         meanwhile may be in one and not in the other; {}",
+        proof.window_micros,
+        proof.reason.as_deref().unwrap_or_default()
+    );
+    let remedy = "run the backup once more when less is written, without --allow-skew";
+    Some((
+        first.component,
+        Gap {
+            kind: "skew".to_owned(),
+            object: labels.join(" + "),
+            detail,
+            remedy: remedy.to_owned(),
+        },
+    ))
 }
 
 async fn open(
@@ -162,10 +192,25 @@ async fn open(
         }
         _ => Failure::failed(
             "the databases that belong together could not be cut at one instant",
-            "run the backup when less is written, or see the cause",
+            how_to_cut(&e),
         )
         .because(e),
     })
+}
+
+/// What to do where there is no common cut.
+fn how_to_cut(error: &GroupError) -> &'static str {
+    match error {
+        GroupError::Spent { last: Some(last), .. } => how_to_cut(last),
+        GroupError::Member {
+            source: PostgresError::Connect { .. } | PostgresError::Lost { .. },
+            ..
+        } => "see that it is up and lets us in, then run the backup again",
+        GroupError::Spent { .. } | GroupError::Stalled | GroupError::Member { .. } => {
+            "run the backup when less is written, or give it more time with --cut-budget"
+        }
+        _ => "do what the cause says, then run the backup again",
+    }
 }
 
 /// The failure of one of several databases says of which.

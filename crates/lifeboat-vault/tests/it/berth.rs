@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use lifeboat_components::matrix::PublicKeys;
 use lifeboat_engine::context::{Context, Event, Stop};
 use lifeboat_engine::failure::Failure;
 use lifeboat_engine::keyring::{Identities, Recipients, generate};
@@ -16,7 +17,7 @@ use lifeboat_storage::Access;
 use lifeboat_vault::backup::OpenBackup;
 use lifeboat_vault::place::{Sealed, Survey, Vault};
 use lifeboat_vault::run::tree::Tree;
-use lifeboat_vault::run::{BackupOutcome, BackupRequest, Subject, run};
+use lifeboat_vault::run::{BackupOutcome, BackupRequest, ServerKeys, Subject, run};
 use lifeboat_vault::verify::verify;
 use tempfile::TempDir;
 
@@ -97,7 +98,7 @@ impl Berth {
             recipients: Recipients::parse(&self.recipients).unwrap(),
             state: self.path("state"),
             server_name: "lifeboat.test".to_owned(),
-            signing_keys: Vec::new(),
+            keys: ServerKeys { signing: Vec::new(), known: PublicKeys::new(), is_due: false },
             components: vec![Subject {
                 name: "bot".to_owned(),
                 kind: "files".to_owned(),

@@ -1,7 +1,8 @@
 //! `lifeboat config`: what `lifeboat.yaml` means, an example of one, its schema.
 
 use lifeboat_engine::failure::Failure;
-use lifeboat_suite::{Component, EXAMPLES, Installation, example, reference};
+use lifeboat_engine::keyring::Recipients;
+use lifeboat_suite::{Component, EXAMPLES, Installation, Kind, example, proof, reference};
 use serde_json::{Value, json};
 
 use super::installation::InstallationFlags;
@@ -70,7 +71,13 @@ fn check(installation: &Installation) -> Ended {
     for component in &installation.components {
         component_lines(component, &mut lines);
     }
+    let own = own_notes(installation);
+    for (what, remedy) in &own {
+        lines.push(story::line("attention", what));
+        lines.push(story::line("", &format!("help: {remedy}")));
+    }
     let notes: usize = installation.components.iter().map(|one| one.notes.len()).sum();
+    let notes = notes + own.len();
     lines.push(match notes {
         0 => "all was found".to_owned(),
         1 => "1 thing needs attention".to_owned(),
@@ -84,10 +91,33 @@ fn check(installation: &Installation) -> Ended {
         "recipients": installation.recipients,
         "retention": installation.retention,
         "components": components,
+        "attention": own.iter().map(|(what, remedy)| json!({"what": what, "remedy": remedy}))
+            .collect::<Vec<_>>(),
         "notes": notes,
     });
     let exit = if notes == 0 { Exit::Done } else { Exit::WithGaps };
     Ended::new("config check", &outcome, lines, exit)
+}
+
+/// What is not right about the file itself: what is wrong, and what to do.
+fn own_notes(installation: &Installation) -> Vec<(String, String)> {
+    let mut notes = Vec::new();
+    if let Err(error) = Recipients::parse(&installation.recipients) {
+        notes.push((error.to_string(), error.remedy().to_owned()));
+    }
+    let written = &installation.server_name;
+    for synapse in installation.of_kind(Kind::Synapse) {
+        // That its configuration cannot be read is told with the component.
+        if let Ok(own) = proof::server_name(synapse)
+            && own != *written
+        {
+            notes.push((
+                format!("{} is the Synapse of {own}, and server_name is {written}", synapse.name),
+                "correct server_name, or the path in `config:`".to_owned(),
+            ));
+        }
+    }
+    notes
 }
 
 fn component_lines(component: &Component, lines: &mut Vec<String>) {

@@ -94,7 +94,11 @@ fn lines(outcome: &DrillOutcome) -> Vec<String> {
     let span = |seconds: i64| size::seconds(u64::try_from(seconds).unwrap_or_default());
     let started =
         if record.servers_started { "Synapse was started" } else { "no server was started" };
-    let time = format!("{} to put it back; {started}", span(record.seconds));
+    let time = if record.ok {
+        format!("{} to put it back; {started}", span(record.seconds))
+    } else {
+        "not known: the drill did not get it back".to_owned()
+    };
     lines.push(story::line("RTO", &time));
     let age = match record.verified_age {
         Some(age) => format!("{}, the age of the newest verified backup", span(age)),

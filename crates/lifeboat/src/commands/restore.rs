@@ -50,7 +50,7 @@ enum Verb {
     /// Say what would be done, in which order, and what would be lost; change nothing
     Plan(Box<StepFlags>),
     /// Put the components back
-    Run(Box<StepFlags>),
+    Run(Box<RunFlags>),
     Erasures(Box<redo::RedoFlags>),
     /// List what `--replace` kept under other names; drop and delete it with --yes
     ///
@@ -94,10 +94,6 @@ struct StepFlags {
     /// Add this to the name of every database, so that those in use stay as they are
     #[arg(long, value_name = "SUFFIX", value_parser = suffix)]
     beside: Option<String>,
-    /// Write what was done, checked and left open to this file, also when a step fails: JSON if it
-    /// ends in .json, HTML if in .html, else text
-    #[arg(long, value_name = "FILE")]
-    report: Option<PathBuf>,
     /// Start nothing: the last steps are left to you
     #[arg(long)]
     no_start: bool,
@@ -110,6 +106,16 @@ struct StepFlags {
     lanes: u8,
 }
 
+#[derive(Debug, clap::Args)]
+struct RunFlags {
+    #[command(flatten)]
+    steps: StepFlags,
+    /// Write what was done, checked and left open to this file, also when a step fails: JSON if it
+    /// ends in .json, HTML if in .html, else text
+    #[arg(long, value_name = "FILE")]
+    report: Option<PathBuf>,
+}
+
 fn suffix(text: &str) -> Result<String, String> {
     let is_plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
     if text.is_empty() || text.len() > 20 || !text.chars().all(is_plain) {
@@ -119,9 +125,9 @@ fn suffix(text: &str) -> Result<String, String> {
 }
 
 pub(crate) async fn run(session: &Session, flags: RestoreFlags) -> Result<Ended, Failure> {
-    let (flags, is_plan) = match flags.verb {
-        Verb::Plan(flags) => (*flags, true),
-        Verb::Run(flags) => (*flags, false),
+    let (flags, report, is_plan) = match flags.verb {
+        Verb::Plan(flags) => (*flags, None, true),
+        Verb::Run(flags) => (flags.steps, flags.report, false),
         Verb::Accept(flags) => return accepted(session, flags).await,
         Verb::Erasures(flags) => return Box::pin(redo::run(session, *flags)).await,
     };
@@ -167,7 +173,7 @@ pub(crate) async fn run(session: &Session, flags: RestoreFlags) -> Result<Ended,
         }
         return Ok(Ended::new("restore plan", &plan, plan_lines(&plan), Exit::Done));
     }
-    let report = flags.report.map(|path| ReportFile::begin(&session.folder.join(path)));
+    let report = report.map(|path| ReportFile::begin(&session.folder.join(path)));
     let report = report.transpose()?;
     let attempt = Box::pin(restoring::attempt(cx, &open, &request)).await;
     let written = report.map(|report| report.write(&RestoreReport::of(&attempt, (cx.now)())));

@@ -40,6 +40,32 @@ fn check_tells_what_was_found_and_what_was_not() {
 }
 
 #[test]
+fn check_tells_recipients_that_are_none_and_the_name_of_another_server() {
+    let folder = tempfile::tempdir().unwrap();
+    let homeserver = "server_name: other.example\ndatabase:\n  name: psycopg2\n  \
+                      args: {dbname: s, user: s}\nsigning_key_path: key\nmedia_store_path: .\n";
+    fs::write(folder.path().join("homeserver.yaml"), homeserver).unwrap();
+    fs::write(folder.path().join("key"), "").unwrap();
+    let path = installation(folder.path(), "  - {kind: synapse, config: homeserver.yaml}\n");
+    let text = fs::read_to_string(&path).unwrap().replace(RECIPIENTS, "[age1qqq]");
+    fs::write(&path, text).unwrap();
+    let said = lifeboat(["config", "check", "-c", &path]);
+    assert_eq!(said.exit, 3, "{}", said.stdout);
+    let wrong = "synapse is the Synapse of other.example, and server_name is example.org";
+    assert!(said.stdout.contains(wrong), "{}", said.stdout);
+    assert!(said.stdout.contains("age1qqq is neither a recipient"), "{}", said.stdout);
+}
+
+#[test]
+fn installation_that_is_not_there_is_asked_for_by_its_flag() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("lifeboat.yaml");
+    let said = lifeboat(["doctor", "-c", path.to_str().unwrap()]);
+    assert_eq!(said.exit, 2, "{}", said.stderr);
+    assert!(said.stderr.contains("help: name the file with -c FILE"), "{}", said.stderr);
+}
+
+#[test]
 fn file_that_cannot_be_used_exits_with_2_and_says_where() {
     let folder = tempfile::tempdir().unwrap();
     let path = installation(folder.path(), "  - {kind: files, path: gone}\n");
@@ -124,8 +150,8 @@ fn backup_that_ended_well_is_due_no_more() {
     };
     assert!(is_due());
     let said = lifeboat(["backup", "run", "-c", &path]);
-    // Without a Synapse nobody signs it, which is a gap.
-    assert_eq!(said.exit, 3, "{}{}", said.stdout, said.stderr);
+    // Without a Synapse nobody is to sign it.
+    assert_eq!(said.exit, 0, "{}{}", said.stdout, said.stderr);
     assert!(!is_due());
 }
 

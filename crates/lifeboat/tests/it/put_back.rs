@@ -1,9 +1,10 @@
 //! What a restore does with what is odd: paths, links, what is there already, who is told.
 
+use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fs::{self, File, Permissions};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::PathBuf;
 use std::process::Stdio;
 
@@ -43,6 +44,36 @@ fn path_that_is_too_long_below_another_folder_is_a_gap_and_the_rest_comes_back()
     assert!(!said.stdout.contains("too long"), "{}", said.stdout);
     let last = deep.join("last");
     assert_eq!(fs::read_to_string(small.below("r", last.to_str().unwrap())).unwrap(), "two");
+}
+
+#[test]
+fn names_of_one_file_are_names_of_one_file_again_also_where_others_are_in_the_way() {
+    let small = Small::new(FILES);
+    small.write("data/a", "one");
+    for name in ["data/b", "data/c"] {
+        fs::hard_link(small.path("data/a"), small.path(name)).unwrap();
+    }
+    small.back_up();
+    let names = |below: &str| {
+        let names = ["data/a", "data/b", "data/c"].map(|name| small.below(below, name));
+        let texts = names.each_ref().map(|path| fs::read_to_string(path).unwrap());
+        let inodes: BTreeSet<u64> =
+            names.iter().map(|path| fs::metadata(path).unwrap().ino()).collect();
+        (texts, inodes.len())
+    };
+    let one = ["one", "one", "one"].map(str::to_owned);
+    assert_eq!(small.restore("back", &[]).exit, DONE);
+    assert_eq!(names("back"), (one.clone(), 1));
+    // All three are something else now, and still one file.
+    fs::write(small.below("back", "data/a"), "something else").unwrap();
+    let said = small.restore("back", &[]);
+    assert_eq!(said.exit, FAILED, "{}{}", said.stdout, said.stderr);
+    assert_eq!(small.restore("back", &["--replace"]).exit, DONE);
+    assert_eq!(names("back"), (one, 1));
+    let kept = fs::read_dir(small.below("back", "data")).unwrap();
+    let kept = kept
+        .filter(|entry| entry.as_ref().unwrap().file_name().to_str().unwrap().contains(".before-"));
+    assert_eq!(kept.count(), 3, "what was in the way is kept");
 }
 
 #[test]
@@ -107,8 +138,9 @@ fn database_of_two_components_comes_back_once_and_is_compared_with_the_backup() 
 
 #[test]
 fn result_that_cannot_be_written_is_told_elsewhere_and_changes_no_exit_code() {
-    let small = Small::new(FILES);
+    let small = Small::new(LOST);
     small.write("data/first", "one");
+    small.write("url", "postgresql://nobody:x@127.0.0.1:1/lost");
     let config = small.text("lifeboat.yaml");
     let full = || Stdio::from(File::options().write(true).open("/dev/full").unwrap());
     for more in [&["--quiet"][..], &["--json"]] {

@@ -448,7 +448,7 @@ fn what_gets_another_name_while_others_are_read_is_kept_under_it() {
     }
     fs::rename(small.path("data/z-log"), small.path("data/z-log.1")).unwrap();
     fs::rename(small.path("data/zz-rooms"), small.path("data/a-rooms")).unwrap();
-    assert_eq!(run.wait().unwrap().code(), Some(GAPS));
+    assert_eq!(run.wait().unwrap().code(), Some(DONE));
     let said = small.restore("back", &[]);
     assert_eq!(said.exit, DONE, "{}{}", said.stdout, said.stderr);
     let found = |name: &str| fs::read_to_string(small.below("back", name)).ok();

@@ -26,5 +26,6 @@ mod providers;
 mod report;
 mod restored;
 mod rights;
+mod sure;
 mod told;
 mod whole;

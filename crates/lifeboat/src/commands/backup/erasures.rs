@@ -4,7 +4,7 @@ use lifeboat_engine::failure::Failure;
 use lifeboat_engine::keyring::Recipients;
 use lifeboat_vault::erasures::{ErasureRequest, databases, note};
 use lifeboat_vault::place::Vault;
-use lifeboat_vault::subjects::{signing_keys, subjects};
+use lifeboat_vault::subjects::{server_keys, subjects};
 
 use crate::commands::installation::{InstallationFlags, around};
 use crate::commands::vault::locked;
@@ -38,7 +38,7 @@ pub(super) async fn run(session: &Session, flags: ErasureFlags) -> Result<Ended,
     let survey = vault.survey().await?;
     let request = ErasureRequest {
         server_name: &installation.server_name,
-        signing_keys: &signing_keys(&installation),
+        signing_keys: &server_keys(&installation).signing,
         recipients: &Recipients::parse(&installation.recipients)?,
         databases,
         state: installation.state.clone(),

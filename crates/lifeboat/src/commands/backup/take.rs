@@ -12,7 +12,7 @@ use lifeboat_suite::runs::{self, Task};
 use lifeboat_suite::{Installation, Kind, proof};
 use lifeboat_vault::run::tree::Tree;
 use lifeboat_vault::run::{BackupOutcome, BackupRequest, run as back_up};
-use lifeboat_vault::subjects::{signing_keys, subjects};
+use lifeboat_vault::subjects::{server_keys, subjects};
 
 use crate::commands::export::parse_volume_size;
 use crate::commands::installation::{InstallationFlags, around};
@@ -74,7 +74,7 @@ pub(super) async fn run(session: &Session, flags: RunFlags) -> Result<Ended, Fai
         recipients: Recipients::parse(&installation.recipients)?,
         state: installation.state.clone(),
         server_name: installation.server_name.clone(),
-        signing_keys: signing_keys(&installation),
+        keys: server_keys(&installation),
         is_partial: installation
             .components
             .iter()
