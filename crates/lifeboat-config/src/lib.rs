@@ -31,7 +31,7 @@ pub mod units;
 pub mod yaml;
 
 pub use self::disk::read_small_file;
-pub use self::read::{Document, ReadOptions, read};
+pub use self::read::{Document, ReadOptions, copied, read};
 pub use self::scan::{FileState, NamedFile, Shape};
 pub use self::secret::Secret;
 pub use self::settings::*;

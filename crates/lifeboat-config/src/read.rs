@@ -21,6 +21,16 @@ pub struct ReadOptions {
     /// The working directory of the Synapse process: relative paths hold from there. On Debian it
     /// is `/var/lib/matrix-synapse`, in the container image `/`.
     pub workdir: PathBuf,
+    /// A folder that stands for `/`, where a copy of the server was put: what is there of the files
+    /// that settings name is meant. `None` for the server itself.
+    pub root: Option<PathBuf>,
+}
+
+impl ReadOptions {
+    /// For a server that is where it belongs.
+    pub fn of(workdir: impl Into<PathBuf>) -> Self {
+        Self { workdir: workdir.into(), root: None }
+    }
 }
 
 /// Reads the configuration that `synapse -c PATH [-c PATH …]` would use. A path is a file or a
@@ -48,8 +58,18 @@ pub fn read(paths: &[PathBuf], options: &ReadOptions) -> Result<SynapseConfig, C
         .enumerate()
         .map(|(number, (path, file))| kept(format!("config[{number}]"), &path, file, true));
     config.kept.files.extend(files);
+    for named in &mut config.named {
+        named.path = copied(options.root.as_deref(), std::mem::take(&mut named.path));
+    }
     follow::follow(&mut config);
     Ok(config)
+}
+
+/// What is meant by a path where a copy may lie below `root`, a folder that stands for `/`.
+pub fn copied(root: Option<&Path>, path: PathBuf) -> PathBuf {
+    let Some(root) = root.filter(|root| !path.starts_with(root)) else { return path };
+    let copy = root.join(path.strip_prefix("/").unwrap_or(&path));
+    if copy.exists() { copy } else { path }
 }
 
 /// A file that was read, as a package keeps it.

@@ -58,13 +58,15 @@ pub struct Surroundings {
     pub passfile: Option<PathBuf>,
     /// Socket folders to try when no host is given.
     pub socket_dirs: Vec<PathBuf>,
+    /// A folder that stands for `/`, where a copy of the installation was put.
+    pub root: Option<PathBuf>,
 }
 
 impl Default for Surroundings {
     /// Debian's and PostgreSQL's own socket folder; no user, no home.
     fn default() -> Self {
         let socket_dirs = vec![PathBuf::from("/var/run/postgresql"), PathBuf::from("/tmp")];
-        Self { user: None, home: None, passfile: None, socket_dirs }
+        Self { user: None, home: None, passfile: None, socket_dirs, root: None }
     }
 }
 

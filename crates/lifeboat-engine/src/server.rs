@@ -54,7 +54,7 @@ impl ServerRequest {
     /// # Errors
     /// [`Failure`] when the configuration cannot be used.
     pub fn open(&self) -> Result<Opened, Failure> {
-        let options = ReadOptions { workdir: self.workdir.clone() };
+        let options = ReadOptions::of(&self.workdir);
         let config = read(&self.config_paths, &options)
             .map_err(|e| Failure::failed("cannot read the configuration", "").because(e))?;
         let around = Surroundings {

@@ -9,7 +9,7 @@ use lifeboat_engine::context::Context;
 use lifeboat_engine::failure::Failure;
 use lifeboat_live::ask;
 use lifeboat_live::health;
-use lifeboat_suite::{Component, Kind, ReadOptions, read_synapse};
+use lifeboat_suite::{Component, Kind, read_synapse};
 
 /// How long a command may take.
 const COMMAND_LIMIT: Duration = Duration::from_mins(10);
@@ -108,9 +108,9 @@ pub async fn answering(component: &Component) -> Option<String> {
 
 /// The port on this machine at which the component's Synapse answers.
 pub async fn synapse_port(component: &Component) -> Option<u16> {
-    let (paths, workdir) = (component.config.clone(), component.workdir.clone());
+    let (paths, options) = (component.config.clone(), component.read_options());
     let asking = move || {
-        let config = read_synapse(&paths, &ReadOptions { workdir }).ok()?;
+        let config = read_synapse(&paths, &options).ok()?;
         let listeners = config.kept.settings.get("listeners")?.as_array()?.clone();
         let ports = listeners.iter().filter_map(|listener| listener.get("port")?.as_u64());
         let mut ports = ports.filter_map(|port| u16::try_from(port).ok());

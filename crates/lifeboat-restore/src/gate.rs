@@ -20,7 +20,7 @@ use lifeboat_package::backup::{Component, Content, FILES, FileKind, FileRecord};
 use lifeboat_postgres::connect::Connector;
 use lifeboat_postgres::restore::spread_by;
 use lifeboat_suite::key_fit::{self, Signer};
-use lifeboat_suite::{Component as Installed, ReadOptions, read_synapse};
+use lifeboat_suite::{Component as Installed, read_synapse};
 use lifeboat_vault::backup::OpenBackup;
 use lifeboat_vault::run::tree::is_configuration;
 
@@ -206,8 +206,7 @@ pub async fn synapse(
     done: &mut StepDone,
 ) -> Result<(), Failure> {
     let session = connector.connect().await.map_err(database_fault)?;
-    let options = ReadOptions { workdir: installed.workdir.clone() };
-    let Ok(config) = read_synapse(&installed.config, &options) else {
+    let Ok(config) = read_synapse(&installed.config, &installed.read_options()) else {
         done.gaps.push("Synapse's configuration cannot be read: events were not checked".into());
         return Ok(());
     };
@@ -284,8 +283,7 @@ pub async fn clients(
 
 /// Whether the key that other servers are told is the one of the configuration.
 async fn published(installed: &Installed, port: u16, done: &mut StepDone) {
-    let options = ReadOptions { workdir: installed.workdir.clone() };
-    let own = read_synapse(&installed.config, &options).ok();
+    let own = read_synapse(&installed.config, &installed.read_options()).ok();
     let own = own.and_then(|config| config.signing_keys().ok()).unwrap_or_default();
     let Ok(Ok(told)) = tokio::task::spawn_blocking(move || published_keys(port)).await else {
         done.lines

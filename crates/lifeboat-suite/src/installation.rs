@@ -4,8 +4,8 @@ use std::fmt;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
-use lifeboat_config::MediaSettings;
 use lifeboat_config::target::DatabaseTarget;
+use lifeboat_config::{MediaSettings, ReadOptions};
 use lifeboat_rules::retention::Retention;
 use lifeboat_rules::schedule::{Cron, Zone};
 use lifeboat_storage::LockMode;
@@ -87,6 +87,8 @@ pub struct Component {
     pub config: Vec<PathBuf>,
     /// The folder its process runs in, from which relative paths hold.
     pub workdir: PathBuf,
+    /// A folder that stands for `/`, where a copy of it may lie.
+    pub root: Option<PathBuf>,
     /// Its databases.
     pub databases: Vec<Database>,
     /// Files and folders it needs or fills.
@@ -340,6 +342,11 @@ impl Installation {
 }
 
 impl Component {
+    /// How Synapse's configuration is read, where it is one.
+    pub fn read_options(&self) -> ReadOptions {
+        ReadOptions { workdir: self.workdir.clone(), root: self.root.clone() }
+    }
+
     /// The database of this name.
     pub fn database(&self, name: &str) -> Option<&Database> {
         self.databases.iter().find(|database| database.name == name)

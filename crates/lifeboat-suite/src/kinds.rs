@@ -13,9 +13,9 @@ mod xmpp;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use lifeboat_config::absolute;
 use lifeboat_config::conninfo::{self, Parameters};
 use lifeboat_config::target::{DatabaseTarget, Surroundings};
+use lifeboat_config::{absolute, copied};
 
 pub(crate) use self::irc::PASSKEY;
 pub(crate) use self::mas::{encryption_setting, shared_setting};
@@ -87,7 +87,7 @@ impl Finding<'_> {
             }
         }
         if let Some(path) = self.item.text(&["env_file"])? {
-            self.file(Role::Secrets, absolute(self.folder, path));
+            self.file(Role::Secrets, self.named(path));
         }
         if let Some(secrets) = self.item.mapping(&["secrets"])? {
             for (name, _) in secrets.keys() {
@@ -95,7 +95,7 @@ impl Finding<'_> {
                 let path = path.ok_or_else(|| {
                     secrets.wrong(&[name], "names no file", "write the path of its file")
                 })?;
-                self.file(Role::Secrets, absolute(self.folder, path));
+                self.file(Role::Secrets, self.named(path));
             }
         }
         Ok(())
@@ -119,7 +119,7 @@ impl Finding<'_> {
             self.push_postgres("main", parameters, &place)?;
         }
         if let Some(file) = item.text(&["database_url_file"])? {
-            let path = absolute(self.folder, file);
+            let path = self.named(file);
             let text = read_text(&path)?;
             let place = path.display().to_string();
             self.is_given = true;
@@ -145,9 +145,14 @@ impl Finding<'_> {
         self.document()?.ok_or_else(|| item.missing(&["config"], "name its configuration file"))
     }
 
+    /// A file that `lifeboat.yaml` names.
+    pub(crate) fn named(&self, path: &str) -> PathBuf {
+        copied(self.around.root.as_deref(), absolute(self.folder, path))
+    }
+
     /// A path as the component's process sees it.
     pub(crate) fn resolve(&self, path: &str) -> PathBuf {
-        absolute(&self.component.workdir, path)
+        copied(self.around.root.as_deref(), absolute(&self.component.workdir, path))
     }
 
     /// The first configuration file, for secrets that stand in it.
@@ -276,7 +281,7 @@ impl Finding<'_> {
             without_it: "the homeserver and the bridge do not know each other",
         };
         if let Some(path) = self.item.text(&["registration"])? {
-            self.secret_file(known, absolute(self.folder, path));
+            self.secret_file(known, self.named(path));
             return Ok(());
         }
         let config = self.config_file();

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use lifeboat_storage::Access;
 
 use crate::installation::Component;
-use crate::{ReadOptions, read_synapse};
+use crate::read_synapse;
 
 /// Variables that begin so are for the media's bucket, where that is another store than the
 /// vault's: `LIFEBOAT_MEDIA_AWS_ACCESS_KEY_ID`.
@@ -45,8 +45,7 @@ pub fn providers(component: &Component, environment: &[(String, String)]) -> Vec
     if media.providers.is_empty() {
         return Vec::new();
     }
-    let options = ReadOptions { workdir: component.workdir.clone() };
-    let config = read_synapse(&component.config, &options).ok();
+    let config = read_synapse(&component.config, &component.read_options()).ok();
     let mut found = Vec::new();
     for (number, provider) in media.providers.iter().enumerate() {
         let module = &provider.module;

@@ -1,6 +1,6 @@
 //! The proof that an archived secret fits its database: which row to ask for, and what opens it.
 
-use lifeboat_config::{ReadOptions, Secret};
+use lifeboat_config::Secret;
 use lifeboat_matrix::{PublicKeys, SigningKey};
 use thiserror::Error;
 
@@ -90,8 +90,7 @@ pub fn check(component: &Component, stored: &str) -> Result<(), ProofError> {
 /// # Errors
 /// [`ProofError`] when there is none or it cannot be read.
 pub fn signing_keys(component: &Component) -> Result<Vec<SigningKey>, ProofError> {
-    let options = ReadOptions { workdir: component.workdir.clone() };
-    let config = lifeboat_config::read(&component.config, &options)
+    let config = lifeboat_config::read(&component.config, &component.read_options())
         .map_err(|error| ProofError::Unreadable(SuiteError::Synapse(error)))?;
     config.signing_keys().map_err(|_| ProofError::Absent("signing key"))
 }
@@ -102,8 +101,7 @@ pub fn signing_keys(component: &Component) -> Result<Vec<SigningKey>, ProofError
 /// # Errors
 /// [`ProofError`] when they cannot be read.
 pub fn known_keys(component: &Component) -> Result<PublicKeys, ProofError> {
-    let options = ReadOptions { workdir: component.workdir.clone() };
-    let config = lifeboat_config::read(&component.config, &options)
+    let config = lifeboat_config::read(&component.config, &component.read_options())
         .map_err(|error| ProofError::Unreadable(SuiteError::Synapse(error)))?;
     let mut keys = PublicKeys::new();
     for key in config.signing_keys().map_err(|_| ProofError::Absent("signing key"))? {
@@ -121,8 +119,8 @@ pub fn known_keys(component: &Component) -> Result<PublicKeys, ProofError> {
 /// # Errors
 /// [`SuiteError`] when it cannot be read.
 pub fn server_name(component: &Component) -> Result<String, SuiteError> {
-    let options = ReadOptions { workdir: component.workdir.clone() };
-    let config = lifeboat_config::read(&component.config, &options).map_err(SuiteError::Synapse)?;
+    let config = lifeboat_config::read(&component.config, &component.read_options())
+        .map_err(SuiteError::Synapse)?;
     Ok(config.server_name)
 }
 
@@ -134,9 +132,8 @@ pub fn shared_secret(component: &Component) -> Result<Option<Secret>, SuiteError
     match component.kind {
         Kind::Mas => kinds::shared_setting(component),
         Kind::Synapse => {
-            let options = ReadOptions { workdir: component.workdir.clone() };
-            let config =
-                lifeboat_config::read(&component.config, &options).map_err(SuiteError::Synapse)?;
+            let config = lifeboat_config::read(&component.config, &component.read_options())
+                .map_err(SuiteError::Synapse)?;
             let secret = |name| config.kept.secret(name);
             Ok(secret("matrix_authentication_service.secret")
                 .or_else(|| secret("experimental_features.msc3861.admin_token")))

@@ -6,8 +6,8 @@ use std::collections::BTreeSet;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use lifeboat_config::absolute;
 use lifeboat_config::target::Surroundings;
+use lifeboat_config::{absolute, copied};
 use lifeboat_rules::retention::Retention;
 use lifeboat_rules::schedule::{Cron, Zone};
 use lifeboat_storage::LockMode;
@@ -305,7 +305,8 @@ fn component(
     (kind, name): (Kind, &str),
 ) -> Result<Component, SuiteError> {
     let paths = |key: &str| -> Result<Vec<PathBuf>, SuiteError> {
-        Ok(item.texts(&[key])?.into_iter().map(|path| absolute(folder, path)).collect())
+        let found = item.texts(&[key])?.into_iter();
+        Ok(found.map(|path| copied(around.root.as_deref(), absolute(folder, path))).collect())
     };
     let config = paths("config")?;
     let home = config.first().map_or(folder, |first| {
@@ -318,6 +319,7 @@ fn component(
         kind,
         config,
         workdir,
+        root: around.root.clone(),
         databases: Vec::new(),
         files: Vec::new(),
         secrets: Vec::new(),

@@ -207,7 +207,7 @@ fn synapse_settings_name_certificate_and_key_from_its_own_folder() {
          sslcert: sailor.crt\n    sslkey: sailor.key\n"
     );
     fs::write(folder.join("homeserver.yaml"), yaml).expect("written");
-    let options = ReadOptions { workdir: folder.to_owned() };
+    let options = ReadOptions::of(folder);
     let config = read(&[PathBuf::from("homeserver.yaml")], &options).expect("can be read");
     let DatabaseSettings { databases } =
         config.databases(&Surroundings::default()).expect("a database");

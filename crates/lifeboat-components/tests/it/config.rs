@@ -22,7 +22,7 @@ fn fixture(name: &str) -> PathBuf {
 }
 
 fn options(folder: &Path) -> ReadOptions {
-    ReadOptions { workdir: folder.to_owned() }
+    ReadOptions::of(folder)
 }
 
 /// Reads `homeserver.yaml` of a folder that is also the working directory.

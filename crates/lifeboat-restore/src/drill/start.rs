@@ -181,7 +181,7 @@ impl Start<'_> {
         let targets = &self.restore.targets;
         let copies = installed.config.iter().map(|path| targets.installed(path));
         let copies: Vec<PathBuf> = copies.filter(|path| path.exists()).collect();
-        let options = ReadOptions { workdir: installed.workdir.clone() };
+        let options = ReadOptions::of(&installed.workdir);
         let config = read_synapse(&copies, &options)
             .map_err(|e| format!("the homeserver.yaml that was put back: {e}"))?;
         let practice = Practice {
@@ -230,7 +230,7 @@ async fn well(
 
 /// Whether it tells others the signing keys of the backup.
 fn keys(prepared: &Prepared) -> Result<String, String> {
-    let options = ReadOptions { workdir: prepared.made.workdir.clone() };
+    let options = ReadOptions::of(&prepared.made.workdir);
     let config = read_synapse(std::slice::from_ref(&prepared.config), &options);
     let config = config.map_err(|e| format!("the configuration of the copy: {e}"))?;
     let own = config.signing_keys().map_err(|e| format!("the signing key of the backup: {e}"))?;

@@ -42,7 +42,7 @@ pub(super) fn find(at: &mut Finding<'_>) -> Result<(), SuiteError> {
             name: registration::NAME,
             without_it: "the homeserver and the bridge do not know each other",
         };
-        at.secret_file(known, lifeboat_config::absolute(at.folder, path));
+        at.secret_file(known, at.named(path));
     }
     let item = at.item;
     let has_database = !at.component.databases.is_empty();
@@ -59,7 +59,7 @@ pub(super) fn find(at: &mut Finding<'_>) -> Result<(), SuiteError> {
 
 fn environment(at: &mut Finding<'_>) -> Result<(), SuiteError> {
     let Some(path) = at.item.text(&["env_file"])? else { return Ok(()) };
-    let variables = EnvFile::read(&lifeboat_config::absolute(at.folder, path))?;
+    let variables = EnvFile::read(&at.named(path))?;
     if let Some(url) = variables.get("DATABASE_URL") {
         return at.postgres(url.expose(), "DATABASE_URL");
     }
@@ -85,7 +85,7 @@ fn named_secrets(at: &mut Finding<'_>) -> Result<(), SuiteError> {
     let Some(secrets) = at.item.mapping(&["secrets"])? else { return Ok(()) };
     for (key, _) in secrets.keys() {
         let Some(path) = secrets.text(&[key])? else { continue };
-        let path = lifeboat_config::absolute(at.folder, path);
+        let path = at.named(path);
         at.component.secrets.push(SecretFile { name, path, setting: None, without_it });
     }
     Ok(())

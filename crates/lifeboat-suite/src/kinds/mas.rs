@@ -199,7 +199,8 @@ fn setting(
     let Some(document) = Document::read_merged(&component.config)? else { return Ok(None) };
     let view = document.view()?;
     if let Some(path) = view.text(file)? {
-        let text = read_text(&lifeboat_config::absolute(&component.workdir, path))?;
+        let path = lifeboat_config::absolute(&component.workdir, path);
+        let text = read_text(&lifeboat_config::copied(component.root.as_deref(), path))?;
         return Ok(Some(Secret::new(text.trim())));
     }
     Ok(view.scalar(setting).map(|text| Secret::new(text.as_str())))

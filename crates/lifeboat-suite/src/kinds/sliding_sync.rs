@@ -17,7 +17,7 @@ pub(super) fn find(at: &mut Finding<'_>) -> Result<(), SuiteError> {
     let Some(path) = item.text(&["env_file"])? else {
         return Err(item.missing(&["env_file"], "name the file that sets SYNCV3_SECRET"));
     };
-    let path = lifeboat_config::absolute(at.folder, path);
+    let path = at.named(path);
     let variables = EnvFile::read(&path)?;
     if variables.get(SECRET).is_some() {
         let without_it = KNOWN.without_it;

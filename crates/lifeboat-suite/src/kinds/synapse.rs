@@ -1,7 +1,7 @@
 //! Synapse: what `lifeboat-config` reads of its `homeserver.yaml`.
 
 use lifeboat_config::database::DataStore;
-use lifeboat_config::{FileState, ReadOptions, Shape, SynapseConfig, absolute};
+use lifeboat_config::{FileState, Shape, SynapseConfig, absolute};
 use serde_json::Value;
 
 use super::{Finding, Known, NOT_SHARED, PEPPER};
@@ -34,7 +34,7 @@ pub(super) fn find(at: &mut Finding<'_>) -> Result<(), SuiteError> {
     if at.component.config.is_empty() {
         return Err(at.item.missing(&["config"], "name Synapse's homeserver.yaml"));
     }
-    let options = ReadOptions { workdir: at.component.workdir.clone() };
+    let options = at.component.read_options();
     let config =
         lifeboat_config::read(&at.component.config, &options).map_err(SuiteError::Synapse)?;
     at.component.config.clone_from(&config.sources);

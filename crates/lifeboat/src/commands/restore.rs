@@ -13,7 +13,7 @@ use lifeboat_restore::run::{
     self as restoring, Attempt, Failed, RestoreOutcome, RestorePlan, RestoreRequest, recovery_point,
 };
 use lifeboat_restore::targets::Targets;
-use lifeboat_suite::STATE;
+use lifeboat_suite::{STATE, Surroundings};
 use lifeboat_vault::backup::OpenBackup;
 use lifeboat_vault::erasures::after;
 
@@ -145,6 +145,7 @@ pub(crate) async fn run(session: &Session, flags: RestoreFlags) -> Result<Ended,
     };
     let made = recovery_point(open.manifest());
     let erasures = after((&vault, &survey), &identities, (open.manifest(), &made)).await?;
+    let root = flags.root.map(|root| std::path::absolute(&root).unwrap_or(root));
     let request = RestoreRequest {
         erasures: Some(erasures),
         components: flags.component,
@@ -153,9 +154,10 @@ pub(crate) async fn run(session: &Session, flags: RestoreFlags) -> Result<Ended,
         config: flags.of.vault.config(session),
         state,
         targets: Targets {
-            root: flags.root.map(|root| std::path::absolute(&root).unwrap_or(root)),
+            // What was put back below it is read, and not what it is a copy of.
+            around: Surroundings { root: root.clone(), ..around(session) },
+            root,
             suffix: flags.beside,
-            around: around(session),
         },
         replace: flags.replace,
         rights: true,

@@ -18,6 +18,8 @@ const IRC: &str = "  - {kind: bridge, bridge: irc, config: irc.yaml}\n";
 /// Files, and a database that nobody reaches.
 const LOST: &str = "  - {kind: files, name: web, paths: data}\n  \
                     - {kind: database, name: lost, database_url_file: url}\n";
+/// An identity server.
+const SYDENT: &str = "  - {kind: sydent, config: sydent.conf}\n";
 /// Two components with one database.
 const TWO: &str = "  - {kind: database, name: a, sqlite: data/app.db}\n  \
                    - {kind: database, name: b, sqlite: data/app.db}\n";
@@ -257,6 +259,42 @@ fn folders_above_come_back_as_they_were_where_they_are_not_there() {
     assert_eq!(small.restore("there", &[]).exit, DONE);
     assert_eq!(mode(small.below("there", "deep")), 0o700);
     assert_eq!(mode(small.below("there", "deep/er")), 0o711);
+}
+
+#[test]
+fn copy_below_a_folder_is_made_where_nothing_of_the_server_is_and_by_its_own_files() {
+    let small = Small::new(SYDENT);
+    let text = fs::read_to_string(small.path("lifeboat.yaml")).unwrap();
+    let named = format!("config: {}", small.text("sydent.conf"));
+    small.write("lifeboat.yaml", &text.replace("config: sydent.conf", &named));
+    let conf = |database: &str| {
+        format!(
+            "[general]\nserver.name = example.org\n[db]\ndb.file = {database}\n[crypto]\n\
+             ed25519.signingkey = ed25519 0 b7l1ezN0UWmvY9KXWOSHcTMVKxj5pbjcTnJ4HX6rEAY\n"
+        )
+    };
+    small.write("sydent.conf", &conf(&small.text("data/sydent.db")));
+    let table = "CREATE TABLE note (text); INSERT INTO note VALUES ('one')";
+    Connection::open(small.path("data/sydent.db")).unwrap().execute_batch(table).unwrap();
+    let backup = small.back_up();
+    for name in ["lifeboat.yaml", "sydent.conf", "data/sydent.db"] {
+        fs::remove_file(small.path(name)).unwrap();
+    }
+    let vault = small.text("vault");
+    let restore = |below: &str, more: &[&str]| {
+        let words = [&["--vault", &vault, last_name(&backup)][..], more].concat();
+        let said = small.restore(below, &words);
+        assert!([DONE, GAPS].contains(&said.exit), "{}{}", said.stdout, said.stderr);
+    };
+    restore("back", &[]);
+    assert!(small.below("back", "data/sydent.db").is_file());
+    // Where it is to be elsewhere, the copy says so.
+    restore("other", &["--only", "configuration/lifeboat", "--only", "configuration/sydent"]);
+    let other = small.text("data/other.db");
+    fs::write(small.below("other", "sydent.conf"), conf(&other)).unwrap();
+    restore("other", &["--from-step", "secrets"]);
+    assert!(small.below("other", "data/other.db").is_file());
+    assert!(!small.below("other", "data/sydent.db").exists());
 }
 
 #[test]
