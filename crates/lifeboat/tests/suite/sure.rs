@@ -20,7 +20,7 @@ fn restore(suite: &Suite, more: &[&str]) -> Value {
 
 #[test]
 fn restore_that_is_done_once_more_gives_out_nothing_that_the_first_one_gave() {
-    let (world, suite) = (world(), suite("again"));
+    let (world, suite) = (world(), suite("once_more"));
     suite.lifeboat(&["backup", "run", "--component", "synapse"]).result(0);
     let beside = ["--beside", "_again"];
     let database = format!("{}_again", world.server.database());
