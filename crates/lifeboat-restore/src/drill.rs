@@ -280,7 +280,7 @@ fn told(
         problems,
         ..DrillRecord::default()
     };
-    let left_open = plan::missing(manifest);
+    let left_open = plan::missing(manifest, plan::NOT_MISSING_OR_TOLD);
     DrillOutcome { record, done, failed_step, reasons, left_open, kept: None }
 }
 

@@ -5,9 +5,10 @@ use lifeboat_package::manifest::Manifest;
 use lifeboat_suite::Kind;
 use serde::{Deserialize, Serialize};
 
-/// Gaps of a backup that a restore need not tell: nothing is missing because of the one, and the
-/// step that makes the database tells the other.
-const NOT_MISSING: [&str; 2] = ["unsigned", "replication"];
+/// Gaps of a backup because of which nothing is missing.
+pub const NOT_MISSING: &[&str] = &["unsigned"];
+/// The same, and those that a step of the restore tells, which a plan has to.
+pub const NOT_MISSING_OR_TOLD: &[&str] = &["unsigned", "replication"];
 /// The gap of databases that were not cut at one instant, and the name of how they were cut.
 const SKEW: &str = "skew";
 
@@ -160,10 +161,11 @@ pub fn losses(components: &[&Component]) -> Vec<String> {
     losses
 }
 
-/// What the backup does not have, as it says itself: no restore of it brings that back.
-pub fn missing(manifest: &Manifest) -> Vec<String> {
+/// What the backup does not have, as it says itself: no restore of it brings that back. Gaps of the
+/// kinds in `without` are left out.
+pub fn missing(manifest: &Manifest, without: &[&str]) -> Vec<String> {
     let gaps = &manifest.gaps;
-    let is_told = |kind: &str| !NOT_MISSING.contains(&kind);
+    let is_told = |kind: &str| !without.contains(&kind);
     let first = gaps.first.iter().filter(|gap| is_told(&gap.kind));
     let mut missing: Vec<String> = first
         .map(|gap| format!("not in the backup: {} {}: {}", gap.kind, gap.object, gap.detail))

@@ -179,7 +179,7 @@ pub async fn plan(
         server_name: manifest.metadata.server_id.clone(),
         recovery_point: restoring.recovery_point(),
         steps: planned,
-        missing: plan::missing(manifest),
+        missing: plan::missing(manifest, plan::NOT_MISSING),
         losses: plan::losses(&restoring.components).into_iter().chain(restoring.parted()).collect(),
         obstacles,
         time: None,
@@ -242,7 +242,7 @@ pub struct Failed {
 /// Restores; what was done is told also when a step fails.
 pub async fn attempt(cx: &Context, open: &OpenBackup, request: &RestoreRequest) -> Attempt {
     let started = (cx.now)();
-    let missing = plan::missing(open.manifest());
+    let missing = plan::missing(open.manifest(), plan::NOT_MISSING_OR_TOLD);
     let mut outcome = RestoreOutcome {
         backup: open.manifest().package.to_string(),
         server_name: open.manifest().metadata.server_id.clone(),

@@ -81,7 +81,7 @@ pub fn irc_passkey(pem: &Secret, stored: &str) -> Result<(), Misfit> {
 /// Whose key the newest events of a server carry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Signer {
-    /// There is no event.
+    /// There is no event, or none that can be judged.
     Nobody,
     /// One that it signs with now: the key's id.
     Own(String),
@@ -105,6 +105,8 @@ pub fn signer<'a>(
             own.insert_own(server, key);
             match event_signature(&own, event, room_version) {
                 Ok(()) => return Signer::Own(key.key_id().to_owned()),
+                // What cannot be judged bears no witness, as of a room version that we do not know.
+                Err(Misfit::Value(_)) => {}
                 Err(why) if found == Signer::Nobody => found = Signer::Other(why),
                 Err(_) => {}
             }

@@ -99,7 +99,7 @@ fn signer_of_the_newest_events_is_told() {
     known.insert_own("example.org", &keys[0]);
     assert_eq!(told(&fresh, &known, &[&signed]), Signer::Former, "it is listed as an old one");
     assert_eq!(told(&keys, &known, &[&event(None)]), Signer::Other(Misfit::Wrong));
-    assert!(matches!(told(&keys, &known, &[b"no JSON"]), Signer::Other(Misfit::Value(_))));
+    assert_eq!(told(&keys, &known, &[b"no JSON"]), Signer::Nobody);
     // One that was sent just before the key was changed does not hide that the others fit.
     let mixed = told(&fresh, &known, &[&event(Some(&fresh[0])), &signed]);
     assert_eq!(mixed, Signer::Own("ed25519:b_Test".to_owned()));

@@ -98,7 +98,7 @@ impl Berth {
             recipients: Recipients::parse(&self.recipients).unwrap(),
             state: self.path("state"),
             server_name: "lifeboat.test".to_owned(),
-            keys: ServerKeys { signing: Vec::new(), known: PublicKeys::new(), is_due: false },
+            keys: ServerKeys { signing: Vec::new(), known: PublicKeys::new(), is_due: true },
             components: vec![Subject {
                 name: "bot".to_owned(),
                 kind: "files".to_owned(),

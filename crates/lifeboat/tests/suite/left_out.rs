@@ -77,6 +77,11 @@ fn large_objects_and_replication_are_gaps_and_an_odd_schema_is_kept_whole() {
     let tables = &outcome["components"][0]["databases"][0];
     assert_eq!((&tables["tables"], &tables["rows"]), (&4.into(), &5002.into()), "{outcome}");
     suite.lifeboat_opened(&["backup", "verify"]).result(0);
+    let plan = suite.lifeboat_opened(&["restore", "plan", "--component", "accounts"]).result(0);
+    let missing = plan["missing"].to_string();
+    for told in ["large-objects accounts/main", "replication accounts/main: publication"] {
+        assert!(missing.contains(told), "{plan}");
+    }
     let drop = format!("DROP DATABASE {} WITH (FORCE)", suite.accounts);
     world.cluster.psql("postgres", &drop).unwrap();
     world.cluster.create_database(&suite.accounts, world.server.role()).unwrap();
