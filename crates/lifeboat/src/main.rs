@@ -12,6 +12,7 @@ mod size;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use clap::Parser;
 use lifeboat_engine::context::{Context, Stop};
@@ -112,7 +113,11 @@ fn session(screen: &Arc<Screen>) -> Result<Session, Failure> {
     let context = Context {
         report: Arc::new(move |event| shown.show_event(event)),
         stop,
-        now: || jiff::Timestamp::now().as_second(),
+        // A clock that is past the year 9999 stands at its end.
+        now: || {
+            let now = jiff::Timestamp::try_from(SystemTime::now());
+            now.unwrap_or(jiff::Timestamp::MAX).as_second()
+        },
         entropy: |buffer| {
             aws_lc_rs::rand::fill(buffer).expect("the operating system gives random bytes");
         },
