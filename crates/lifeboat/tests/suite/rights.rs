@@ -1,5 +1,8 @@
 //! Roles of others in a database, before and after a restore.
 
+use std::fs;
+
+use lifeboat_testing::Role;
 use serde_json::Value;
 
 use crate::harbour::{Suite, suite, world};
@@ -51,6 +54,30 @@ fn monitoring_that_could_read_a_lost_database_can_read_the_one_that_was_put_back
         suite.accounts
     );
     assert_eq!(world.cluster.psql("postgres", &closed).unwrap(), "f|t");
+}
+
+#[test]
+fn rows_that_policies_hide_from_who_restores_are_a_gap_and_stop_nothing() {
+    let (world, suite) = (world(), suite("hidden"));
+    let owner = Role::named("owner_of_hidden");
+    world.cluster.create_role(&owner, true).unwrap();
+    let hide = format!(
+        "ALTER ROLE {0} BYPASSRLS; ALTER DATABASE {1} OWNER TO {0};
+         ALTER TABLE sessions OWNER TO {0}; ALTER TABLE sessions ENABLE ROW LEVEL SECURITY;
+         ALTER TABLE sessions FORCE ROW LEVEL SECURITY;
+         CREATE POLICY few ON sessions USING (id <= 10)",
+        owner.name, suite.accounts
+    );
+    world.cluster.psql(&suite.accounts, &hide).unwrap();
+    let url = world.cluster.url(&suite.accounts, &owner);
+    fs::write(suite.folder.join("accounts.url"), url).unwrap();
+    suite.lifeboat(&["backup", "run", "--component", "accounts"]).result(0);
+    world.cluster.psql("postgres", &format!("ALTER ROLE {} NOBYPASSRLS", owner.name)).unwrap();
+    let outcome = restore(&suite, "_again", &[], 3).to_string();
+    assert!(outcome.contains("public.sessions: rows cannot be counted"), "{outcome}");
+    let beside = format!("{}_again", suite.accounts);
+    let all = world.cluster.psql(&beside, "SELECT count(*) FROM sessions").unwrap();
+    assert_eq!(all, "5000");
 }
 
 #[test]
