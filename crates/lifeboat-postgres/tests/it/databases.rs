@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use lifeboat_postgres::PostgresError;
-use lifeboat_postgres::archive::{DatabaseFacts, LocaleProvider, TableShape, facts, text_order};
+use lifeboat_postgres::archive::{
+    DatabaseFacts, LocaleProvider, TableShape, facts, tables, text_order,
+};
 use lifeboat_postgres::cut::Cut;
 use lifeboat_postgres::restore::{self, Filling, RestoreError};
 
@@ -45,6 +47,21 @@ async fn answer_of_another_kind_is_not_told_as_a_lost_connection() {
     client.batch_execute("SELECT pg_terminate_backend(pg_backend_pid())").await.unwrap_err();
     let lost = PostgresError::sorted("asked", client.query("SELECT 1", &[]).await.unwrap_err());
     assert!(lost.is_transient(), "{lost}");
+}
+
+#[tokio::test]
+async fn name_that_is_no_text_is_an_error_with_its_cause() {
+    let server = one();
+    let make = "CREATE DATABASE no_text TEMPLATE template0 ENCODING 'SQL_ASCII' LC_COLLATE 'C'
+        LC_CTYPE 'C' OWNER harbour";
+    server.cluster.psql("postgres", make).unwrap();
+    let connector = server.connector("no_text");
+    let table = "DO $$ BEGIN EXECUTE 'CREATE TABLE \"caf' || chr(233) || '\" (x int)'; END $$";
+    connector.connect().await.unwrap().batch_execute(table).await.unwrap();
+    let cut = Cut::open(&connector).await.unwrap();
+    let error = tables(&cut).await.unwrap_err();
+    let cause = error.source().and_then(Error::source).unwrap().to_string();
+    assert!(cause.contains("utf-8"), "{error}: {cause}");
 }
 
 #[tokio::test]
