@@ -326,7 +326,30 @@ impl<'a> Restoring<'a> {
 
     /// What is left to do, by what is known of the kinds.
     pub(super) fn next(&self) -> Vec<String> {
+        if !self.request.only.is_empty() {
+            return vec!["the other steps: the same command without --only".to_owned()];
+        }
+        if self.request.targets.suffix.is_some() {
+            let why = "it would speak as your server, and notify real phones";
+            return vec![format!(
+                "look at the copy; do not start it where it has a network: {why}"
+            )];
+        }
         let mut next = Vec::new();
+        if self.request.no_commands {
+            let starting = plan::steps(&self.components).into_iter().filter_map(|step| {
+                let What::Start { component } = step.what else { return None };
+                Some(component)
+            });
+            let runs = |name: &String| {
+                let kind = self.installed(name).map(|installed| installed.kind);
+                kind.is_none_or(|kind| !matches!(kind, Kind::Files | Kind::Database))
+            };
+            let names = starting.filter(runs).collect::<Vec<_>>().join(", ");
+            if !names.is_empty() {
+                next.push(format!("start, in this order: {names}"));
+            }
+        }
         for component in &self.components {
             let kind = self.installed(&component.name).map(|installed| installed.kind);
             let Some(kind) = kind else { continue };

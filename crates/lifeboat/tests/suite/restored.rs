@@ -45,6 +45,7 @@ fn lost_suite_is_put_back_from_the_vault_alone_and_its_synapse_starts() {
     assert!(!suite.yaml.exists(), "a plan changes nothing");
     let said = restore("run");
     assert!([0, 3].contains(&said.exit), "{said:?}");
+    assert!(said.stdout.contains("start, in this order: synapse, sydent"), "{said:?}");
     let left = state.read_dir().unwrap().map(|entry| entry.unwrap().path());
     let journals = left.filter(|path| path.extension().is_none_or(|end| end != "kept"));
     assert_eq!(journals.count(), 0, "the journal is gone");

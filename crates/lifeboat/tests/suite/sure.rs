@@ -31,14 +31,16 @@ fn restore_that_is_done_once_more_gives_out_nothing_that_the_first_one_gave() {
     let later: i64 = 9_000_000_000;
     let given = format!("SELECT setval('events_stream_seq', {later})");
     world.cluster.psql(&database, &given).unwrap();
-    restore(&suite, &[&beside[..], &["--replace"]].concat());
+    let outcome = restore(&suite, &[&beside[..], &["--replace"]].concat());
     let second = stand();
+    assert!(outcome["next"].to_string().contains("do not start it"), "{outcome}");
     assert!(first < later && second >= later + 1_000_000, "{first} {second}");
 
     // The rules alone, once more: what is safe stays as it is, or it would not start.
     let outcome = restore(&suite, &[&beside[..], &["--only", "rules/synapse"]].concat());
     assert_eq!(stand(), second);
     assert!(outcome.to_string().contains("it is left as it is"), "{outcome}");
+    assert!(outcome["next"].to_string().contains("without --only"), "{outcome}");
 
     // One that cannot be asked is told of.
     let shut = "SELECT format('ALTER DATABASE %I ALLOW_CONNECTIONS false', datname)
