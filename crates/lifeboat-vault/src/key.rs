@@ -22,6 +22,9 @@ pub struct KeyOutcome {
     pub lists: u64,
     /// Whom they are for now.
     pub recipients: Vec<String>,
+    /// Folders of runs that go on or were cut short. A run that goes on seals its backup for those
+    /// whom it began with.
+    pub unfinished: Vec<String>,
 }
 
 /// Wraps the key of every backup for exactly these recipients. With `keeps`, only where the
@@ -37,7 +40,11 @@ pub async fn rewrap(
     (identities, recipients, keeps): (&Identities, &Recipients, bool),
 ) -> Result<KeyOutcome, Failure> {
     survey.demand_whole()?;
-    let mut outcome = KeyOutcome { recipients: recipients.names(), ..KeyOutcome::default() };
+    let mut outcome = KeyOutcome {
+        recipients: recipients.names(),
+        unfinished: survey.unfinished.iter().map(|folder| folder.as_str().to_owned()).collect(),
+        ..KeyOutcome::default()
+    };
     cx.stage("envelopes", survey.backups.len() as u64, Unit::Items);
     for sealed in &survey.backups {
         one(vault, sealed, (identities, keeps), recipients).await?;

@@ -297,6 +297,25 @@ fn what_is_no_recipient_or_the_only_one_is_not_told_as_taken_away() {
 }
 
 #[test]
+fn run_whose_recipients_stay_as_they_were_is_told() {
+    let small = Small::new(FILES);
+    small.write("data/first", "one");
+    small.back_up();
+    let add = ["backup", "key", "add", &small.recipient];
+    let said = small.ask(&add);
+    assert!(said.exit == DONE && !said.stdout.contains("left out"), "{}", said.stdout);
+    small.write("data/second", "two");
+    let second = small.back_up();
+    // As it is in the vault until the last thing a run does.
+    fs::remove_file(second.join("seal.json")).unwrap();
+    let said = small.ask(&add);
+    assert_eq!(said.exit, DONE, "{}", said.stderr);
+    let told = format!("left out  the run {} was under way", last_name(&second));
+    assert!(said.stdout.contains(&told), "{}", said.stdout);
+    assert!(said.stdout.contains("next      when no run is under way"), "{}", said.stdout);
+}
+
+#[test]
 fn vault_is_not_copied_into_itself() {
     let small = Small::new(FILES);
     small.write("data/first", "one");

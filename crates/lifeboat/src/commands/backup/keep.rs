@@ -243,6 +243,14 @@ pub(super) async fn key(session: &Session, flags: KeyFlags) -> Result<Ended, Fai
         let next = format!("{what} lifeboat.yaml too: new backups are made for those there");
         lines.push(story::line("next", &next));
     }
+    for folder in &outcome.unfinished {
+        let what = format!("the run {folder} was under way or cut short");
+        lines.push(story::line("left out", &what));
+    }
+    if !outcome.unfinished.is_empty() {
+        let what = "when no run is under way, the same command again: a run keeps its recipients";
+        lines.push(story::line("next", what));
+    }
     Ok(Ended::new("backup key", &outcome, lines, Exit::Done))
 }
 
